@@ -1,0 +1,91 @@
+//! The catalog as the data path sees it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
+
+use crate::{
+    CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, InlineExtent, OrphanRange, Outcome,
+    PartitionView, TopicView,
+};
+
+/// A command on its way. Dropping it does not take the command back.
+pub type Proposal = BoxFuture<'static, Result<Outcome, CatalogError>>;
+
+/// The catalog, or this node's view of it.
+///
+/// The reading methods look at the local replica and may be stale. What they show did happen; what they do *not* show may
+/// still have. So before a negative (no such topic, out of range) or a tail is answered to a client, the caller awaits
+/// [`Catalog::read_barrier`] and looks again.
+#[async_trait]
+pub trait Catalog: Send + Sync + 'static {
+    /// Proposes a command. It has its place in the order of this catalog's proposals when the call returns; the future
+    /// resolves when it has been applied here (so that this node reads its own writes).
+    fn propose(&self, command: Command) -> Proposal;
+
+    /// ReadIndex: when it returns, everything that had been committed anywhere when it was called is visible here. Calls
+    /// share rounds. A cancelled caller leaves nothing behind.
+    async fn read_barrier(&self) -> Result<LogIndex, CatalogError>;
+
+    /// The last index that is visible here.
+    fn applied(&self) -> LogIndex;
+
+    /// The cluster's names.
+    fn cluster(&self) -> ClusterView;
+
+    /// A topic by id.
+    fn topic(&self, topic: TopicId) -> Option<Arc<TopicView>>;
+
+    /// A topic by name.
+    fn topic_by_name(&self, tenant: TenantId, name: &str) -> Option<Arc<TopicView>>;
+
+    /// All topics of a tenant, by name.
+    fn topics(&self, tenant: TenantId) -> Vec<Arc<TopicView>>;
+
+    /// A partition's bounds.
+    fn partition(&self, partition: PartitionId) -> Option<PartitionView>;
+
+    /// The extents from the one that holds `from` on, until `bytes_max` are planned (one at least). `None` when the
+    /// partition is unknown; no extents when `from` is outside its bounds or at its tail.
+    fn extents(&self, partition: PartitionId, from: Offset, bytes_max: usize) -> Option<ExtentPlan>;
+
+    /// The first extent with a record at or after `timestamp`.
+    fn extent_by_time(&self, partition: PartitionId, timestamp: TimestampMs) -> Option<Extent>;
+
+    /// The first of the extents that hold the partition's greatest timestamp.
+    fn extent_of_max_timestamp(&self, partition: PartitionId) -> Option<Extent>;
+
+    /// The payload of an inline commit, as long as some extent lies in it.
+    fn inline_payload(&self, index: LogIndex) -> Option<Bytes>;
+
+    /// Bytes of the inline payloads that wait to be moved.
+    fn inline_bytes(&self) -> usize;
+
+    /// The oldest inline extents, whole payloads of `bytes_max` in all (one at least, if there is any).
+    fn inline_extents(&self, bytes_max: usize) -> Vec<InlineExtent>;
+
+    /// What a group has committed: for the partitions asked, or for all when `None`. Partitions without an offset are
+    /// absent.
+    fn group_offsets(&self, tenant: TenantId, group: &str, partitions: Option<&[PartitionId]>) -> Vec<GroupOffset>;
+
+    /// Orphans and the retired: object ids that nothing references and nothing can reference any more.
+    fn orphans(&self) -> Vec<OrphanRange>;
+
+    /// Objects that extents refer to.
+    fn object_count(&self) -> usize;
+
+    /// Whether extents refer to an object.
+    fn is_referenced(&self, object: ObjectId) -> bool;
+
+    /// Tells `listener` of every apply from now on.
+    fn listen(&self, listener: Arc<dyn ApplyListener>);
+}
+
+/// Is told what became visible. Called on the apply path: it must be quick and must not wait.
+pub trait ApplyListener: Send + Sync + 'static {
+    /// Everything up to `index` is visible; the tails of these partitions moved.
+    fn applied(&self, index: LogIndex, advanced: &[PartitionId]);
+}

@@ -1,0 +1,215 @@
+//! Every change of the catalog.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use tidelog_format::codec::{Corrupt, Reader, Writer};
+use tidelog_format::{stored_enum, stored_struct};
+use tidelog_model::{
+    Incarnation, NodeId, ObjectId, Offset, PartitionId, ProducerId, SessionId, TenantId, TimestampMs, TopicId,
+};
+
+use crate::{Commit, CommitOutcome, CommitRefused, MoveInline};
+
+/// Milliseconds of the leader's monotonic clock per tick.
+pub const TICK_MS: u64 = 1_000;
+
+/// Version of the encoding of commands.
+const COMMAND_VERSION: u8 = 1;
+
+stored_enum! {
+    /// A change that is proposed. Randomness and time come in here, never in `apply`.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub enum Command {
+        /// Gives a new catalog its names. The first command of a cluster; a second one changes nothing.
+        1 => Bootstrap {
+            /// Stable for the life of the cluster.
+            cluster_id: [u8; 16],
+            /// Stable until a restore.
+            incarnation: Incarnation,
+        },
+        /// One tick of the leader's clock has passed. Grants past their deadline are fenced here.
+        2 => Tick {
+            /// The leader's wall clock; its advance is bounded per tick.
+            wall: TimestampMs,
+        },
+        /// A node begins a life; its earlier session and that session's grants are fenced.
+        3 => OpenSession {
+            /// The node.
+            node: NodeId,
+        },
+        /// A session asks for a block of object ids.
+        4 => GrantObjects {
+            /// The session.
+            session: SessionId,
+            /// How many ids, at most [`tidelog_model::limits::GRANT_OBJECTS_MAX`].
+            count: u32,
+            /// After how many ticks unused ids are fenced.
+            ticks: u32,
+        },
+        /// One flush.
+        5 => Commit(Commit),
+        /// Inline payloads have been put into an object.
+        6 => MoveInline(MoveInline),
+        /// New topics, each decided by itself.
+        7 => CreateTopics {
+            /// The topics.
+            topics: Vec<NewTopic>,
+        },
+        /// Topics to delete with all their data; unknown ids are reported.
+        8 => DeleteTopics {
+            /// The topics.
+            topics: Vec<TopicId>,
+        },
+        /// A session asks for a block of producer ids to hand out.
+        9 => AllocateProducerIds {
+            /// How many.
+            count: u32,
+        },
+        /// A group says how far it has read.
+        10 => CommitOffsets {
+            /// Whose group it is.
+            tenant: TenantId,
+            /// Its name.
+            group: String,
+            /// Per partition.
+            offsets: Vec<GroupOffset>,
+        },
+    }
+}
+
+stored_struct! {
+    /// A topic to be created.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct NewTopic {
+        /// Whose it will be.
+        pub tenant: TenantId,
+        /// Random; chosen by the proposer.
+        pub id: TopicId,
+        /// Checked by [`tidelog_model::check_topic_name`] before it is proposed, and again in `apply`.
+        pub name: String,
+        /// 1 to [`tidelog_model::limits::TOPIC_PARTITIONS_MAX`].
+        pub partitions: u32,
+        /// Shown to clients; has no effect.
+        pub replication_factor: i16,
+        /// Settings as the client wrote them.
+        pub configs: BTreeMap<String, String>,
+    }
+
+    /// How far a group has read one partition.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct GroupOffset {
+        /// The partition.
+        pub partition: PartitionId,
+        /// The next offset to read.
+        pub offset: Offset,
+        /// As the client stated it; −1 for none.
+        pub leader_epoch: i32,
+        /// As the client stated it.
+        pub metadata: String,
+    }
+}
+
+/// The answer of `apply` to a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// To Bootstrap and Tick.
+    Done,
+    /// To OpenSession.
+    SessionOpened(SessionId),
+    /// To GrantObjects: ids `first..first + count`, usable until `deadline`.
+    Granted(Result<crate::GrantView, SessionRefused>),
+    /// To Commit.
+    Committed(Result<CommitOutcome, CommitRefused>),
+    /// To MoveInline: which of the moves took effect. `Err` when the session or the object is refused.
+    Moved(Result<Vec<bool>, SessionRefused>),
+    /// To CreateTopics, one each.
+    TopicsCreated(Vec<Result<CreatedTopic, CreateTopicError>>),
+    /// To DeleteTopics, one each: whether it existed.
+    TopicsDeleted(Vec<bool>),
+    /// To AllocateProducerIds: this many from `first` on.
+    ProducerIds {
+        /// The first.
+        first: ProducerId,
+        /// How many.
+        count: u32,
+    },
+    /// To CommitOffsets, one each.
+    OffsetsCommitted(Vec<Result<(), OffsetRefused>>),
+}
+
+/// A topic that was created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreatedTopic {
+    /// Its id.
+    pub id: TopicId,
+}
+
+/// Why a topic was not created.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CreateTopicError {
+    /// The name is taken.
+    #[error("topic '{0}' already exists")]
+    Exists(String),
+    /// Kafka's metric names fold '.' and '_', so names that differ only there collide.
+    #[error("topic '{name}' collides with existing topic '{existing}': '.' and '_' are not told apart")]
+    Collides {
+        /// The new one.
+        name: String,
+        /// The old one.
+        existing: String,
+    },
+    /// Name, partition count or id break a rule.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// Why a session's request was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SessionRefused {
+    /// The session is unknown, or its node has a newer one.
+    #[error("session is fenced")]
+    Fenced,
+    /// The object is not in a live grant of the session.
+    #[error("object {0} is not granted")]
+    NotGranted(ObjectId),
+}
+
+/// Why a group offset was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OffsetRefused {
+    /// The topic or partition does not exist.
+    #[error("unknown topic or partition")]
+    UnknownPartition,
+    /// The metadata is longer than [`tidelog_model::limits::OFFSET_METADATA_BYTES_MAX`].
+    #[error("offset metadata is too large")]
+    MetadataTooLarge,
+}
+
+/// The bytes of a command, as they are stored in the log.
+#[must_use]
+pub fn encode_command(command: &Command) -> Bytes {
+    let inline = match command {
+        Command::Commit(Commit { payload: crate::Payload::Inline(bytes), .. }) => bytes.len(),
+        _ => 0,
+    };
+    let mut out = Writer::with_capacity(inline + 256);
+    out.byte(COMMAND_VERSION);
+    out.put(command);
+    out.finish()
+}
+
+/// Reads a command back. An inline payload shares `bytes`' memory.
+///
+/// # Errors
+/// [`Corrupt`] when the bytes are no command of a version that is known here.
+pub fn decode_command(bytes: Bytes) -> Result<Command, Corrupt> {
+    let mut input = Reader::new("catalog command", bytes);
+    let version = input.byte()?;
+    if version != COMMAND_VERSION {
+        return Err(input.corrupt(format!("its version is {version}, known here is {COMMAND_VERSION}")));
+    }
+    let command = input.get()?;
+    input.end()?;
+    Ok(command)
+}

@@ -1,0 +1,26 @@
+//! What can be asked of the catalog, and what it answers.
+//!
+//! **Owns:** [`Command`] and [`Outcome`], the views that readers get ([`TopicView`], [`PartitionView`], [`Extent`]), the
+//! [`Catalog`] trait that the data path talks to, and the encoding of commands. **Promises:** a command's bytes are
+//! decoded by every later version. **Does not know:** how commands are ordered or replicated, nor who proposes them.
+
+mod catalog;
+mod command;
+mod commit;
+mod error;
+mod views;
+
+pub use catalog::{ApplyListener, Catalog, Proposal};
+pub use command::{
+    Command, CreateTopicError, CreatedTopic, GroupOffset, NewTopic, OffsetRefused, Outcome, SessionRefused, TICK_MS,
+    decode_command, encode_command,
+};
+pub use commit::{
+    BatchOutcome, Commit, CommitBatch, CommitEntry, CommitOutcome, CommitRefused, ExtentMove, MoveInline, Payload,
+    ProducerBatch,
+};
+pub use error::CatalogError;
+pub use views::{
+    ClusterView, Extent, ExtentPlan, GrantView, InlineExtent, Location, ObjectRange, OrphanRange, PartitionView,
+    TopicView,
+};

@@ -1,0 +1,97 @@
+//! The seam to object stores.
+
+use std::fmt;
+use std::ops::Range;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::BlobError;
+
+/// The name of an object: segments of `[a-zA-Z0-9._=-]` with `/` between them, not `.` or `..`, 512 bytes at most.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(String);
+
+impl Key {
+    /// A key of our own making.
+    ///
+    /// # Panics
+    /// When the text breaks the rules: keys are computed here, never received.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Key {
+        let text = text.into();
+        assert!(text.len() <= 512, "key is too long: {text}");
+        for segment in text.split('/') {
+            assert!(!segment.is_empty() && segment != "." && segment != "..", "key has a bad segment: {text}");
+            assert!(
+                segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'=' | b'-')),
+                "key has a bad character: {text}"
+            );
+        }
+        Key(text)
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a call is made: each is counted and its bytes are metered by purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Purpose {
+    /// A flush object.
+    Flush,
+    /// Inline payloads on their way to an object.
+    MoveInline,
+    /// A consumer's read.
+    Read,
+    /// Cluster marker, probes.
+    Administration,
+    /// Deletion of garbage.
+    Collection,
+}
+
+/// What a listing shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedObject {
+    /// Its key.
+    pub key: Key,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// A place for objects. Implementations limit the time of each attempt, retry what is worth it with jitter, and give up
+/// at a deadline.
+#[async_trait]
+pub trait BlobStore: Send + Sync + 'static {
+    /// Writes an object, replacing one of that name. When it returns Ok the object is durable. A cancelled or failed call
+    /// may still land later.
+    async fn put(&self, key: &Key, payload: Vec<Bytes>, purpose: Purpose) -> Result<(), BlobError>;
+
+    /// Writes an object only when none has that name. Returns whether it was written; a store that cannot decide
+    /// atomically reads back, so the payload must be unlike any other writer's.
+    async fn put_if_absent(&self, key: &Key, payload: Bytes, purpose: Purpose) -> Result<bool, BlobError>;
+
+    /// Reads exactly `range`, which is not empty.
+    async fn get(&self, key: &Key, range: Range<u64>, purpose: Purpose) -> Result<Bytes, BlobError>;
+
+    /// Reads a whole (small) object.
+    async fn get_all(&self, key: &Key, purpose: Purpose) -> Result<Bytes, BlobError>;
+
+    /// Removes objects; those that do not exist are no error.
+    async fn delete(&self, keys: &[Key], purpose: Purpose) -> Result<(), BlobError>;
+
+    /// Objects whose key starts with `prefix` and is greater than `after`, in order, `count_max` at most.
+    async fn list(&self, prefix: &str, after: Option<&Key>, count_max: usize) -> Result<Vec<ListedObject>, BlobError>;
+
+    /// Where this is, for people: `file:///var/lib/tidelog/objects`, `s3://bucket/prefix`.
+    fn describe(&self) -> String;
+}

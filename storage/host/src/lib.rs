@@ -1,0 +1,16 @@
+//! The seams to the outside: clock, randomness, tasks, disk and metric handles.
+//!
+//! **Owns:** the only real clock, random source, task spawner and file access of the workspace, and their test doubles,
+//! which are driven by hand or by a seed. **Promises:** code that takes its time, chance, tasks and files from here runs
+//! the same for the same seed. **Does not know:** the domain: no record, topic or object.
+
+pub mod clock;
+pub mod disk;
+pub mod metric;
+pub mod random;
+pub mod tasks;
+
+pub use clock::Clock;
+pub use disk::{Disk, DiskFile};
+pub use random::Random;
+pub use tasks::Tasks;

@@ -1,0 +1,3 @@
+//! Metric handles: where counters and histograms come from.
+
+pub use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
