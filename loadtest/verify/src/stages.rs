@@ -1,0 +1,279 @@
+//! The stages: what each runs, in the order that finds cheap failures first.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::machine::{Machine, Tool};
+use crate::process::{self, Ended};
+use crate::tally::{Tally, count_cargo_test};
+
+/// One thing that `cargo verify` can run by name.
+pub struct Stage {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub run: fn(&mut Machine, &'static str) -> Tally,
+}
+
+/// All of them, in running order.
+pub const STAGES: &[Stage] = &[
+    Stage { name: "fmt", about: "cargo fmt --check", run: fmt },
+    Stage { name: "tidy", about: "house rules and security floors over sources, manifests and Cargo.lock", run: tidy },
+    Stage { name: "deny", about: "cargo deny check bans licenses sources", run: deny },
+    Stage { name: "unit", about: "every crate's own tests", run: unit },
+    Stage { name: "clippy", about: "cargo clippy, warnings are errors", run: clippy },
+    Stage { name: "clients", about: "real Kafka clients against the real binary", run: clients },
+    Stage { name: "kills", about: "kill -9 at random moments and failpoints, then the history is checked", run: kills },
+];
+
+/// Short names for groups of stages.
+const GROUPS: &[(&str, &[&str])] = &[("lint", &["fmt", "clippy"]), ("advisories", &["tidy"])];
+
+/// Tests with real processes live in this crate; `unit` leaves them to the stages that prepare for them.
+const CLIENTS_CRATE: &str = "tidelog-clients";
+const TIDY_CRATE: &str = "tidelog-tidy";
+
+/// Pinned: a newer one may judge an old checkout differently.
+const CARGO_DENY: &str = "cargo-deny@0.20.2";
+/// Not pinned: which versions have wheels depends on the machine's Python.
+const CONFLUENT_KAFKA: &str = "confluent-kafka";
+
+/// The stages called `names`, in running order, or all when there are none.
+///
+/// # Errors
+/// A name is unknown.
+pub fn select(names: &[&str]) -> Result<Vec<&'static Stage>, String> {
+    let mut wanted: Vec<&str> = Vec::new();
+    for name in names {
+        match GROUPS.iter().find(|(group, _)| group == name) {
+            Some((_, members)) => wanted.extend(*members),
+            None if STAGES.iter().any(|stage| stage.name == *name) => wanted.push(name),
+            None => return Err(format!("no stage is called {name:?}")),
+        }
+    }
+    Ok(STAGES.iter().filter(|stage| names.is_empty() || wanted.contains(&stage.name)).collect())
+}
+
+fn fmt(machine: &mut Machine, stage: &'static str) -> Tally {
+    one_check(machine, stage, cargo(machine, &["fmt", "--all", "--check"]), 2)
+}
+
+fn clippy(machine: &mut Machine, stage: &'static str) -> Tally {
+    let arguments = ["clippy", "--workspace", "--all-targets", "--release", "--quiet", "--", "-D", "warnings"];
+    one_check(machine, stage, cargo(machine, &arguments), 12)
+}
+
+fn tidy(machine: &mut Machine, stage: &'static str) -> Tally {
+    cargo_test(machine, stage, &["--package", TIDY_CRATE], 8)
+}
+
+fn unit(machine: &mut Machine, stage: &'static str) -> Tally {
+    let arguments = ["--workspace", "--exclude", TIDY_CRATE, "--exclude", CLIENTS_CRATE];
+    let mut tally = cargo_test(machine, stage, &arguments, 20);
+    // The library of the clients' crate needs no server, so its tests belong here.
+    tally.add(cargo_test(machine, stage, &["--package", CLIENTS_CRATE, "--lib"], 10));
+    tally
+}
+
+fn deny(machine: &mut Machine, stage: &'static str) -> Tally {
+    let program = machine.tools.join("bin/cargo-deny");
+    if !program.exists() {
+        let build = machine.tools.join("build");
+        let mut install = cargo(machine, &["install", CARGO_DENY, "--locked", "--profile", "dev"]);
+        install.arg("--root").arg(&machine.tools).arg("--target-dir").arg(&build);
+        // It runs for a second, so a quick build of it beats a quick program: 1 minute instead of 4.
+        install.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_PROFILE_DEV_INCREMENTAL", "false");
+        let installed = one_check(machine, stage, install, 10);
+        let _ = std::fs::remove_dir_all(build);
+        if installed.failed > 0 {
+            return installed;
+        }
+    }
+    let mut check = Command::new(program);
+    check.current_dir(&machine.root).args(["--workspace", "check", "bans", "licenses", "sources"]);
+    let ended = match run(machine, stage, check, 3) {
+        Ok(ended) => ended,
+        Err(tally) => return tally,
+    };
+    // Three checks, each of which says how it went: "bans ok, licenses FAILED, sources ok".
+    let mut tally = Tally::default();
+    for name in ["bans", "licenses", "sources"] {
+        if ended.output.contains(&format!("{name} ok")) {
+            tally.passed += 1;
+        } else {
+            tally.add(Tally::failed(format!("{name} not ok")));
+        }
+    }
+    with_tail(tally, &ended)
+}
+
+fn clients(machine: &mut Machine, stage: &'static str) -> Tally {
+    let mut tally = build_server(machine, stage);
+    if tally.failed > 0 {
+        return tally;
+    }
+    let mut arguments: Vec<String> = ["--package", CLIENTS_CRATE, "--test", "clients", "--"].map(str::to_owned).into();
+    let needs: [(&str, &[Tool], Prepare); 3] = [
+        ("kcat", &[Tool::Kcat], nothing_to_prepare),
+        ("confluent", &[Tool::Python], prepare_python),
+        ("java", &[Tool::Java, Tool::Maven], prepare_java),
+    ];
+    for (module, tools, prepare) in needs {
+        let problem = match tools.iter().find(|tool| !machine.has(**tool)) {
+            Some(missing) => Tally::skipped(format!("{module} tests skipped: {} not found", missing.name())),
+            None => prepare(machine, stage),
+        };
+        if problem.failed + problem.skipped > 0 {
+            tally.add(problem);
+            arguments.extend(["--skip".to_owned(), format!("{module}::")]);
+        }
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    tally.add(cargo_test(machine, stage, &arguments, 10));
+    tally
+}
+
+fn kills(machine: &mut Machine, stage: &'static str) -> Tally {
+    let mut tally = build_server(machine, stage);
+    if tally.failed == 0 {
+        tally.add(cargo_test(
+            machine,
+            stage,
+            &["--package", CLIENTS_CRATE, "--test", "kills", "--", "--nocapture"],
+            10,
+        ));
+    }
+    tally
+}
+
+/// Gets what a client's tests run; says what went wrong, or counts nothing.
+type Prepare = fn(&mut Machine, &'static str) -> Tally;
+
+fn nothing_to_prepare(_: &mut Machine, _: &'static str) -> Tally {
+    Tally::default()
+}
+
+fn prepare_python(machine: &mut Machine, stage: &'static str) -> Tally {
+    let folder = machine.tools.join("venv");
+    let python = folder.join("bin/python");
+    let mut import = Command::new(&python);
+    import.args(["-c", "import confluent_kafka"]);
+    if python.exists() && run(machine, stage, import, 1).is_ok_and(|ended| ended.good) {
+        return Tally::default();
+    }
+    let mut venv = Command::new("python3");
+    venv.args(["-m", "venv", "--clear"]).arg(&folder);
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--only-binary", ":all:", CONFLUENT_KAFKA]);
+    prepared(machine, stage, [venv, pip].into(), 5)
+}
+
+fn prepare_java(machine: &mut Machine, stage: &'static str) -> Tally {
+    let jars = machine.tools.join("java");
+    let has_jars = std::fs::read_dir(&jars).is_ok_and(|mut entries| entries.next().is_some());
+    if has_jars {
+        return Tally::default();
+    }
+    let mut maven = Command::new("mvn");
+    let pom: PathBuf = machine.root.join("loadtest/clients/java/pom.xml");
+    maven.args(["--quiet", "--batch-mode", "--file"]).arg(pom).arg("dependency:copy-dependencies");
+    maven.arg(format!("-DoutputDirectory={}", jars.display()));
+    prepared(machine, stage, [maven].into(), 8)
+}
+
+/// Runs `commands` until one fails; each has `minutes`. Counts nothing when all go well.
+fn prepared(machine: &Machine, stage: &'static str, commands: Vec<Command>, minutes: u64) -> Tally {
+    for command in commands {
+        let tally = one_check(machine, stage, command, minutes);
+        if tally.failed > 0 {
+            return tally;
+        }
+    }
+    Tally::default()
+}
+
+/// Builds the binary that the tests start; counts nothing when it goes well.
+fn build_server(machine: &Machine, stage: &'static str) -> Tally {
+    let build = cargo(machine, &["build", "--release", "--quiet", "--package", "tidelog-server"]);
+    prepared(machine, stage, [build].into(), 20)
+}
+
+fn cargo(machine: &Machine, arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(&machine.root).args(arguments);
+    // Set by the `cargo run` that started us, for our own package: the tests must not see it.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR" {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// `cargo test` in the one profile, every test counted.
+fn cargo_test(machine: &Machine, stage: &'static str, arguments: &[&str], minutes: u64) -> Tally {
+    let mut command = cargo(machine, &["test", "--release", "--quiet", "--no-fail-fast"]);
+    command.args(arguments);
+    let ended = match run(machine, stage, command, minutes) {
+        Ok(ended) => ended,
+        Err(tally) => return tally,
+    };
+    let mut tally = count_cargo_test(&ended.output);
+    if tally.failed > 0 {
+        tally.notes.push(format!("{} tests failed", tally.failed));
+    } else if !ended.good {
+        // It did not compile, aborted or hung: one failure that no test counted.
+        tally.add(Tally::failed(ended.why.clone()));
+    } else if tally.passed == 0 {
+        // A filter that matches nothing would be green for ever.
+        tally.add(Tally::failed("no test ran"));
+    }
+    with_tail(tally, &ended)
+}
+
+/// A command that is one check: good when it exits with 0.
+fn one_check(machine: &Machine, stage: &'static str, command: Command, minutes: u64) -> Tally {
+    match run(machine, stage, command, minutes) {
+        Ok(ended) if ended.good => Tally::passed(1),
+        Ok(ended) => with_tail(Tally::failed(ended.why.clone()), &ended),
+        Err(tally) => tally,
+    }
+}
+
+fn run(machine: &Machine, stage: &'static str, command: Command, minutes: u64) -> Result<Ended, Tally> {
+    let log = machine.logs.join(format!("{stage}.log"));
+    process::run(command, &log, Duration::from_secs(minutes * 60)).map_err(|error| Tally::failed(error.to_string()))
+}
+
+fn with_tail(mut tally: Tally, ended: &Ended) -> Tally {
+    if tally.failed > 0 {
+        tally.tail = process::tail(&ended.output, 60);
+    }
+    tally
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn names(chosen: Vec<&Stage>) -> Vec<&str> {
+        chosen.into_iter().map(|stage| stage.name).collect()
+    }
+
+    #[test]
+    fn no_name_means_all() {
+        assert_eq!(select(&[]).unwrap().len(), STAGES.len());
+    }
+
+    #[test]
+    fn names_and_groups_keep_the_running_order() {
+        assert_eq!(names(select(&["unit", "lint"]).unwrap()), ["fmt", "unit", "clippy"]);
+        assert_eq!(names(select(&["advisories"]).unwrap()), ["tidy"]);
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused() {
+        assert!(select(&["unit", "unix"]).is_err());
+    }
+}
