@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod disk;
+pub mod failpoint;
 pub mod metric;
 pub mod random;
 pub mod tasks;
