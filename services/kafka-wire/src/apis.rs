@@ -1,0 +1,129 @@
+//! The APIs and versions that are offered. An explicit table: a codec's own range names versions that nobody here handles.
+
+/// An API that is handled here.
+#[allow(missing_docs, reason = "the names are Kafka's")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(i16)]
+pub enum Api {
+    Produce = 0,
+    Fetch = 1,
+    ListOffsets = 2,
+    Metadata = 3,
+    OffsetCommit = 8,
+    OffsetFetch = 9,
+    FindCoordinator = 10,
+    JoinGroup = 11,
+    Heartbeat = 12,
+    LeaveGroup = 13,
+    SyncGroup = 14,
+    ApiVersions = 18,
+    CreateTopics = 19,
+    DeleteTopics = 20,
+    InitProducerId = 22,
+    OffsetForLeaderEpoch = 23,
+    DescribeCluster = 60,
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Advertised {
+    /// The API.
+    pub api: Api,
+    /// The oldest version that is advertised.
+    pub version_min: i16,
+    /// The oldest version that is understood; older ones that are advertised are refused.
+    pub version_understood_min: i16,
+    /// The newest version that is advertised and understood.
+    pub version_max: i16,
+    /// The first version with compact lengths and tagged fields.
+    pub flexible_from: i16,
+}
+
+const fn row(api: Api, version_min: i16, version_max: i16, flexible_from: i16) -> Advertised {
+    Advertised { api, version_min, version_understood_min: version_min, version_max, flexible_from }
+}
+
+/// What `ApiVersions` answers, by key. Ranges are Apache Kafka 4's, except where a line says otherwise.
+pub const ADVERTISED: [Advertised; 17] = [
+    // 0 to 2 are refused: older librdkafka sends uncompressed when they are not advertised (KAFKA-18659).
+    Advertised { api: Api::Produce, version_min: 0, version_understood_min: 3, version_max: 13, flexible_from: 9 },
+    row(Api::Fetch, 4, 18, 12),
+    // 11 adds a form (earliest pending upload) of tiered storage that has no meaning here.
+    row(Api::ListOffsets, 1, 10, 6),
+    row(Api::Metadata, 0, 13, 9),
+    // 10 names topics by id; it belongs with OffsetFetch 10.
+    row(Api::OffsetCommit, 2, 9, 8),
+    // 9 and 10 are about the newer group protocol.
+    row(Api::OffsetFetch, 1, 8, 6),
+    // 6 is about share groups.
+    row(Api::FindCoordinator, 0, 5, 3),
+    row(Api::JoinGroup, 0, 9, 6),
+    row(Api::Heartbeat, 0, 4, 4),
+    row(Api::LeaveGroup, 0, 5, 4),
+    row(Api::SyncGroup, 0, 5, 4),
+    // 5 lets a client name the cluster and node it expects; added together with the check of them.
+    row(Api::ApiVersions, 0, 4, 3),
+    row(Api::CreateTopics, 2, 7, 5),
+    row(Api::DeleteTopics, 1, 6, 4),
+    row(Api::InitProducerId, 0, 5, 2),
+    row(Api::OffsetForLeaderEpoch, 2, 4, 4),
+    row(Api::DescribeCluster, 0, 2, 0),
+];
+
+impl Api {
+    /// The API with this key, if it is offered.
+    #[must_use]
+    pub fn from_key(key: i16) -> Option<Api> {
+        ADVERTISED.iter().map(|row| row.api).find(|api| *api as i16 == key)
+    }
+
+    /// Its key.
+    #[must_use]
+    pub fn key(self) -> i16 {
+        self as i16
+    }
+
+    /// Its row of the table.
+    #[must_use]
+    pub fn advertised(self) -> &'static Advertised {
+        ADVERTISED.iter().find(|row| row.api == self).expect("every API has a row: a test looks at all of them")
+    }
+
+    /// Kafka's name, for metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Api::Produce => "Produce",
+            Api::Fetch => "Fetch",
+            Api::ListOffsets => "ListOffsets",
+            Api::Metadata => "Metadata",
+            Api::OffsetCommit => "OffsetCommit",
+            Api::OffsetFetch => "OffsetFetch",
+            Api::FindCoordinator => "FindCoordinator",
+            Api::JoinGroup => "JoinGroup",
+            Api::Heartbeat => "Heartbeat",
+            Api::LeaveGroup => "LeaveGroup",
+            Api::SyncGroup => "SyncGroup",
+            Api::ApiVersions => "ApiVersions",
+            Api::CreateTopics => "CreateTopics",
+            Api::DeleteTopics => "DeleteTopics",
+            Api::InitProducerId => "InitProducerId",
+            Api::OffsetForLeaderEpoch => "OffsetForLeaderEpoch",
+            Api::DescribeCluster => "DescribeCluster",
+        }
+    }
+}
+
+impl Advertised {
+    /// Whether a request of this version can be decoded.
+    #[must_use]
+    pub fn understands(&self, version: i16) -> bool {
+        (self.version_understood_min..=self.version_max).contains(&version)
+    }
+
+    /// Whether a version is flexible (KIP-482).
+    #[must_use]
+    pub fn is_flexible(&self, version: i16) -> bool {
+        version >= self.flexible_from
+    }
+}

@@ -1,0 +1,32 @@
+//! The messages themselves, by Kafka's names: generated from Kafka's own schemas by the codec crate.
+//!
+//! Their structs may grow fields, so they are built with [`message!`](crate::message) rather than by a literal.
+
+pub use kafka_wire::{
+    ApiVersionsRequest, ApiVersionsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
+    DeleteTopicsResponse, DescribeClusterRequest, DescribeClusterResponse, FetchRequest, FindCoordinatorRequest,
+    FindCoordinatorResponse, HeartbeatRequest, HeartbeatResponse, InitProducerIdRequest, InitProducerIdResponse,
+    JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse, ListOffsetsRequest,
+    ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetCommitRequest, OffsetCommitResponse,
+    OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceRequest,
+    ProduceResponse, SyncGroupRequest, SyncGroupResponse,
+};
+pub use kafka_wire::{
+    api_versions_response, create_topics_request, create_topics_response, delete_topics_request,
+    delete_topics_response, describe_cluster_response, fetch_request, find_coordinator_response, join_group_request,
+    join_group_response, leave_group_request, leave_group_response, list_offsets_request, list_offsets_response,
+    metadata_request, metadata_response, offset_commit_request, offset_commit_response, offset_fetch_request,
+    offset_fetch_response, offset_for_leader_epoch_request, offset_for_leader_epoch_response, produce_request,
+    produce_response, sync_group_request,
+};
+
+/// Builds a message from its defaults: `message!(MetadataResponse { controller_id: 1 })`.
+#[macro_export]
+macro_rules! message {
+    ($type:path { $($field:ident: $value:expr),* $(,)? }) => {{
+        #[allow(unused_mut, reason = "no field may be given")]
+        let mut message = <$type>::default();
+        $( message.$field = $value; )*
+        message
+    }};
+}
