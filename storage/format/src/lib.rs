@@ -5,4 +5,8 @@
 //! that are left before it allocates, never panics, and says [`codec::Corrupt`] where it is wrong. **Does not know:**
 //! I/O, async, the catalog.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod codec;
+pub mod flush_object;
+pub mod records;

@@ -1,0 +1,108 @@
+//! The check of a batch that came from a client, and walks over the records of one.
+
+use std::ops::ControlFlow;
+
+use tidelog_model::limits::BATCH_DECOMPRESSED_BYTES_MAX;
+use tidelog_model::{BatchHeader, Codec, HEADER_BYTES, TimestampMs, TimestampType};
+
+use super::walk::{Record, Unfolding, walk};
+use super::{RecordsError, decompress};
+
+/// A batch that may be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckedBatch {
+    /// Its header; `header.bytes` is the batch's length.
+    pub header: BatchHeader,
+    /// Its records, one at least: as many as were really found.
+    pub records: u32,
+    /// The greatest timestamp of its records, found by looking: the header's is only what the client says.
+    pub max_timestamp: TimestampMs,
+}
+
+/// Checks the batch at the start of `bytes` as far as a broker must before it stores it: header, CRC32C, counts, and
+/// the shape of every record, compressed ones too. Uncompressed bodies are not copied, compressed ones are walked
+/// through a small window (an unframed snappy body is unfolded whole). What follows the batch in `bytes` is not
+/// looked at. Whether it may be a control or transactional batch is the caller's question.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check_batch(bytes: &[u8]) -> Result<CheckedBatch, RecordsError> {
+    let header = BatchHeader::read(bytes)?;
+    header.check_checksum(bytes)?;
+    let records = header.check_counts()?;
+    let mut max_timestamp = TimestampMs(i64::MIN);
+    walk_times(&header, bytes, |_, timestamp| {
+        max_timestamp = max_timestamp.max(timestamp);
+        ControlFlow::Continue(())
+    })?;
+    Ok(CheckedBatch { header, records, max_timestamp })
+}
+
+/// Shows offset delta and timestamp of every record in the batch at the start of `batch` until `visit` breaks. Takes
+/// no more memory than [`check_batch`]. The checksum is not checked: whoever read the batch has done that.
+///
+/// # Errors
+/// When header or records are malformed, as far as they were visited.
+pub fn for_each_timestamp(
+    batch: &[u8],
+    visit: impl FnMut(u32, TimestampMs) -> ControlFlow<()>,
+) -> Result<(), RecordsError> {
+    let header = BatchHeader::read(batch)?;
+    header.check_counts()?;
+    walk_times(&header, batch, visit)
+}
+
+/// Shows every record in the batch at the start of `batch` until `visit` breaks. A compressed batch is unfolded whole,
+/// up to [`BATCH_DECOMPRESSED_BYTES_MAX`]. The checksum is not checked: whoever read the batch has done that.
+///
+/// # Errors
+/// When header or records are malformed, as far as they were visited.
+pub fn for_each_record(batch: &[u8], mut visit: impl FnMut(Record<'_>) -> ControlFlow<()>) -> Result<(), RecordsError> {
+    let header = BatchHeader::read(batch)?;
+    let count = header.check_counts()?;
+    let body = &batch[HEADER_BYTES..header.bytes];
+    let unfolded;
+    let mut records = match header.codec()? {
+        Codec::None => body,
+        codec => {
+            unfolded = decompress(codec, body, BATCH_DECOMPRESSED_BYTES_MAX)?;
+            &unfolded[..]
+        }
+    };
+    walk(&mut records, count, |found| {
+        let timestamp = timestamp(&header, found.timestamp_delta);
+        visit(Record { offset_delta: found.index, timestamp, key: found.key, value: found.value })
+    })?;
+    Ok(())
+}
+
+/// Of the batch at the start of `batch`, whose counts were checked.
+fn walk_times(
+    header: &BatchHeader,
+    batch: &[u8],
+    mut visit: impl FnMut(u32, TimestampMs) -> ControlFlow<()>,
+) -> Result<(), RecordsError> {
+    let count = header.offset_count();
+    let mut body = &batch[HEADER_BYTES..header.bytes];
+    match header.codec()? {
+        Codec::None => {
+            walk(&mut body, count, |found| visit(found.index, timestamp(header, found.timestamp_delta)))?;
+        }
+        codec => {
+            let mut records = Unfolding::new(codec, body, BATCH_DECOMPRESSED_BYTES_MAX)?;
+            let ended =
+                walk(&mut records, count, |found| visit(found.index, timestamp(header, found.timestamp_delta)))?;
+            if ended {
+                records.end()?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn timestamp(header: &BatchHeader, delta: i64) -> TimestampMs {
+    match header.timestamp_type() {
+        TimestampType::CreateTime => TimestampMs(header.base_timestamp.0.saturating_add(delta)),
+        TimestampType::LogAppendTime => header.max_timestamp,
+    }
+}

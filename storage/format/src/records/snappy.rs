@@ -1,0 +1,100 @@
+//! Snappy as Kafka's clients write it: one raw block (librdkafka, Go), or the framing of xerial's snappy-java (Java).
+
+use std::io::{self, Read};
+
+/// First bytes of xerial's stream header.
+const MAGIC: [u8; 8] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
+/// Magic, version and lowest compatible version.
+const HEADER_BYTES: usize = 16;
+/// Bytes of records per block; the Java client's default.
+const BLOCK_BYTES: usize = 32 * 1024;
+/// The densest element of the format is a copy of 64 bytes written in three; so output beyond this per byte is a lie.
+const RATIO_MAX: usize = 22;
+
+/// Unfolds either form, block by block.
+pub(super) struct Decoder<'a> {
+    rest: &'a [u8],
+    framed: bool,
+    block: Vec<u8>,
+    /// Bytes of `block` that were read.
+    read: usize,
+    /// No block may unfold to more.
+    bytes_max: usize,
+}
+
+impl<'a> Decoder<'a> {
+    pub(super) fn new(body: &'a [u8], bytes_max: usize) -> io::Result<Decoder<'a>> {
+        let framed = body.starts_with(&MAGIC);
+        let rest = if framed {
+            body.get(HEADER_BYTES..).ok_or_else(|| invalid("the stream header is cut off"))?
+        } else {
+            body
+        };
+        Ok(Decoder { rest, framed, block: Vec::new(), read: 0, bytes_max })
+    }
+
+    /// What is left of the body.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    fn next_block(&mut self) -> io::Result<()> {
+        let bytes = if self.framed {
+            let (length, rest) =
+                self.rest.split_first_chunk::<4>().ok_or_else(|| invalid("a block length is cut off"))?;
+            self.rest = rest;
+            u32::from_be_bytes(*length) as usize
+        } else {
+            self.rest.len()
+        };
+        if bytes > self.rest.len() {
+            return Err(invalid("a block is cut off"));
+        }
+        let (block, rest) = self.rest.split_at(bytes);
+        self.rest = rest;
+        let unfolded = snap::raw::decompress_len(block).map_err(io::Error::other)?;
+        if unfolded > bytes.saturating_mul(RATIO_MAX) {
+            return Err(invalid("a block states more output than its input can give"));
+        }
+        if unfolded > self.bytes_max {
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+        }
+        self.block.resize(unfolded, 0);
+        let written = snap::raw::Decoder::new().decompress(block, &mut self.block).map_err(io::Error::other)?;
+        self.block.truncate(written);
+        self.read = 0;
+        Ok(())
+    }
+}
+
+impl Read for Decoder<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.read == self.block.len() {
+            if self.rest.is_empty() {
+                return Ok(0);
+            }
+            self.next_block()?;
+        }
+        let count = buffer.len().min(self.block.len() - self.read);
+        buffer[..count].copy_from_slice(&self.block[self.read..self.read + count]);
+        self.read += count;
+        Ok(count)
+    }
+}
+
+fn invalid(problem: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, problem)
+}
+
+/// `records` in xerial's framing, which every Kafka client reads.
+pub(super) fn compress(records: &[u8]) -> Vec<u8> {
+    let mut out = Vec::from(MAGIC);
+    out.extend_from_slice(&1_u32.to_be_bytes());
+    out.extend_from_slice(&1_u32.to_be_bytes());
+    for block in records.chunks(BLOCK_BYTES) {
+        let packed = snap::raw::Encoder::new().compress_vec(block).expect("a block is far below snappy's limit");
+        out.extend_from_slice(&(packed.len() as u32).to_be_bytes());
+        out.extend_from_slice(&packed);
+    }
+    out
+}
