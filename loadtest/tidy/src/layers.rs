@@ -1,0 +1,126 @@
+//! The layers: which crate may depend on which. A new edge is a design change and is made here, on purpose.
+
+use crate::workspace::{Crate, Kind};
+
+/// From the bottom up; a crate depends only on crates of earlier rows. Names without the `tidelog-` in front.
+pub const LAYERS: &[&[&str]] = &[
+    &["model", "history", "verify", "tidy"],
+    &["host", "format", "kafka-wire"],
+    &["blob", "catalog-api"],
+    &["cache", "catalog"],
+    &["cache-nvme", "catalog-raft"],
+    &["ingest", "fetch"],
+    &["gateway-kafka"],
+    &["node"],
+    &["server"],
+    &["clients"],
+];
+
+/// What each crate may ship with. Its tests may use anything of a lower layer.
+pub const ALLOWED: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("host", &["model"]),
+    ("format", &["model"]),
+    ("blob", &["model", "host", "format"]),
+    ("cache", &["model", "host", "blob"]),
+    ("cache-nvme", &["model", "host", "cache"]),
+    ("catalog-api", &["model", "format"]),
+    ("catalog", &["model", "format", "catalog-api"]),
+    ("catalog-raft", &["model", "host", "format", "catalog-api", "catalog"]),
+    // Write path and read path do not know each other, nor any protocol.
+    ("ingest", &["model", "host", "format", "blob", "cache", "catalog-api"]),
+    ("fetch", &["model", "host", "format", "blob", "cache", "catalog-api"]),
+    ("kafka-wire", &["model"]),
+    // A gateway knows no store and no Raft.
+    ("gateway-kafka", &["model", "host", "catalog-api", "ingest", "fetch", "kafka-wire"]),
+    (
+        "node",
+        &[
+            "model",
+            "host",
+            "blob",
+            "cache",
+            "cache-nvme",
+            "catalog-api",
+            "catalog-raft",
+            "ingest",
+            "fetch",
+            "gateway-kafka",
+        ],
+    ),
+    ("server", &["model", "host", "node"]),
+    ("history", &[]),
+    ("clients", &["history"]),
+    ("verify", &[]),
+    ("tidy", &[]),
+];
+
+/// Every edge that the tables do not allow, and every crate they do not know.
+#[must_use]
+pub fn complaints(crates: &[Crate]) -> Vec<String> {
+    let mut found = Vec::new();
+    for one in crates {
+        let name = short(&one.name);
+        let Some((_, allowed)) = ALLOWED.iter().find(|(known, _)| *known == name) else {
+            found.push(format!("{} is in no layer: give it a place in tidy's layers", one.name));
+            continue;
+        };
+        for dependency in one.dependencies.iter().filter(|dependency| dependency.name.starts_with(PREFIX)) {
+            let on = short(&dependency.name);
+            if dependency.kind == Kind::Shipped && !allowed.contains(&on) {
+                found.push(format!("{name} must not depend on {on}"));
+            }
+            if layer(on) >= layer(name) {
+                found.push(format!("{name} must not depend on {on}, not even in tests: it is not in a lower layer"));
+            }
+        }
+    }
+    found
+}
+
+const PREFIX: &str = "tidelog-";
+
+fn short(name: &str) -> &str {
+    name.strip_prefix(PREFIX).unwrap_or(name)
+}
+
+/// The row of `name`; crates without one lie above all.
+fn layer(name: &str) -> usize {
+    LAYERS.iter().position(|row| row.contains(&name)).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace::Dependency;
+
+    fn check(name: &str, on: &str, kind: Kind) -> usize {
+        let dependencies = vec![Dependency { name: format!("tidelog-{on}"), kind, inherited: true }];
+        let one = Crate { name: format!("tidelog-{name}"), dependencies, inherits_lints: true, files: Vec::new() };
+        complaints(&[one]).len()
+    }
+
+    #[test]
+    fn allowed_edges_pass() {
+        assert_eq!(check("ingest", "blob", Kind::Shipped), 0);
+        assert_eq!(check("gateway-kafka", "blob", Kind::Tests), 0);
+    }
+
+    #[test]
+    fn other_edges_are_named() {
+        assert_eq!(check("gateway-kafka", "blob", Kind::Shipped), 1);
+        assert_eq!(check("ingest", "fetch", Kind::Tests), 1);
+        assert_eq!(check("model", "server", Kind::Shipped), 2);
+        assert_eq!(check("stranger", "model", Kind::Shipped), 1);
+    }
+
+    #[test]
+    fn the_two_tables_agree() {
+        for (name, allowed) in ALLOWED {
+            assert!(layer(name) < usize::MAX, "{name} has no layer");
+            for on in *allowed {
+                assert!(layer(on) < layer(name), "{name} -> {on} does not point down");
+            }
+        }
+    }
+}
