@@ -1,1 +1,18 @@
-//! To be written.
+//! The read path: plan, read, deliver, wait.
+//!
+//! **Owns:** turning (partition, offset) into record bytes with their final offsets, look-ups by time, and the wake-up of
+//! waiting readers. **Promises:** what is delivered was appended to that partition at those offsets, byte for byte: bytes
+//! that came from a store or a disk are checked batch by batch; and a negative or a tail is never answered from a view that
+//! may be stale. **Does not know:** protocols, writers, how the catalog replicates.
+
+mod error;
+mod fetch;
+mod hints;
+mod rope;
+mod scan;
+mod tail;
+mod time;
+
+pub use error::ReadError;
+pub use fetch::{Fetch, Read, ReadOutcome};
+pub use tail::Watch;

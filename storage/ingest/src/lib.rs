@@ -1,1 +1,27 @@
-//! To be written.
+//! The write path: admit, buffer, seal, upload, commit, acknowledge.
+//!
+//! **Owns:** the checks that a batch must pass ([`admit`]), the lanes that batch everybody's records into flushes, object
+//! ids under grants, the order of commits, parking of batches that arrived ahead of their sequence, and the move of
+//! inline payloads to objects. **Promises:** a resolved append is durable and has its offset in the catalog; batches of
+//! one lane are committed in the order in which [`Ingest::append`] was called; everything in flight is bounded.
+//! **Does not know:** protocols, readers, how the catalog replicates.
+//!
+//! The path, in the order of the files: [`admit`] → [`Ingest::append`] (`ingest.rs`) → `lane.rs` seals → `flush.rs` lays
+//! out → `upload.rs` → `committer.rs` → the caller's [`AppendFuture`].
+
+mod admit;
+mod append;
+mod committer;
+mod flush;
+mod grants;
+mod ingest;
+mod lane;
+mod mover;
+mod options;
+mod parked;
+mod upload;
+
+pub use admit::{AdmitError, AdmitRules, CheckedBatch, admit};
+pub use append::{Append, AppendError, AppendFuture, Appended};
+pub use ingest::{Ingest, Reservation, StartError};
+pub use options::{IngestOptions, LaneProfile};

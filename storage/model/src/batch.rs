@@ -148,9 +148,25 @@ impl BatchHeader {
         if bytes.len() < whole {
             return Err(cut_off(whole));
         }
+        BatchHeader::parse(bytes.first_chunk().expect("a whole batch has a header"))
+    }
+
+    /// Reads a header whose batch may lie elsewhere: as [`BatchHeader::read`], without a look at the batch's end.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn parse(bytes: &[u8; HEADER_BYTES]) -> Result<BatchHeader, BatchError> {
+        let magic = bytes[16] as i8;
+        if magic != 2 {
+            return Err(BatchError::Magic(magic));
+        }
+        let length = i32::from_be_bytes(array(bytes, 8));
+        if length < (HEADER_BYTES - LENGTH_OVERHEAD_BYTES) as i32 || length as usize > BATCH_BYTES_MAX {
+            return Err(BatchError::Length(length));
+        }
         let header = BatchHeader {
             base_offset: i64::from_be_bytes(array(bytes, 0)),
-            bytes: whole,
+            bytes: length as usize + LENGTH_OVERHEAD_BYTES,
             leader_epoch: i32::from_be_bytes(array(bytes, 12)),
             checksum: u32::from_be_bytes(array(bytes, 17)),
             attributes: i16::from_be_bytes(array(bytes, CRC_FROM)),

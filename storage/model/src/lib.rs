@@ -8,6 +8,7 @@ mod batch;
 mod error_kind;
 mod ids;
 pub mod limits;
+pub mod mutant;
 mod topic_name;
 
 pub use batch::{BatchError, BatchHeader, BatchPlacement, Codec, HEADER_BYTES, TimestampType, check_records_shape};

@@ -1,0 +1,194 @@
+//! The door to the read path.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use tidelog_cache::ObjectReader;
+use tidelog_catalog_api::{Catalog, Extent, ExtentPlan, PartitionView};
+use tidelog_host::metric::counter;
+use tidelog_model::{Offset, PREFIX_BYTES, PartitionId, patch_prefix};
+
+use crate::ReadError;
+use crate::hints::Hints;
+use crate::scan::{Scan, ScanError, ScannedBatch};
+use crate::tail::{Tails, Watch};
+
+/// How often an extent may move while it is being read before the read gives up.
+const REPLANS_MAX: usize = 8;
+/// Bytes asked of an extent at once: at least, and at most.
+const WINDOW_BYTES_MIN: usize = 64 << 10;
+const WINDOW_BYTES_MAX: usize = 4 << 20;
+/// Batches below this are copied next to their neighbours; for larger ones only the prefix is.
+const COPY_BYTES_MAX: usize = 4 << 10;
+/// The leader epoch is constant: a partition's offsets never diverge between nodes.
+const LEADER_EPOCH: u32 = 0;
+
+/// The read path of one node.
+pub struct Fetch {
+    pub(crate) catalog: Arc<dyn Catalog>,
+    pub(crate) reader: Arc<ObjectReader>,
+    tails: Arc<Tails>,
+    hints: Hints,
+}
+
+/// What to read.
+#[derive(Clone, Copy, Debug)]
+pub struct Read {
+    /// From which partition.
+    pub partition: PartitionId,
+    /// The first record wanted; the batch that holds it is delivered whole.
+    pub offset: Offset,
+    /// Bytes at most.
+    pub bytes_max: usize,
+    /// The first batch is delivered even when it is larger than `bytes_max`.
+    pub at_least_one: bool,
+}
+
+/// What was read.
+#[derive(Clone, Debug)]
+pub struct ReadOutcome {
+    /// Of all chunks.
+    pub bytes: usize,
+    /// Whole batches with their final offsets, in order.
+    pub chunks: Vec<Bytes>,
+    /// The partition's bounds; of an empty read, confirmed.
+    pub partition: PartitionView,
+}
+
+impl Fetch {
+    /// A read path over this catalog and these objects.
+    #[must_use]
+    pub fn new(catalog: Arc<dyn Catalog>, reader: Arc<ObjectReader>) -> Arc<Fetch> {
+        let tails = Tails::new();
+        catalog.listen(tails.clone());
+        Arc::new(Fetch { catalog, reader, tails, hints: Hints::new() })
+    }
+
+    /// Reads batches from an offset on. At the tail the outcome is empty. A cancelled caller leaves nothing behind.
+    ///
+    /// # Errors
+    /// [`ReadError`]; its negatives are confirmed.
+    pub async fn read(&self, read: Read) -> Result<ReadOutcome, ReadError> {
+        for _ in 0..REPLANS_MAX {
+            let plan = self.plan(read.partition, read.offset, read.bytes_max).await?;
+            match self.deliver(&read, &plan).await {
+                Ok(outcome) => {
+                    counter!("tidelog_fetch_bytes_total").increment(outcome.bytes as u64);
+                    return Ok(outcome);
+                }
+                Err(ScanError::Moved) => counter!("tidelog_fetch_replans_total").increment(1),
+                Err(ScanError::Read(error)) => return Err(error),
+            }
+        }
+        Err(ReadError::Unavailable("the records kept moving while they were read".into()))
+    }
+
+    /// Interest in partitions from now on: make it, read, and wait only when the read was empty.
+    #[must_use]
+    pub fn watch(&self, partitions: &[PartitionId]) -> Watch {
+        self.tails.watch(partitions)
+    }
+
+    /// A partition's bounds, confirmed: nothing acknowledged before the call is missing in them.
+    ///
+    /// # Errors
+    /// [`ReadError::UnknownPartition`], or the catalog does not answer.
+    pub async fn bounds(&self, partition: PartitionId) -> Result<PartitionView, ReadError> {
+        self.catalog.read_barrier().await?;
+        self.catalog.partition(partition).ok_or(ReadError::UnknownPartition)
+    }
+
+    /// The extents to read. Only a plan that has some may come from a view that is not confirmed.
+    async fn plan(&self, partition: PartitionId, from: Offset, bytes_max: usize) -> Result<ExtentPlan, ReadError> {
+        if let Some(plan) = self.catalog.extents(partition, from, bytes_max)
+            && !plan.extents.is_empty()
+        {
+            return Ok(plan);
+        }
+        self.catalog.read_barrier().await?;
+        let plan = self.catalog.extents(partition, from, bytes_max).ok_or(ReadError::UnknownPartition)?;
+        if plan.extents.is_empty() && from != plan.partition.high_watermark {
+            return Err(ReadError::OutOfRange { view: plan.partition });
+        }
+        Ok(plan)
+    }
+
+    async fn deliver(&self, read: &Read, plan: &ExtentPlan) -> Result<ReadOutcome, ScanError> {
+        let mut out = Delivery::default();
+        'extents: for extent in &plan.extents {
+            let left = read.bytes_max.saturating_sub(out.bytes);
+            if left == 0 && out.bytes > 0 {
+                break;
+            }
+            let start = self.start(read, extent);
+            let window = left.clamp(WINDOW_BYTES_MIN, WINDOW_BYTES_MAX);
+            let mut scan = Scan::new(&self.catalog, &self.reader, read.partition, extent, start, window);
+            while let Some(batch) = scan.next().await? {
+                if batch.end_offset() <= read.offset {
+                    continue;
+                }
+                let is_free = out.bytes == 0 && read.at_least_one;
+                if !is_free && out.bytes + batch.header.bytes > read.bytes_max {
+                    self.hints.remember(read.partition, batch.base_offset, extent, batch.skip);
+                    break 'extents;
+                }
+                out.push(batch);
+            }
+        }
+        Ok(ReadOutcome { bytes: out.bytes, chunks: out.finish(), partition: plan.partition })
+    }
+
+    /// Where to enter an extent: how many bytes in, and at which offset.
+    fn start(&self, read: &Read, extent: &Extent) -> (u32, Offset) {
+        if read.offset <= extent.base_offset {
+            return (0, extent.base_offset);
+        }
+        match self.hints.recall(read.partition, read.offset, extent) {
+            Some(skip) => (skip, read.offset),
+            None => (0, extent.base_offset),
+        }
+    }
+}
+
+/// What goes to the reader: prefixes and small batches gathered, the rest by reference.
+#[derive(Default)]
+struct Delivery {
+    chunks: Vec<Bytes>,
+    gathered: BytesMut,
+    bytes: usize,
+}
+
+impl Delivery {
+    fn push(&mut self, batch: ScannedBatch) {
+        let ScannedBatch { base_offset, header, pieces, .. } = batch;
+        self.bytes += header.bytes;
+        let mut first = [0; PREFIX_BYTES];
+        let mut filled = 0;
+        let mut rest = pieces.into_iter();
+        let mut left_over = None;
+        // The prefix may be a piece of its own, or the start of one.
+        while filled < PREFIX_BYTES {
+            let mut piece = rest.next().expect("a batch is longer than its prefix");
+            let front = piece.split_to(piece.len().min(PREFIX_BYTES - filled));
+            first[filled..filled + front.len()].copy_from_slice(&front);
+            filled += front.len();
+            left_over = (!piece.is_empty()).then_some(piece);
+        }
+        self.gathered.extend_from_slice(&patch_prefix(&first, base_offset, LEADER_EPOCH));
+        for piece in left_over.into_iter().chain(rest) {
+            if piece.len() <= COPY_BYTES_MAX {
+                self.gathered.extend_from_slice(&piece);
+            } else {
+                self.chunks.push(self.gathered.split().freeze());
+                self.chunks.push(piece);
+            }
+        }
+    }
+
+    fn finish(mut self) -> Vec<Bytes> {
+        if !self.gathered.is_empty() {
+            self.chunks.push(self.gathered.freeze());
+        }
+        self.chunks
+    }
+}

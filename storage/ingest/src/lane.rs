@@ -1,0 +1,216 @@
+//! A lane: a buffer that every partition and tenant shares, and the task that seals it into flushes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tidelog_host::Clock;
+use tidelog_host::metric::{counter, histogram};
+use tidelog_model::PartitionId;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::append::BatchResult;
+use crate::options::FLUSH_BYTES_MAX;
+use crate::upload::Uploader;
+use crate::{CheckedBatch, LaneProfile};
+
+/// A batch that waits to be part of a flush.
+pub(crate) struct Pending {
+    /// Its place in the lane's order of admission.
+    pub admission: u64,
+    pub source: u64,
+    pub partition: PartitionId,
+    pub batch: CheckedBatch,
+    pub admitted: Instant,
+    pub answer: oneshot::Sender<BatchResult>,
+}
+
+/// What was taken from the buffer at once.
+pub(crate) struct Sealed {
+    /// Sorted by partition; in a partition, in the order of admission.
+    pub batches: Vec<Pending>,
+    pub bytes: usize,
+    /// Held until the flush is committed: what bounds the flushes in flight.
+    pub slot: OwnedSemaphorePermit,
+}
+
+/// The buffer of a lane.
+pub(crate) struct Buffer {
+    state: Mutex<BufferState>,
+    /// Told when something came in.
+    arrived: Notify,
+}
+
+struct BufferState {
+    batches: Vec<Pending>,
+    bytes: usize,
+    admissions: u64,
+}
+
+impl Buffer {
+    pub(crate) fn new() -> Arc<Buffer> {
+        let state = BufferState { batches: Vec::new(), bytes: 0, admissions: 0 };
+        Arc::new(Buffer { state: Mutex::new(state), arrived: Notify::new() })
+    }
+
+    /// Gives the batches their place in the order. Bounded by the reservations that callers hold.
+    pub(crate) fn push(
+        &self,
+        partition: PartitionId,
+        source: u64,
+        now: Instant,
+        batches: Vec<CheckedBatch>,
+    ) -> Vec<oneshot::Receiver<BatchResult>> {
+        let mut answers = Vec::with_capacity(batches.len());
+        let mut state = self.state.lock();
+        for batch in batches {
+            let (answer, receiver) = oneshot::channel();
+            answers.push(receiver);
+            state.admissions += 1;
+            state.bytes += batch.bytes.len();
+            let admission = state.admissions;
+            state.batches.push(Pending { admission, source, partition, batch, admitted: now, answer });
+        }
+        drop(state);
+        self.arrived.notify_one();
+        answers
+    }
+
+    /// The number of the last batch that was admitted.
+    pub(crate) fn admissions(&self) -> u64 {
+        self.state.lock().admissions
+    }
+
+    /// Takes what waits, up to `bytes_max` (one batch at least), oldest first.
+    fn take(&self, bytes_max: usize) -> (Vec<Pending>, usize) {
+        let mut state = self.state.lock();
+        if state.bytes <= bytes_max {
+            let bytes = std::mem::take(&mut state.bytes);
+            return (std::mem::take(&mut state.batches), bytes);
+        }
+        let mut bytes = 0;
+        let count = state
+            .batches
+            .iter()
+            .take_while(|pending| {
+                let first = bytes == 0;
+                bytes += pending.batch.bytes.len();
+                first || bytes <= bytes_max
+            })
+            .count();
+        let taken: Vec<Pending> = state.batches.drain(..count).collect();
+        let bytes = taken.iter().map(|pending| pending.batch.bytes.len()).sum();
+        state.bytes -= bytes;
+        (taken, bytes)
+    }
+
+    fn waiting(&self) -> Option<(usize, Instant)> {
+        let state = self.state.lock();
+        state.batches.first().map(|oldest| (state.bytes, oldest.admitted))
+    }
+}
+
+/// Seals the buffer into flushes until told to stop, then seals what is left.
+pub(crate) struct Sealer {
+    pub buffer: Arc<Buffer>,
+    pub profile: LaneProfile,
+    pub clock: Clock,
+    pub uploader: Arc<Uploader>,
+    pub flushes: mpsc::Sender<crate::upload::Uploading>,
+    pub stop: Arc<Notify>,
+}
+
+impl Sealer {
+    pub(crate) async fn run(self) {
+        let slots = Arc::new(Semaphore::new(self.profile.flushes_in_flight_max));
+        let mut inline_budget = InlineBudget::new(self.profile.inline_bytes_per_second, self.clock.now());
+        let mut last_object = None;
+        let mut stopping = false;
+        loop {
+            let Some((bytes, oldest)) = self.buffer.waiting() else {
+                if stopping {
+                    return;
+                }
+                tokio::select! {
+                    () = self.buffer.arrived.notified() => {}
+                    () = self.stop.notified() => stopping = true,
+                }
+                continue;
+            };
+            if !stopping && bytes < self.profile.object_bytes {
+                let due = oldest + self.profile.linger;
+                if self.clock.now() < due {
+                    tokio::select! {
+                        () = tokio::time::sleep_until(due) => {}
+                        () = self.buffer.arrived.notified() => {}
+                        () = self.stop.notified() => stopping = true,
+                    }
+                    continue;
+                }
+            }
+            let slot = slots.clone().acquire_owned().await.expect("the semaphore is never closed");
+            // While the slot was awaited more may have come in; all of it goes, up to what a flush can hold.
+            let waiting = self.buffer.waiting().map_or(0, |(bytes, _)| bytes);
+            let inline = waiting <= self.profile.inline_flush_bytes_max
+                && self.uploader.inline_has_room(waiting)
+                && inline_budget.take(waiting, self.clock.now());
+            if !inline {
+                self.space_objects(&mut last_object).await;
+            }
+            let limit = if inline { self.profile.inline_flush_bytes_max } else { self.profile.object_bytes };
+            let (mut batches, bytes) = self.buffer.take(limit.min(FLUSH_BYTES_MAX));
+            if batches.is_empty() {
+                continue;
+            }
+            // Stable, so that a partition's batches keep their order.
+            batches.sort_by_key(|pending| pending.partition);
+            counter!("tidelog_ingest_flushes_total", "kind" => if inline { "inline" } else { "object" }).increment(1);
+            histogram!("tidelog_ingest_flush_bytes").record(bytes as f64);
+            let uploading = self.uploader.start(Sealed { batches, bytes, slot }, inline);
+            if self.flushes.send(uploading).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Keeps objects apart, so that their number has a bound at any load. What arrives meanwhile makes this one larger.
+    async fn space_objects(&self, last: &mut Option<Instant>) {
+        if let Some(last) = *last {
+            let due = last + self.profile.object_interval_min;
+            if self.clock.now() < due {
+                tokio::time::sleep_until(due).await;
+            }
+        }
+        *last = Some(self.clock.now());
+    }
+}
+
+/// Inline bytes a second, with half a second's worth saved up: each inline byte is written twice more later, so beyond a
+/// modest rate objects are cheaper.
+struct InlineBudget {
+    bytes_per_second: f64,
+    bytes: f64,
+    at: Instant,
+}
+
+impl InlineBudget {
+    const SAVED_MAX: Duration = Duration::from_millis(500);
+
+    fn new(bytes_per_second: usize, now: Instant) -> InlineBudget {
+        let bytes_per_second = bytes_per_second as f64;
+        InlineBudget { bytes_per_second, bytes: bytes_per_second * Self::SAVED_MAX.as_secs_f64(), at: now }
+    }
+
+    fn take(&mut self, bytes: usize, now: Instant) -> bool {
+        let full = self.bytes_per_second * Self::SAVED_MAX.as_secs_f64();
+        let passed = now.saturating_duration_since(self.at).as_secs_f64();
+        self.bytes = (self.bytes + passed * self.bytes_per_second).min(full);
+        self.at = now;
+        if self.bytes < bytes as f64 {
+            return false;
+        }
+        self.bytes -= bytes as f64;
+        true
+    }
+}
