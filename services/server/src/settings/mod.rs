@@ -1,0 +1,18 @@
+//! Settings: where they come from, how they are checked, how they are shown.
+//!
+//! Flags win over the environment, the environment over the file, the file over the defaults. Everything is gathered and
+//! checked as a whole, and all that is wrong is said at once, before a socket opens or a folder is made.
+
+mod checked;
+mod list;
+mod parse;
+mod refusal;
+mod show;
+mod sources;
+
+pub use checked::{Advertised, CacheIo, LogFormat, Settings, StoreSettings};
+pub use list::{CONFIG_FLAG, SETTINGS, Setting};
+pub use parse::StoreUrl;
+pub use refusal::Refused;
+pub use show::{as_json, as_table};
+pub use sources::{Effective, Given};

@@ -1,0 +1,92 @@
+//! How a refused setting is explained: the key, where its value came from, what is wrong, and what would work.
+
+use std::fmt;
+
+use super::list::Setting;
+use super::sources::Source;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What was said, and where: `kafka.listen = "here" (flag --kafka-listen)`.
+    pub said: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What would work, in the form in which it was said.
+    pub works: String,
+}
+
+impl Refusal {
+    /// About the value of a setting. `works` are values or alternatives, already in written form.
+    pub fn of(setting: &Setting, value: Option<&str>, source: &Source, problem: &str, works: &[String]) -> Refusal {
+        let said = match value {
+            Some(value) => format!("{} = {} ({source})", setting.key, toml_form(value)),
+            None => format!("{} (unset)", setting.key),
+        };
+        Refusal { said, problem: problem.to_owned(), works: works.join("  or  ") }
+    }
+}
+
+/// Everything that is wrong; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused(pub Vec<Refusal>);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.len() {
+            1 => f.write_str("a setting is refused, nothing was started")?,
+            count => write!(f, "{count} settings are refused, nothing was started")?,
+        }
+        for Refusal { said, problem, works } in &self.0 {
+            write!(f, "\n\n  {said}\n    {problem}\n    this works: {works}")?;
+        }
+        Ok(())
+    }
+}
+
+/// How a value is written for a setting, in the place where the source is. What has only a default is best said by flag.
+pub fn written(setting: &Setting, value: &str, source: &Source) -> String {
+    match source {
+        Source::File(_) => format!("{} = {}", setting.key, toml_form(value)),
+        Source::Environment(_) => format!("{}={value}", setting.variable),
+        Source::Flag(_) | Source::Default if value == "true" => format!("--{}", setting.flag),
+        Source::Flag(_) | Source::Default if value == "false" => format!("--{}=false", setting.flag),
+        Source::Flag(_) | Source::Default => format!("--{} {value}", setting.flag),
+    }
+}
+
+/// A value as a TOML file would have it.
+pub fn toml_form(value: &str) -> String {
+    if matches!(value, "true" | "false") || value.parse::<u64>().is_ok() {
+        value.to_owned()
+    } else {
+        format!("{value:?}")
+    }
+}
+
+/// The candidate that was probably meant, if one is close.
+pub fn probably_meant<'a>(given: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let given = given.to_ascii_lowercase();
+    let close_enough = 1 + given.len() / 4;
+    candidates
+        .map(|candidate| (distance(&given, &candidate.to_ascii_lowercase()), candidate))
+        .filter(|(distance, _)| *distance <= close_enough)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Insertions, deletions and replacements between two texts (Levenshtein's distance, row by row).
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (above, l) in left.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = above + 1;
+        for (column, r) in right.iter().enumerate() {
+            let replaced = diagonal + usize::from(l != *r);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(row[column] + 1).min(diagonal + 1);
+        }
+    }
+    row[right.len()]
+}
