@@ -1,0 +1,202 @@
+//! Applying a commit.
+//!
+//! A commit is taken when it is the next of its (session, lane); what is asked again is answered from the retained outcomes
+//! and changes nothing. A commit that contradicts itself (entries outside its payload or over one another, batches without
+//! records) is answered like one whose object is not granted: nothing of it can be trusted.
+
+use tidelog_catalog_api::{
+    BatchOutcome, Commit, CommitBatch, CommitEntry, CommitOutcome, CommitRefused, Location, ObjectRange, Payload,
+};
+use tidelog_model::limits::{
+    BATCH_RECORDS_MAX, INLINE_BYTES_MAX, INLINE_FLUSH_BYTES_MAX, OBJECT_BYTES_MAX, OUTCOMES_RETAINED_MAX,
+};
+use tidelog_model::{CommitSequence, LogIndex, PartitionId, mutant};
+
+use crate::meta::{Lane, Meta};
+use crate::part::{Shared, Stamped};
+use crate::partition::Partition;
+use crate::shard::{payload_part_of, shard_of};
+use crate::state::State;
+
+impl State {
+    pub(crate) fn apply_commit(
+        &mut self,
+        index: LogIndex,
+        commit: &Commit,
+        advanced: &mut Vec<PartitionId>,
+    ) -> Result<CommitOutcome, CommitRefused> {
+        let meta = Stamped::write(&mut self.meta, index);
+        if let Some(outcome) = outcome_before(meta, commit)? {
+            return Ok(outcome);
+        }
+        let outcome = match payload_refused(meta, self.derived.inline.bytes, commit) {
+            Some(refused) => refused,
+            None => CommitOutcome::Applied(self.append_entries(index, commit, advanced)),
+        };
+        let lane = lane_mut(Stamped::write(&mut self.meta, index), commit);
+        let received = commit.outcomes_received.min(lane.last);
+        lane.outcomes = lane.outcomes.split_off(&CommitSequence(received.0 + 1));
+        lane.last = commit.sequence;
+        lane.outcomes.insert(commit.sequence, Shared::new(outcome.clone()));
+        Ok(outcome)
+    }
+
+    fn append_entries(
+        &mut self,
+        index: LogIndex,
+        commit: &Commit,
+        advanced: &mut Vec<PartitionId>,
+    ) -> Vec<BatchOutcome> {
+        let batches = commit.entries.iter().map(|entry| entry.batches.len()).sum();
+        let mut outcomes = Vec::with_capacity(batches);
+        let mut extents = 0;
+        for entry in &commit.entries {
+            let before = outcomes.len();
+            if self.partition_exists(entry.partition) {
+                extents += self.append_entry(index, &commit.payload, entry, &mut outcomes, advanced);
+            } else {
+                outcomes.extend(entry.batches.iter().map(|_| BatchOutcome::UnknownPartition));
+            }
+            assert_eq!(outcomes.len() - before, entry.batches.len(), "one outcome per batch");
+        }
+        match &commit.payload {
+            Payload::Object { object, .. } => self.derived.objects.add(*object, extents),
+            Payload::Inline(bytes) if extents > 0 => {
+                let part = Stamped::write(&mut self.payloads[payload_part_of(index)], index);
+                part.payloads.insert(index, bytes.clone());
+                self.derived.inline.bytes += bytes.len();
+            }
+            Payload::Inline(_) => {}
+        }
+        outcomes
+    }
+
+    /// Returns how many extents are new.
+    fn append_entry(
+        &mut self,
+        index: LogIndex,
+        payload: &Payload,
+        entry: &CommitEntry,
+        outcomes: &mut Vec<BatchOutcome>,
+        advanced: &mut Vec<PartitionId>,
+    ) -> u32 {
+        let shard = &mut self.shards[shard_of(entry.partition)];
+        let now = self.meta.body.tick;
+        let mut position = entry.position;
+        let mut batches = entry.batches.iter().peekable();
+
+        // What is refused before anything is appended copies and marks nothing.
+        let empty = Partition::default();
+        let before = shard.body.partitions.get(&entry.partition).map_or(&empty, |partition| &**partition);
+        while let Some(outcome) = batches.peek().and_then(|batch| before.check(batch).err()) {
+            outcomes.push(outcome);
+            position += batches.next().expect("just peeked").bytes;
+        }
+        if batches.peek().is_none() {
+            return 0;
+        }
+
+        let partition = Stamped::write(shard, index).partitions.entry(entry.partition).or_default().write();
+        let mut extents = 0;
+        for batch in batches {
+            let outcome = partition.check(batch).err().unwrap_or_else(|| {
+                let location = location(payload, index, position, batch);
+                let (base_offset, new) = partition.append(batch, location, now);
+                extents += u32::from(new);
+                if let (true, Payload::Inline(_)) = (new, payload) {
+                    let places = self.derived.inline.places.entry(index).or_default();
+                    places.insert((entry.partition, base_offset));
+                }
+                BatchOutcome::Appended { base_offset }
+            });
+            outcomes.push(outcome);
+            position += batch.bytes;
+        }
+        advanced.push(entry.partition);
+        extents
+    }
+}
+
+/// Whether the commit is next (`None`), was applied before (its outcome), or is refused.
+fn outcome_before(meta: &Meta, commit: &Commit) -> Result<Option<CommitOutcome>, CommitRefused> {
+    let Some(session) = meta.sessions.get(&commit.session) else { return Err(CommitRefused::SessionFenced) };
+    let lane = session.lanes.get(&commit.lane);
+    let last = lane.map_or(CommitSequence(0), |lane| lane.last);
+    if commit.sequence <= last {
+        let of = if mutant::is("wrong-repeated-outcome") { last } else { commit.sequence };
+        let retained = lane.and_then(|lane| lane.outcomes.get(&of));
+        return retained.map(|outcome| Some((**outcome).clone())).ok_or(CommitRefused::OutcomeForgotten);
+    }
+    let expected = CommitSequence(last.0 + 1);
+    if commit.sequence != expected {
+        return Err(CommitRefused::SequenceGap { expected });
+    }
+    let received = commit.outcomes_received.min(last);
+    // They are the last ones without gaps, so their number follows from the first.
+    let first_kept = lane.and_then(|lane| lane.outcomes.keys().next().copied()).unwrap_or(expected);
+    let first_kept = first_kept.max(CommitSequence(received.0 + 1));
+    if expected.0 - first_kept.0 >= OUTCOMES_RETAINED_MAX as u64 {
+        return Err(CommitRefused::TooManyOutcomes);
+    }
+    Ok(None)
+}
+
+fn lane_mut<'a>(meta: &'a mut Meta, commit: &Commit) -> &'a mut Lane {
+    let session = meta.sessions.get_mut(&commit.session).expect("it was there when the commit was looked at");
+    session.lanes.entry(commit.lane).or_insert_with(Lane::new)
+}
+
+/// Why nothing of the commit can be appended.
+fn payload_refused(meta: &mut Meta, inline_bytes: usize, commit: &Commit) -> Option<CommitOutcome> {
+    match &commit.payload {
+        Payload::Object { object, bytes } => {
+            let taken = *bytes as usize <= OBJECT_BYTES_MAX
+                && entries_fit(&commit.entries, *bytes)
+                && meta.name_object(commit.session, *object, *bytes);
+            (!taken).then_some(CommitOutcome::ObjectRefused)
+        }
+        Payload::Inline(payload) => {
+            let fits_budget =
+                payload.len() <= INLINE_FLUSH_BYTES_MAX && inline_bytes + payload.len() <= INLINE_BYTES_MAX;
+            if !fits_budget {
+                return Some(CommitOutcome::InlineFull);
+            }
+            let fits = entries_fit(&commit.entries, payload.len() as u32);
+            (!fits).then_some(CommitOutcome::ObjectRefused)
+        }
+    }
+}
+
+/// Whether each entry lies within the payload and none over another: two partitions that share bytes would be two tenants
+/// that read each other.
+fn entries_fit(entries: &[CommitEntry], payload_bytes: u32) -> bool {
+    let mut ranges = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let mut end = entry.position;
+        for batch in &entry.batches {
+            if batch.bytes == 0 || batch.records == 0 || batch.records > BATCH_RECORDS_MAX {
+                return false;
+            }
+            match end.checked_add(batch.bytes) {
+                Some(next) if next <= payload_bytes => end = next,
+                _ => return false,
+            }
+        }
+        if end > entry.position {
+            ranges.push((entry.position, end));
+        }
+    }
+    // Ingest writes entries in the order of their bytes, so this finds them sorted.
+    ranges.sort_unstable();
+    ranges.windows(2).all(|pair| pair[0].1 <= pair[1].0)
+}
+
+fn location(payload: &Payload, index: LogIndex, position: u32, batch: &CommitBatch) -> Location {
+    match payload {
+        Payload::Object { object, .. } => {
+            let range = ObjectRange { object: *object, position, bytes: batch.bytes };
+            Location::Object { range, copies: 1, encoding: 0 }
+        }
+        Payload::Inline(_) => Location::Inline { index, position, bytes: batch.bytes },
+    }
+}

@@ -1,0 +1,125 @@
+//! A state at rest: frozen to be written, and restored from what was written.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidelog_format::codec::Corrupt;
+use tidelog_model::LogIndex;
+
+use crate::derived::Derived;
+use crate::meta::Meta;
+use crate::part::{PAYLOAD_PARTS, PartId, SHARDS, Stamped, root_hash};
+use crate::shard::{Payloads, Shard};
+use crate::state::State;
+
+/// A state as it was at one index. Does not change; shares memory with the state it came from.
+#[derive(Clone, Debug)]
+pub struct Frozen {
+    pub(crate) meta: Arc<Stamped<Meta>>,
+    pub(crate) shards: Vec<Arc<Stamped<Shard>>>,
+    pub(crate) payloads: Vec<Arc<Stamped<Payloads>>>,
+}
+
+/// One part of a frozen state.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Which part.
+    pub id: PartId,
+    /// The last entry that changed it. Of one cluster's parts, those of the same id and `changed_at` have the same bytes:
+    /// a later snapshot may use the file of an earlier one.
+    pub changed_at: LogIndex,
+    content: Content,
+}
+
+#[derive(Clone, Debug)]
+enum Content {
+    Meta(Arc<Stamped<Meta>>),
+    Shard(Arc<Stamped<Shard>>),
+    Payloads(Arc<Stamped<Payloads>>),
+}
+
+impl Part {
+    /// Its bytes, with version and checksum. The work is done here, so this can be called on any thread.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        match &self.content {
+            Content::Meta(part) => part.encode(self.id),
+            Content::Shard(part) => part.encode(self.id),
+            Content::Payloads(part) => part.encode(self.id),
+        }
+    }
+
+    /// The hash of its content.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        match &self.content {
+            Content::Meta(part) => part.hash(self.id),
+            Content::Shard(part) => part.hash(self.id),
+            Content::Payloads(part) => part.hash(self.id),
+        }
+    }
+}
+
+impl Frozen {
+    /// All its parts, in the order of their ids.
+    #[must_use]
+    pub fn parts(&self) -> Vec<Part> {
+        let meta =
+            Part { id: PartId::META, changed_at: self.meta.changed_at, content: Content::Meta(Arc::clone(&self.meta)) };
+        let shards = self.shards.iter().enumerate().map(|(i, shard)| Part {
+            id: PartId::shard(i),
+            changed_at: shard.changed_at,
+            content: Content::Shard(Arc::clone(shard)),
+        });
+        let payloads = self.payloads.iter().enumerate().map(|(i, part)| Part {
+            id: PartId::payloads(i),
+            changed_at: part.changed_at,
+            content: Content::Payloads(Arc::clone(part)),
+        });
+        std::iter::once(meta).chain(shards).chain(payloads).collect()
+    }
+
+    /// The index it is the state of.
+    #[must_use]
+    pub fn applied(&self) -> LogIndex {
+        self.meta.changed_at
+    }
+
+    /// The state's hash.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        root_hash(self.parts().iter().map(Part::hash))
+    }
+}
+
+impl State {
+    /// The state whose parts were written, each once, in any order.
+    ///
+    /// # Errors
+    /// [`Corrupt`] when a part is missing, twice there, damaged or of an unknown version, and when the parts do not make a
+    /// valid state together.
+    pub fn restore(parts: Vec<(PartId, Bytes)>) -> Result<State, Corrupt> {
+        let corrupt = |problem: String| Corrupt::new("catalog snapshot", problem);
+        let mut by_id = BTreeMap::new();
+        for (id, bytes) in parts {
+            if by_id.insert(id, bytes).is_some() {
+                return Err(corrupt(format!("part {id} is there twice")));
+            }
+        }
+        let mut take = |id: PartId| by_id.remove(&id).ok_or_else(|| corrupt(format!("part {id} is missing")));
+        let mut state = State {
+            meta: Stamped::decode(PartId::META, take(PartId::META)?)?,
+            shards: (0..SHARDS)
+                .map(|i| Stamped::decode(PartId::shard(i), take(PartId::shard(i))?))
+                .collect::<Result<_, _>>()?,
+            payloads: (0..PAYLOAD_PARTS)
+                .map(|i| Stamped::decode(PartId::payloads(i), take(PartId::payloads(i))?))
+                .collect::<Result<_, _>>()?,
+            derived: Derived::default(),
+        };
+        state.derived = Derived::of(&state);
+        state.validate().map_err(|violation| corrupt(violation.to_string()))?;
+        Ok(state)
+    }
+}

@@ -1,0 +1,148 @@
+//! The state and `apply`.
+
+use std::sync::Arc;
+
+use tidelog_catalog_api::{Command, Outcome};
+use tidelog_model::{LogIndex, PartitionId, Tick, TimestampMs};
+
+use crate::derived::Derived;
+use crate::frozen::Frozen;
+use crate::meta::{Cluster, Meta};
+use crate::part::{PAYLOAD_PARTS, SHARDS, Stamped};
+use crate::shard::{Payloads, Shard};
+
+/// Everything that must survive, as of one index of the log.
+#[derive(Debug)]
+pub struct State {
+    pub(crate) meta: Arc<Stamped<Meta>>,
+    pub(crate) shards: Vec<Arc<Stamped<Shard>>>,
+    pub(crate) payloads: Vec<Arc<Stamped<Payloads>>>,
+    pub(crate) derived: Derived,
+}
+
+/// What `apply` did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The answer.
+    pub outcome: Outcome,
+    /// Partitions whose tail moved, each once, in order.
+    pub advanced: Vec<PartitionId>,
+}
+
+impl Default for State {
+    fn default() -> State {
+        State::new()
+    }
+}
+
+impl State {
+    /// The state before the first command.
+    #[must_use]
+    pub fn new() -> State {
+        State {
+            meta: Stamped::new(Meta::new()),
+            shards: (0..SHARDS).map(|_| Stamped::new(Shard::default())).collect(),
+            payloads: (0..PAYLOAD_PARTS).map(|_| Stamped::new(Payloads::default())).collect(),
+            derived: Derived::default(),
+        }
+    }
+
+    /// Applies the command at `index` of the log. The same commands at the same indexes give the same states and answers
+    /// everywhere. Every command that can be decoded has an answer.
+    ///
+    /// # Panics
+    /// When `index` is not beyond [`State::applied`], or an invariant of the state does not hold: then this replica must
+    /// stop.
+    pub fn apply(&mut self, index: LogIndex, command: &Command) -> Applied {
+        self.skip(index);
+        let mut advanced = Vec::new();
+        let outcome = match command {
+            Command::Bootstrap { cluster_id, incarnation } => {
+                let meta = Stamped::write(&mut self.meta, index);
+                meta.cluster.get_or_insert(Cluster { cluster_id: *cluster_id, incarnation: *incarnation });
+                Outcome::Done
+            }
+            Command::Tick { wall } => {
+                self.tick(index, *wall);
+                Outcome::Done
+            }
+            Command::OpenSession { node } => {
+                let meta = Stamped::write(&mut self.meta, index);
+                Outcome::SessionOpened(meta.open_session(*node, &self.derived.objects))
+            }
+            Command::GrantObjects { session, count, ticks } => {
+                Outcome::Granted(Stamped::write(&mut self.meta, index).grant_objects(*session, *count, *ticks))
+            }
+            Command::Commit(commit) => Outcome::Committed(self.apply_commit(index, commit, &mut advanced)),
+            Command::MoveInline(moves) => Outcome::Moved(self.apply_moves(index, moves)),
+            Command::CreateTopics { topics } => Outcome::TopicsCreated(self.create_topics(index, topics)),
+            Command::DeleteTopics { topics } => Outcome::TopicsDeleted(self.delete_topics(index, topics)),
+            Command::AllocateProducerIds { count } => {
+                let (first, count) = Stamped::write(&mut self.meta, index).allocate_producer_ids(*count);
+                Outcome::ProducerIds { first, count }
+            }
+            Command::CommitOffsets { tenant, group, offsets } => {
+                Outcome::OffsetsCommitted(self.commit_offsets(index, *tenant, group, offsets))
+            }
+        };
+        advanced.sort_unstable();
+        advanced.dedup();
+        Applied { outcome, advanced }
+    }
+
+    /// Passes an entry of the log that holds no command.
+    ///
+    /// # Panics
+    /// When `index` is not beyond [`State::applied`].
+    pub fn skip(&mut self, index: LogIndex) {
+        assert!(index > self.applied(), "the entry at {index} comes after {}", self.applied());
+        Stamped::write(&mut self.meta, index);
+    }
+
+    /// The last index that was applied or skipped; 0 before the first.
+    #[must_use]
+    pub fn applied(&self) -> LogIndex {
+        // Every entry writes the meta part.
+        self.meta.changed_at
+    }
+
+    /// The state as it is now, to be written elsewhere while this one goes on. Copies nothing; a part is copied when it is
+    /// written for the first time afterwards.
+    #[must_use]
+    pub fn freeze(&self) -> Frozen {
+        Frozen { meta: Arc::clone(&self.meta), shards: self.shards.clone(), payloads: self.payloads.clone() }
+    }
+
+    /// The state's hash: equal on all replicas at one index. Looks at parts that changed since it was last asked.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        self.freeze().hash()
+    }
+
+    /// Ticks that have passed.
+    #[must_use]
+    pub fn now(&self) -> Tick {
+        self.meta.body.tick
+    }
+
+    /// Wall time, which never goes back and goes on by a minute per tick at most. `None` before the first tick.
+    #[must_use]
+    pub fn wall(&self) -> Option<TimestampMs> {
+        self.meta.body.wall
+    }
+
+    fn tick(&mut self, index: LogIndex, wall: TimestampMs) {
+        let meta = Stamped::write(&mut self.meta, index);
+        meta.tick(wall);
+        meta.end_expired_grants(&self.derived.objects);
+        let now = meta.tick;
+        // One shard per tick: each is looked through about once a minute, and touched only if something is idle.
+        let shard = &mut self.shards[now.0 as usize % SHARDS];
+        let idle = shard.body.partitions.iter().filter(|(_, partition)| partition.producers.can_shrink(now));
+        let idle: Vec<PartitionId> = idle.map(|(id, _)| *id).collect();
+        for id in idle {
+            let partitions = &mut Stamped::write(shard, index).partitions;
+            partitions.get_mut(&id).expect("just listed").write().producers.shrink(now);
+        }
+    }
+}

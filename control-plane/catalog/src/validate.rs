@@ -1,0 +1,164 @@
+//! Whether a state is one that `apply` can have made. Reads all of it; replicas ask on restore, tests after every command.
+
+use std::collections::BTreeSet;
+
+use tidelog_catalog_api::Location;
+use tidelog_model::limits::{GRANT_OBJECTS_MAX, INLINE_BYTES_MAX, OUTCOMES_RETAINED_MAX};
+use tidelog_model::{CommitSequence, ObjectId};
+
+use crate::derived::Derived;
+use crate::part::Stamped;
+use crate::shard::{payload_part_of, shard_of, shard_of_topic};
+use crate::state::State;
+
+/// What does not hold in a state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("catalog state is invalid: {place}: {problem}")]
+pub struct Violation {
+    /// Where.
+    pub place: String,
+    /// What.
+    pub problem: String,
+}
+
+fn holds(condition: bool, place: impl FnOnce() -> String, problem: &str) -> Result<(), Violation> {
+    if condition { Ok(()) } else { Err(Violation { place: place(), problem: problem.to_owned() }) }
+}
+
+impl State {
+    /// Checks the whole state: dense extents, counted references, sequences, grants, where each thing is kept, and that what
+    /// is derived is what would be derived.
+    ///
+    /// # Errors
+    /// The first [`Violation`].
+    pub fn validate(&self) -> Result<(), Violation> {
+        self.validate_stamps()?;
+        self.validate_sessions()?;
+        self.validate_shards()?;
+        self.validate_payloads()?;
+        let derived = Derived::of(self);
+        holds(derived.names == self.derived.names, || "names".into(), "the index of names is stale")?;
+        holds(derived.objects == self.derived.objects, || "objects".into(), "references are miscounted")?;
+        holds(derived.inline == self.derived.inline, || "inline".into(), "the index of inline extents is stale")?;
+        self.validate_objects()
+    }
+
+    fn validate_stamps(&self) -> Result<(), Violation> {
+        fn all_before<T>(parts: &[std::sync::Arc<Stamped<T>>], applied: tidelog_model::LogIndex) -> bool {
+            parts.iter().all(|part| part.changed_at <= applied)
+        }
+        let before = all_before(&self.shards, self.applied()) && all_before(&self.payloads, self.applied());
+        holds(before, || "parts".into(), "a part is of a later index than the state")
+    }
+
+    fn validate_sessions(&self) -> Result<(), Violation> {
+        let meta = &self.meta.body;
+        let mut nodes = BTreeSet::new();
+        for (id, session) in &meta.sessions {
+            let place = || format!("session {id}");
+            holds(*id < meta.next_session, place, "it was never opened")?;
+            holds(nodes.insert(session.node), place, "its node has two")?;
+            for (lane_id, lane) in &session.lanes {
+                let place = || format!("session {id} {lane_id}");
+                let count = lane.outcomes.len() as u64;
+                holds(count <= OUTCOMES_RETAINED_MAX as u64, place, "too many outcomes are retained")?;
+                let first = lane.outcomes.keys().next().map_or(lane.last.0 + 1, |first| first.0);
+                let last = lane.outcomes.keys().next_back().copied().unwrap_or(lane.last);
+                let whole = last == lane.last && first + count == lane.last.0 + 1;
+                holds(whole && lane.last > CommitSequence(0), place, "retained outcomes have gaps")?;
+            }
+        }
+        for (first, grant) in &meta.grants {
+            let place = || format!("grant {first}+{}", grant.count);
+            holds(meta.sessions.contains_key(&grant.session), place, "its session is fenced")?;
+            holds(grant.deadline > meta.tick, place, "its deadline has passed")?;
+            holds((1..=GRANT_OBJECTS_MAX).contains(&grant.count), place, "its size is outside the limits")?;
+            let end = ObjectId(first.0.saturating_add(u64::from(grant.count)));
+            let within = grant.named.keys().all(|object| (*first..end).contains(object));
+            holds(within, place, "it names objects outside it")?;
+        }
+        Ok(())
+    }
+
+    fn validate_shards(&self) -> Result<(), Violation> {
+        for (at, shard) in self.shards.iter().enumerate() {
+            for (id, topic) in &shard.body.topics {
+                let place = || format!("topic {id}");
+                holds(shard_of_topic(*id) == at && topic.0.id == *id, place, "it is in the wrong shard")?;
+            }
+            for (id, partition) in &shard.body.partitions {
+                let place = || format!("partition {id}");
+                holds(shard_of(*id) == at, place, "it is in the wrong shard")?;
+                holds(self.partition_exists(*id), place, "its topic does not exist")?;
+                if let Some(problem) = partition.violation() {
+                    return Err(Violation { place: place(), problem });
+                }
+            }
+            for (key, offsets) in &shard.body.groups {
+                let place = || format!("group {}/{}", key.tenant, key.name);
+                holds(key.shard() == at && !offsets.is_empty(), place, "it is empty or in the wrong shard")?;
+                for (id, offset) in offsets.iter() {
+                    let own = self.topic_of(*id).is_some_and(|topic| topic.tenant == key.tenant);
+                    holds(
+                        own && offset.partition == *id,
+                        place,
+                        "it has an offset in a topic that is not its tenant's",
+                    )?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_payloads(&self) -> Result<(), Violation> {
+        let mut bytes = 0;
+        for (at, part) in self.payloads.iter().enumerate() {
+            for (index, payload) in &part.body.payloads {
+                let place = || format!("payload {index}");
+                bytes += payload.len();
+                holds(payload_part_of(*index) == at && *index <= self.applied(), place, "it is in the wrong part")?;
+                let used = self.derived.inline.places.contains_key(index);
+                holds(used, place, "no extent lies in it")?;
+            }
+        }
+        holds(bytes <= INLINE_BYTES_MAX, || "payloads".into(), "they are over their budget")?;
+        for shard in &self.shards {
+            for (id, partition) in &shard.body.partitions {
+                for extent in partition.extents.iter() {
+                    let Location::Inline { index, position, bytes } = extent.location else { continue };
+                    let payload = self.payloads[payload_part_of(index)].body.payloads.get(&index);
+                    let end = u64::from(position) + u64::from(bytes);
+                    let inside = payload.is_some_and(|payload| end <= payload.len() as u64);
+                    holds(inside, || format!("partition {id}"), "an extent lies outside its payload")?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Every id that was given out is granted, referenced or an orphan; and no orphan is anything else.
+    fn validate_objects(&self) -> Result<(), Violation> {
+        let meta = &self.meta.body;
+        let refs = &self.derived.objects.0;
+        let grants = meta.grants.iter().map(|(first, grant)| (*first, grant.count));
+        let orphans = meta.orphans.iter().map(|(first, orphans)| (*first, orphans.count));
+        for (first, count) in orphans.clone() {
+            let end = ObjectId(first.0.saturating_add(u64::from(count)));
+            let free = refs.range(first..end).next().is_none();
+            holds(free && count > 0, || format!("orphans {first}+{count}"), "they are referenced")?;
+        }
+        let mut ranges: Vec<(ObjectId, u32)> = grants.chain(orphans).collect();
+        ranges.sort_unstable();
+        ranges.push((meta.next_object, 0));
+        let mut next = ObjectId(1);
+        for (first, count) in ranges {
+            let place = || format!("objects {next}..{first}");
+            holds(next <= first, place, "ids are both granted and orphans, or twice one of them")?;
+            let referenced = refs.range(next..first).count() as u64;
+            holds(referenced == first.0 - next.0, place, "ids are neither granted nor referenced nor orphans")?;
+            next = ObjectId(first.0.saturating_add(u64::from(count)));
+        }
+        let known = refs.keys().next_back().is_none_or(|last| *last < meta.next_object);
+        holds(known, || "objects".into(), "extents refer to ids that were never granted")
+    }
+}
