@@ -1,1 +1,12 @@
-//! To be written.
+//! One process of Tidelog, put together.
+//!
+//! **Owns:** which parts a node has, the order in which they start and stop, and who is told about whom. **Promises:** a
+//! node that started serves; a node that stopped has resolved what it took in and released its folder; nothing listens
+//! before data folder and store have been recognised as belonging together. **Does not know:** where settings come from,
+//! nor what any part does inside.
+
+mod node;
+mod options;
+
+pub use node::{Node, StartError};
+pub use options::{CacheOptions, NodeOptions, StoreOptions};

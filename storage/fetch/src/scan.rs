@@ -8,8 +8,8 @@ use tidelog_catalog_api::{Catalog, Extent, Location, ObjectRange};
 use tidelog_host::metric::counter;
 use tidelog_model::{BatchHeader, BatchPlacement, HEADER_BYTES, Offset, PartitionId};
 
-use crate::rope::{Rope, join};
 use crate::ReadError;
+use crate::rope::{Rope, join};
 
 /// What one step of a walk may find wrong.
 pub(crate) enum ScanError {

@@ -6,10 +6,10 @@ use tidelog_catalog_api::Extent;
 use tidelog_format::records::for_each_timestamp;
 use tidelog_model::{Offset, PartitionId, TimestampMs};
 
+use crate::ReadError;
 use crate::fetch::Fetch;
 use crate::rope::join;
 use crate::scan::{Scan, ScanError};
-use crate::ReadError;
 
 /// Bytes asked of an extent at once.
 const WINDOW_BYTES: usize = 1 << 20;

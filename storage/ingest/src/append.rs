@@ -96,10 +96,9 @@ impl AppendError {
             | AppendError::UnexpectedOffset { .. } => ErrorKind::Conflict,
             AppendError::StaleEpoch { .. } => ErrorKind::Fenced,
             AppendError::StoreFull(_) => ErrorKind::Throttled,
-            AppendError::Timeout
-            | AppendError::Unavailable(_)
-            | AppendError::EarlierFailed
-            | AppendError::Stopping => ErrorKind::Unavailable,
+            AppendError::Timeout | AppendError::Unavailable(_) | AppendError::EarlierFailed | AppendError::Stopping => {
+                ErrorKind::Unavailable
+            }
         }
     }
 

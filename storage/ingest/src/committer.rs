@@ -16,7 +16,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidelog_catalog_api::{BatchOutcome, Catalog, CatalogError, Command, CommitOutcome, CommitRefused, Outcome, Proposal};
+use tidelog_catalog_api::{
+    BatchOutcome, Catalog, CatalogError, Command, CommitOutcome, CommitRefused, Outcome, Proposal,
+};
 use tidelog_host::metric::{counter, histogram};
 use tidelog_host::{Clock, failpoint};
 use tidelog_model::{CommitSequence, FirstTry, Offset, PartitionId};

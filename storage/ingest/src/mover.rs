@@ -66,7 +66,7 @@ impl Mover {
         let mut extent_moves = Vec::with_capacity(moves.len());
         for group in moves.chunk_by(|a, b| a.extent.partition == b.extent.partition) {
             let batches = group.iter().flat_map(|gathered| gathered.batches.iter().cloned());
-            let mut to_position = builder.add(group[0].extent.partition, batches);
+            let mut to_position = builder.add(group[0].extent.partition, batches).position;
             for Gathered { extent: InlineExtent { partition, extent }, .. } in group {
                 let Location::Inline { index, position, bytes } = extent.location else {
                     unreachable!("gather keeps inline extents only")
@@ -91,7 +91,8 @@ impl Mover {
         let command = MoveInline { session: self.session, object, object_bytes, moves: extent_moves };
         match self.uploader.catalog.propose(Command::MoveInline(command)).await {
             Ok(Outcome::Moved(Ok(moved))) => {
-                counter!("tidelog_ingest_inline_moved_total").increment(moved.iter().filter(|done| **done).count() as u64);
+                counter!("tidelog_ingest_inline_moved_total")
+                    .increment(moved.iter().filter(|done| **done).count() as u64);
                 true
             }
             Ok(Outcome::Moved(Err(refused))) => {

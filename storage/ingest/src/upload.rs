@@ -11,8 +11,8 @@ use tidelog_format::flush_object::{FlushObject, FlushObjectBuilder, object_key};
 use tidelog_host::metric::histogram;
 use tidelog_host::tasks::OnPanic;
 use tidelog_host::{Clock, Tasks, failpoint};
+use tidelog_model::ObjectId;
 use tidelog_model::limits::INLINE_BYTES_MAX;
-use tidelog_model::{ErrorKind, ObjectId};
 use tokio::sync::oneshot;
 
 use crate::AppendError;
@@ -74,7 +74,8 @@ impl Uploader {
         let mut builder = FlushObjectBuilder::new(object, cluster.incarnation, cluster.cluster_id);
         let mut positions = Vec::with_capacity(batches.len());
         for group in batches.chunk_by(|a, b| a.partition == b.partition) {
-            let mut position = builder.add(group[0].partition, group.iter().map(|pending| pending.batch.bytes.clone()));
+            let batches = group.iter().map(|pending| pending.batch.bytes.clone());
+            let mut position = builder.add(group[0].partition, batches).position;
             for pending in group {
                 positions.push(position);
                 position += u32::try_from(pending.batch.bytes.len()).expect("batches are limited to far less");

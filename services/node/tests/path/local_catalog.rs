@@ -1,0 +1,148 @@
+//! The real state machine without Raft: proposals are applied in order by a task, which now and then loses an answer or
+//! refuses a proposal.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tidelog_catalog::State;
+use tidelog_catalog_api::*;
+use tidelog_host::Random;
+use tidelog_model::{Incarnation, LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
+use tokio::sync::{mpsc, oneshot};
+
+/// How often things go wrong: once in so many proposals, never when zero.
+#[derive(Clone, Copy, Default)]
+pub struct Faults {
+    pub lose_answer_one_in: u64,
+    pub refuse_one_in: u64,
+}
+
+pub struct LocalCatalog {
+    state: Arc<std::sync::RwLock<State>>,
+    listeners: Arc<std::sync::Mutex<Vec<Arc<dyn ApplyListener>>>>,
+    proposals: mpsc::UnboundedSender<(Command, oneshot::Sender<Result<Outcome, CatalogError>>)>,
+    /// Read barriers that were asked for.
+    pub barriers: std::sync::atomic::AtomicU64,
+    /// While set, what readers see does not move on until a barrier: a replica that lags behind.
+    frozen: std::sync::Mutex<Option<State>>,
+}
+
+impl LocalCatalog {
+    pub fn start(faults: Faults, random: Random) -> Arc<LocalCatalog> {
+        let mut state = State::new();
+        state.apply(LogIndex(1), &Command::Bootstrap { cluster_id: [9; 16], incarnation: Incarnation(1) });
+        let state = Arc::new(std::sync::RwLock::new(state));
+        let listeners: Arc<std::sync::Mutex<Vec<Arc<dyn ApplyListener>>>> = Arc::default();
+        let (proposals, mut queue) = mpsc::unbounded_channel::<(Command, oneshot::Sender<_>)>();
+        let (applying, told) = (state.clone(), listeners.clone());
+        tokio::spawn(async move {
+            let mut index = 1;
+            while let Some((command, answer)) = queue.recv().await {
+                let is_commit = matches!(command, Command::Commit(_));
+                if is_commit && faults.refuse_one_in > 0 && random.one_in(faults.refuse_one_in) {
+                    let _ = answer.send(Err(CatalogError::Unavailable("refused for the test".into())));
+                    continue;
+                }
+                index += 1;
+                let applied = applying.write().unwrap().apply(LogIndex(index), &command);
+                for listener in told.lock().unwrap().iter() {
+                    listener.applied(LogIndex(index), &applied.advanced);
+                }
+                if is_commit && faults.lose_answer_one_in > 0 && random.one_in(faults.lose_answer_one_in) {
+                    let _ = answer.send(Err(CatalogError::AnswerLost("lost for the test".into())));
+                    continue;
+                }
+                let _ = answer.send(Ok(applied.outcome));
+            }
+        });
+        let frozen = std::sync::Mutex::new(None);
+        Arc::new(LocalCatalog { state, listeners, proposals, barriers: 0.into(), frozen })
+    }
+
+    pub fn validate(&self) {
+        self.state.read().unwrap().validate().expect("the state is consistent");
+    }
+
+    /// From now on readers see the state as it is, until a barrier.
+    pub fn freeze_view(&self) {
+        let parts = self.state.read().unwrap().freeze().parts().iter().map(|part| (part.id, part.encode())).collect();
+        *self.frozen.lock().unwrap() = Some(State::restore(parts).unwrap());
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        let frozen = self.frozen.lock().unwrap();
+        match &*frozen {
+            Some(state) => look(state),
+            None => look(&self.state.read().unwrap()),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Catalog for LocalCatalog {
+    fn propose(&self, command: Command) -> BoxFuture<'static, Result<Outcome, CatalogError>> {
+        let (answer, answered) = oneshot::channel();
+        self.proposals.send((command, answer)).unwrap();
+        async move { answered.await.unwrap() }.boxed()
+    }
+
+    async fn read_barrier(&self) -> Result<LogIndex, CatalogError> {
+        self.barriers.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        *self.frozen.lock().unwrap() = None;
+        Ok(self.applied())
+    }
+
+    fn applied(&self) -> LogIndex {
+        self.with(State::applied)
+    }
+    fn cluster(&self) -> ClusterView {
+        self.with(State::cluster)
+    }
+    fn topic(&self, topic: TopicId) -> Option<Arc<TopicView>> {
+        self.with(|state| state.topic(topic))
+    }
+    fn topic_by_name(&self, tenant: TenantId, name: &str) -> Option<Arc<TopicView>> {
+        self.with(|state| state.topic_by_name(tenant, name))
+    }
+    fn topics(&self, tenant: TenantId) -> Vec<Arc<TopicView>> {
+        self.with(|state| state.topics(tenant))
+    }
+    fn partition(&self, partition: PartitionId) -> Option<PartitionView> {
+        self.with(|state| state.partition(partition))
+    }
+    fn extents(&self, partition: PartitionId, from: Offset, bytes_max: usize) -> Option<ExtentPlan> {
+        self.with(|state| state.extents(partition, from, bytes_max))
+    }
+    fn extent_by_time(&self, partition: PartitionId, timestamp: TimestampMs) -> Option<Extent> {
+        self.with(|state| state.extent_by_time(partition, timestamp))
+    }
+    fn extent_of_max_timestamp(&self, partition: PartitionId) -> Option<Extent> {
+        self.with(|state| state.extent_of_max_timestamp(partition))
+    }
+    fn inline_payload(&self, index: LogIndex) -> Option<Bytes> {
+        self.with(|state| state.inline_payload(index))
+    }
+    fn inline_bytes(&self) -> usize {
+        self.with(State::inline_bytes)
+    }
+    fn inline_extents(&self, bytes_max: usize) -> Vec<InlineExtent> {
+        self.with(|state| state.inline_extents(bytes_max))
+    }
+    fn group_offsets(&self, tenant: TenantId, group: &str, partitions: Option<&[PartitionId]>) -> Vec<GroupOffset> {
+        self.with(|state| state.group_offsets(tenant, group, partitions))
+    }
+    fn orphans(&self) -> Vec<OrphanRange> {
+        self.with(State::orphans)
+    }
+    fn object_count(&self) -> usize {
+        self.with(State::object_count)
+    }
+    fn is_referenced(&self, object: ObjectId) -> bool {
+        self.with(|state| state.is_referenced(object))
+    }
+    fn listen(&self, listener: Arc<dyn ApplyListener>) {
+        self.listeners.lock().unwrap().push(listener);
+    }
+}

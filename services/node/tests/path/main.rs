@@ -1,0 +1,10 @@
+//! The path of a record through ingest, catalog and fetch, on stores and catalogs that misbehave.
+#![allow(clippy::unwrap_used)]
+
+mod batches;
+mod harness;
+mod local_catalog;
+
+mod pipelining;
+mod reads;
+mod writes;

@@ -1,0 +1,102 @@
+//! What is delivered is what was written; what cannot be confirmed is not answered.
+
+use tidelog_fetch::{Read, ReadError};
+use tidelog_model::{Offset, TimestampMs};
+
+use crate::batches::{batch, records};
+use crate::harness::{Path, PathOptions, StoreFault, large, partition, value};
+
+#[tokio::test(start_paused = true)]
+async fn a_view_that_lags_answers_no_negative_and_no_tail() {
+    let path = Path::start(PathOptions::default()).await;
+    path.append(1, 0, &batch(None, 0, &[value(1, 0)])).await.unwrap();
+    path.catalog.freeze_view();
+    path.append(1, 0, &batch(None, 0, &[value(1, 1)])).await.unwrap();
+    let read = Read { partition: partition(path.topic, 0), offset: Offset(1), bytes_max: 1000, at_least_one: true };
+    // To the frozen view offset 1 is the tail, and 2 would be out of range.
+    assert_eq!(records(&path.fetch.read(read).await.unwrap().chunks), [(1, value(1, 1))]);
+
+    path.catalog.freeze_view();
+    path.append(1, 0, &batch(None, 0, &[value(1, 2)])).await.unwrap();
+    path.append(1, 0, &batch(None, 0, &[value(1, 3)])).await.unwrap();
+    let read = Read { offset: Offset(3), ..read };
+    assert_eq!(records(&path.fetch.read(read).await.unwrap().chunks), [(3, value(1, 3))]);
+
+    let beyond = path.fetch.read(Read { offset: Offset(5), ..read }).await;
+    assert!(matches!(beyond, Err(ReadError::OutOfRange { view }) if view.high_watermark == Offset(4)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_reads_wrongly_now_and_then_changes_no_result() {
+    for fault in [StoreFault::Flip, StoreFault::Short, StoreFault::WrongRange, StoreFault::WrongObject] {
+        for seed in 0..4 {
+            println!("fault {fault:?} seed {seed}");
+            let path = Path::start(PathOptions { seed, remember_written: false, ..PathOptions::default() }).await;
+            let mut expected = Vec::new();
+            for i in 0..12 {
+                let bytes = batch(None, 0, &[large(i), value(2, i as usize)]);
+                path.append(1, 0, &bytes).await.unwrap();
+                expected.extend([large(i), value(2, i as usize)]);
+                // Other objects and partitions, so that a wrong read finds something that looks right.
+                path.append(1, 1, &batch(None, 0, &[large(1000 + i), value(3, i as usize)])).await.unwrap();
+            }
+            path.store.break_reads(fault, 3);
+            // Twice wrong in a row is an error; never a wrong record.
+            let mut offset = 0;
+            let mut refused = 0;
+            while offset < expected.len() as u64 {
+                let read = Read {
+                    partition: partition(path.topic, 0),
+                    offset: Offset(offset),
+                    bytes_max: 1 << 20,
+                    at_least_one: true,
+                };
+                match path.fetch.read(read).await {
+                    Ok(outcome) => {
+                        for (at, value) in records(&outcome.chunks).into_iter().filter(|(at, _)| *at >= offset) {
+                            assert_eq!(at, offset);
+                            assert!(value == expected[at as usize], "offset {at} reads wrong (I6)");
+                            offset += 1;
+                        }
+                    }
+                    Err(ReadError::Corrupt(_) | ReadError::Unavailable(_)) => refused += 1,
+                    Err(other) => panic!("{other}"),
+                }
+                assert!(refused < 1000, "reading again gets somewhere");
+            }
+            assert!(path.store.broken_reads() > 0, "the fault happened");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn offsets_by_time() {
+    let path = Path::start(PathOptions::default()).await;
+    let id = partition(path.topic, 0);
+    assert_eq!(path.fetch.offset_for_time(id, TimestampMs(0)).await.unwrap(), None);
+    path.append(1, 0, &batch(None, 1000, &[value(1, 0), value(1, 1), value(1, 2)])).await.unwrap();
+    path.append(1, 0, &batch(None, 500, &[value(1, 3)])).await.unwrap();
+    path.append(1, 0, &batch(None, 2000, &[value(1, 4), value(1, 5)])).await.unwrap();
+    let at = |offset, time| Some((Offset(offset), TimestampMs(time)));
+    assert_eq!(path.fetch.offset_for_time(id, TimestampMs(0)).await.unwrap(), at(0, 1000));
+    assert_eq!(path.fetch.offset_for_time(id, TimestampMs(1001)).await.unwrap(), at(1, 1001));
+    assert_eq!(path.fetch.offset_for_time(id, TimestampMs(1003)).await.unwrap(), at(4, 2000));
+    assert_eq!(path.fetch.offset_for_time(id, TimestampMs(2002)).await.unwrap(), None);
+    assert_eq!(path.fetch.offset_of_max_timestamp(id).await.unwrap(), at(5, 2001));
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_are_kept_and_the_first_batch_is_delivered_all_the_same() {
+    let path = Path::start(PathOptions::default()).await;
+    for i in 0..10 {
+        path.append(1, 0, &batch(None, 0, &[vec![b'x'; 1000], value(1, i)])).await.unwrap();
+    }
+    let read = Read { partition: partition(path.topic, 0), offset: Offset(3), bytes_max: 2500, at_least_one: true };
+    let outcome = path.fetch.read(read).await.unwrap();
+    assert_eq!(records(&outcome.chunks).len(), 4, "two batches, the first holds offset 2 as well");
+    assert!(outcome.bytes <= 2500);
+    let small = path.fetch.read(Read { bytes_max: 10, ..read }).await.unwrap();
+    assert_eq!(records(&small.chunks).len(), 2);
+    let none = path.fetch.read(Read { bytes_max: 10, at_least_one: false, ..read }).await.unwrap();
+    assert_eq!(none.bytes, 0);
+}

@@ -1,0 +1,182 @@
+//! What was acknowledged is there, once, in order, whatever the catalog's answers and the store do.
+
+use std::time::Duration;
+
+use tidelog_ingest::AppendError;
+use tidelog_catalog_api::Catalog;
+use tidelog_model::FirstTry;
+
+use crate::batches::batch;
+use crate::harness::{Path, PathOptions, large, partition, value};
+use crate::local_catalog::Faults;
+
+/// What a producer knows about one of its batches.
+struct Sent {
+    value: Vec<u8>,
+    offset: Option<u64>,
+    maybe: bool,
+}
+
+async fn idempotent_producer(path: Path, id: i64, index: u32, count: usize) -> Vec<Sent> {
+    let mut sent = Vec::new();
+    for i in 0..count {
+        let value = value(id, i);
+        let bytes = batch(Some((id, 0, i as i32)), 0, std::slice::from_ref(&value));
+        // The same batch under the same sequence, until it is known to be there: what clients do.
+        let offset = loop {
+            match path.append(id as u64, index, &bytes).await {
+                Ok(appended) => break appended.base_offset.0,
+                Err(error) => assert!(error.kind().retry_is_sensible(), "{error}"),
+            }
+        };
+        sent.push(Sent { value, offset: Some(offset), maybe: false });
+    }
+    sent
+}
+
+async fn plain_producer(path: Path, id: i64, index: u32, count: usize) -> Vec<Sent> {
+    let mut sent = Vec::new();
+    let mut waiting = Vec::new();
+    for i in 0..count {
+        let value = value(id, i);
+        waiting.push((value.clone(), path.append(id as u64, index, &batch(None, 0, &[value]))));
+        if waiting.len() == 5 {
+            for (value, append) in waiting.drain(..) {
+                let result = append.await;
+                let maybe = matches!(&result, Err(error) if error.first_try() == FirstTry::MayHaveHappened);
+                sent.push(Sent { value, offset: result.ok().map(|appended| appended.base_offset.0), maybe });
+            }
+        }
+    }
+    sent
+}
+
+async fn check(seed: u64, faults: Faults) {
+    println!("seed {seed}");
+    let path = Path::start(PathOptions { seed, catalog: faults, ..PathOptions::default() }).await;
+    let mut producers = Vec::new();
+    for id in 0..6_i64 {
+        let path = path.clone();
+        producers.push((
+            id,
+            tokio::spawn(async move {
+                let index = (id % 2) as u32;
+                if id < 3 {
+                    idempotent_producer(path, id, index, 60).await
+                } else {
+                    plain_producer(path, id, index, 60).await
+                }
+            }),
+        ));
+    }
+    let mut histories = Vec::new();
+    for (id, producer) in producers {
+        histories.push((id, producer.await.unwrap()));
+    }
+    path.catalog.validate();
+    for index in 0..2 {
+        let read = path.read_all(index).await;
+        assert!(read.iter().enumerate().all(|(i, (offset, _))| *offset == i as u64), "offsets are dense (I4)");
+        for (id, sent) in histories.iter().filter(|(id, _)| (*id % 2) as u32 == index) {
+            let mine: Vec<_> = read.iter().filter(|(_, value)| value.starts_with(format!("{id}:").as_bytes())).collect();
+            let mut last = None;
+            for sent in sent {
+                let at: Vec<u64> = mine.iter().filter(|(_, v)| *v == sent.value).map(|(offset, _)| *offset).collect();
+                match sent.offset {
+                    Some(offset) => {
+                        assert_eq!(at, [offset], "acknowledged, so there, once, where it was said (I1, I3, I8)");
+                        assert!(last < Some(offset), "in the order in which it was sent (I5)");
+                        last = Some(offset);
+                    }
+                    None if sent.maybe => assert!(at.len() <= 1),
+                    None => assert!(at.is_empty(), "refused, so not there"),
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_goes_wrong_when_nothing_does() {
+    check(1, Faults::default()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_answers_are_asked_for_again() {
+    for seed in 0..8 {
+        check(seed, Faults { lose_answer_one_in: 5, refuse_one_in: 0 }).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_proposals_fail_alone() {
+    for seed in 0..8 {
+        check(seed, Faults { lose_answer_one_in: 0, refuse_one_in: 5 }).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_and_refused_together() {
+    for seed in 0..16 {
+        check(seed, Faults { lose_answer_one_in: 7, refuse_one_in: 7 }).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_ahead_of_its_sequence_waits_for_the_one_before() {
+    let path = Path::start(PathOptions::default()).await;
+    let second = path.append(1, 0, &batch(Some((5, 0, 1)), 0, &[b"second".to_vec()]));
+    let first = tokio::spawn({
+        let path = path.clone();
+        async move {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            path.append(2, 0, &batch(Some((5, 0, 0)), 0, &[b"first".to_vec()])).await
+        }
+    });
+    // Sequence 1 of an unknown producer is refused at once: nothing says that 0 is on its way.
+    assert_eq!(second.await, Err(AppendError::UnknownProducer));
+    assert_eq!(first.await.unwrap().unwrap().base_offset.0, 0);
+
+    let third = path.append(1, 0, &batch(Some((5, 0, 2)), 0, &[b"third".to_vec()]));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let second = path.append(2, 0, &batch(Some((5, 0, 1)), 0, &[b"second".to_vec()])).await;
+    assert_eq!(second.unwrap().base_offset.0, 1);
+    assert_eq!(third.await.unwrap().base_offset.0, 2, "parked until its predecessor landed");
+
+    let lost = path.append(1, 0, &batch(Some((5, 0, 9)), 0, &[b"ahead".to_vec()]));
+    assert_eq!(lost.await, Err(AppendError::OutOfOrder { expected: 3 }), "and given up after a second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_a_failed_upload_on_its_connection_fails_too() {
+    let path = Path::start(PathOptions::default()).await;
+    path.store.fail_next_puts(1);
+    let failed = path.append(1, 0, &batch(None, 0, &[large(1)]));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let same = path.append(1, 0, &batch(None, 0, &[b"later, same connection".to_vec()]));
+    let other_connection = path.append(2, 0, &batch(None, 0, &[b"other connection".to_vec()]));
+    let other_partition = path.append(1, 1, &batch(None, 0, &[b"other partition".to_vec()]));
+    assert!(matches!(failed.await, Err(AppendError::Unavailable(_))));
+    assert_eq!(same.await, Err(AppendError::EarlierFailed));
+    assert!(other_connection.await.is_ok());
+    assert!(other_partition.await.is_ok());
+    let after = path.append(1, 0, &batch(None, 0, &[b"sent after the failure was known".to_vec()]));
+    assert!(after.await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn inline_payloads_move_to_an_object_and_read_the_same() {
+    let path = Path::start(PathOptions::default()).await;
+    for i in 0..50 {
+        path.append(1, i % 2, &batch(None, 0, &[value(1, i as usize)])).await.unwrap();
+    }
+    assert_eq!(path.catalog.object_count(), 0);
+    let before = (path.read_all(0).await, path.read_all(1).await);
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    assert_eq!(path.catalog.inline_bytes(), 0);
+    assert_eq!(path.catalog.object_count(), 1);
+    let plan = path.catalog.extents(partition(path.topic, 0), tidelog_model::Offset(0), usize::MAX).unwrap();
+    assert_eq!(plan.extents.len(), 1, "moved neighbours are one extent");
+    path.catalog.validate();
+    assert_eq!(before, (path.read_all(0).await, path.read_all(1).await));
+}
