@@ -5,6 +5,8 @@
 //! together; exit code 0 after a drained stop, 2 for a wrong command line or setting, 1 when running failed.
 //! **Does not know:** records, topics, objects; the node is assembled in `tidelog_node`.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod banner;
 mod command_line;
 mod dev;

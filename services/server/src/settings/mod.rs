@@ -16,3 +16,11 @@ pub use parse::StoreUrl;
 pub use refusal::Refused;
 pub use show::{as_json, as_table};
 pub use sources::{Effective, Given};
+
+#[cfg(test)]
+#[path = "settings_test.rs"]
+mod settings_test;
+
+#[cfg(test)]
+#[path = "page_test.rs"]
+mod page_test;

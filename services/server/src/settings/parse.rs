@@ -185,3 +185,7 @@ pub fn log_filter(text: &str) -> Result<Targets, String> {
 fn is_in_target(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'-')
 }
+
+#[cfg(test)]
+#[path = "parse_test.rs"]
+mod parse_test;
