@@ -4,6 +4,20 @@
 //! **Promises:** the bytes returned lie in that range of that object or are recognisably not what was written (see
 //! `tidelog_model::BatchPlacement`); a cache failure is a cache miss. **Does not know:** partitions, offsets, batches.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod block_cache;
+mod error;
+mod flights;
+mod loader;
+mod memory;
+mod metrics;
+mod read_bytes;
+mod reader;
+mod written;
 
 pub use block_cache::{BlockCache, BlockKey};
+pub use error::ReadError;
+pub use memory::MemoryBlockCache;
+pub use read_bytes::{Origin, ReadBytes};
+pub use reader::{ObjectReader, ReaderLimits};
