@@ -1,0 +1,116 @@
+//! `tidelog-bench`: what one process costs, measured with a stock client (librdkafka) against the real binary with its
+//! default settings. Prints the median and the worst of several runs; exits with 1 when a stated bound is missed.
+//!
+//! `cargo build --release && cargo run --release -p tidelog-bench -- all`
+
+mod floor;
+mod server;
+mod stages;
+mod table;
+
+use clap::{Parser, ValueEnum};
+
+use crate::table::Table;
+
+#[derive(Parser)]
+#[command(about = "Measures CPU, latency and memory of `tidelog dev` with default settings")]
+struct Arguments {
+    /// What to measure.
+    #[arg(value_enum, default_value = "all")]
+    stage: Stage,
+    /// Runs of each measurement.
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+    /// MiB of records per run.
+    #[arg(long, default_value_t = 1024)]
+    mebibytes: usize,
+    /// The binary to measure.
+    #[arg(long, default_value = "target/release/tidelog")]
+    binary: std::path::PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Stage {
+    All,
+    Floor,
+    Produce,
+    Fetch,
+    Acknowledge,
+    Memory,
+    Partitions,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    anyhow::ensure!(
+        arguments.binary.exists(),
+        "{} does not exist: run `cargo build --release` first, or name it with --binary",
+        arguments.binary.display()
+    );
+    let wanted = |stage| arguments.stage == Stage::All || arguments.stage == stage;
+    let mut table = Table::new(arguments.runs);
+    let floor = if wanted(Stage::Floor) || wanted(Stage::Produce) {
+        let runs = repeat(arguments.runs, "floor", || floor::cpu_seconds_per_gibibyte(arguments.mebibytes))?;
+        table.row("floor: receive + CRC + copy + new file, CPU-s/GiB", &runs, None);
+        Some(table::median(&runs))
+    } else {
+        None
+    };
+    if wanted(Stage::Produce) {
+        let runs = repeat(arguments.runs, "produce", || stages::produce(&arguments.binary, arguments.mebibytes))?;
+        let cpu: Vec<f64> = runs.iter().map(|run| run.cpu_seconds_per_gibibyte).collect();
+        let rate: Vec<f64> = runs.iter().map(|run| run.mebibytes_per_second).collect();
+        table.row("produce, 8 partitions, 1 KiB records, fsync, CPU-s/GiB", &cpu, Some(1.2));
+        if let Some(floor) = floor {
+            let ratios: Vec<f64> = cpu.iter().map(|cpu| cpu / floor).collect();
+            table.row("produce, × floor", &ratios, Some(2.3));
+        }
+        table.row_of_rates("produce, MiB/s", &rate);
+    }
+    if wanted(Stage::Fetch) {
+        let runs = repeat(arguments.runs, "fetch", || stages::fetch(&arguments.binary, arguments.mebibytes))?;
+        let cpu: Vec<f64> = runs.iter().map(|run| run.cpu_seconds_per_gibibyte).collect();
+        let rate: Vec<f64> = runs.iter().map(|run| run.mebibytes_per_second).collect();
+        table.row("fetch from cache, CPU-s/GiB", &cpu, Some(0.35));
+        table.row_of_rates("fetch from cache, MiB/s", &rate);
+    }
+    if wanted(Stage::Acknowledge) {
+        let runs = repeat(arguments.runs, "acknowledge", || stages::acknowledge(&arguments.binary))?;
+        table.row("acknowledge at 1,000 records/s, p50 ms", &column(&runs, |run| run.p50_ms), Some(2.0));
+        table.row("acknowledge at 1,000 records/s, p99 ms", &column(&runs, |run| run.p99_ms), Some(12.0));
+    }
+    if wanted(Stage::Memory) {
+        let runs = repeat(arguments.runs, "memory", || stages::memory(&arguments.binary, arguments.mebibytes))?;
+        table.row("resident when idle, MiB", &column(&runs, |run| run.idle_mebibytes), Some(80.0));
+        table.row("resident at most under load, MiB", &column(&runs, |run| run.peak_mebibytes), Some(500.0));
+    }
+    if wanted(Stage::Partitions) {
+        let runs = repeat(arguments.runs, "partitions", || stages::partitions(&arguments.binary))?;
+        table.row("create 10,000 partitions in one request, s", &column(&runs, |run| run.create_seconds), Some(5.0));
+        table.row("metadata of 10,000 partitions, ms", &column(&runs, |run| run.metadata_ms), Some(20.0));
+        table.row("serving again with them, s", &column(&runs, |run| run.restart_seconds), Some(1.0));
+    }
+    print!("{table}");
+    if table.misses() > 0 {
+        println!("{} bound(s) missed", table.misses());
+        std::process::exit(1);
+    }
+    Ok(())
+}
+
+fn column<T>(runs: &[T], pick: impl Fn(&T) -> f64) -> Vec<f64> {
+    runs.iter().map(pick).collect()
+}
+
+fn repeat<T>(runs: usize, name: &str, mut measure: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<Vec<T>> {
+    (1..=runs)
+        .map(|run| {
+            eprint!("\r{name}: run {run} of {runs}   ");
+            let result = measure();
+            if run == runs {
+                eprintln!();
+            }
+            result
+        })
+        .collect()
+}

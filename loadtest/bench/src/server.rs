@@ -1,0 +1,119 @@
+//! The server under measurement: a process of its own, on a fresh folder, with default settings.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+
+/// A running `tidelog dev`; killed when dropped.
+pub struct Server {
+    child: Child,
+    pub address: String,
+    pub folder: tempfile::TempDir,
+    /// From start to the first answered request.
+    pub start_seconds: f64,
+}
+
+impl Server {
+    pub fn start(binary: &Path) -> anyhow::Result<Server> {
+        // Beside the working folder, so that the disk is the one that is meant.
+        Server::start_in(binary, tempfile::tempdir_in(".")?)
+    }
+
+    pub fn start_in(binary: &Path, folder: tempfile::TempDir) -> anyhow::Result<Server> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let address = format!("127.0.0.1:{port}");
+        let started = Instant::now();
+        let child = Command::new(binary)
+            .args(["dev", "--kafka-listen", &address, "--data-dir"])
+            .arg(folder.path().join("data"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .with_context(|| format!("{} did not start", binary.display()))?;
+        let mut server = Server { child, address, folder, start_seconds: 0.0 };
+        loop {
+            if std::net::TcpStream::connect(&server.address).is_ok() && server.metadata(Some("none")).is_ok() {
+                break;
+            }
+            anyhow::ensure!(started.elapsed() < Duration::from_secs(20), "the server does not answer");
+            if let Some(status) = server.child.try_wait()? {
+                anyhow::bail!("the server ended: {status}");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        server.start_seconds = started.elapsed().as_secs_f64();
+        Ok(server)
+    }
+
+    /// Stops it with SIGTERM and gives its folder back.
+    pub fn stop(mut self, into: tempfile::TempDir) -> anyhow::Result<tempfile::TempDir> {
+        // SAFETY: a signal to our own child, which has not been waited for.
+        unsafe { libc::kill(self.child.id() as i32, libc::SIGTERM) };
+        let status = self.child.wait()?;
+        anyhow::ensure!(status.success(), "the server ended with {status}");
+        Ok(std::mem::replace(&mut self.folder, into))
+    }
+
+    pub fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.address);
+        config
+    }
+
+    /// Milliseconds to be told about a topic, or about all.
+    pub fn metadata(&self, topic: Option<&str>) -> anyhow::Result<(f64, usize)> {
+        let consumer: BaseConsumer =
+            self.config().set("allow.auto.create.topics", "false").set("log_level", "0").create()?;
+        // The first request also connects.
+        consumer.fetch_metadata(Some("none"), Duration::from_secs(5))?;
+        let started = Instant::now();
+        let metadata = consumer.fetch_metadata(topic, Duration::from_secs(10))?;
+        let partitions = metadata.topics().iter().map(|topic| topic.partitions().len()).sum();
+        Ok((started.elapsed().as_secs_f64() * 1000.0, partitions))
+    }
+
+    /// User and system time of the process since it started.
+    pub fn cpu_seconds(&self) -> anyhow::Result<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+        let ticks: f64 = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
+        // SAFETY: the call has no preconditions.
+        Ok(ticks / unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64)
+    }
+
+    /// A figure of `/proc/PID/status` in MiB.
+    pub fn mebibytes(&self, name: &str) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find(|line| line.starts_with(name)).context("no such figure")?;
+        let kibibytes: f64 = line.split_whitespace().nth(1).context("no value")?.parse()?;
+        Ok(kibibytes / 1024.0)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Bytes of which half cannot be compressed.
+pub fn payload(bytes: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    (0..bytes)
+        .map(|i| {
+            if i % 2 == 0 {
+                return b'x';
+            }
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state as u8
+        })
+        .collect()
+}
