@@ -41,3 +41,6 @@ pub use part::PartId;
 pub use state::{Applied, State};
 pub use tidelog_format::codec::Corrupt;
 pub use validate::Violation;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,435 @@
+//! Turns small random numbers into commands that are mostly sensible, applies them to the state and to the model, and
+//! compares everything that can be asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use tidelog_catalog_api::*;
+use tidelog_model::*;
+
+use super::model::Model;
+use crate::{PartId, State};
+
+const NAMES: [&str; 5] = ["a.b", "a_b", "orders", "x", "not a name"];
+
+/// A step; picks are taken modulo what there is.
+#[derive(Clone, Debug)]
+pub enum Step {
+    Tick(i32),
+    /// An hour and a bit.
+    LongSleep,
+    OpenSession(u8),
+    Grant {
+        session: u8,
+        count: u8,
+        ticks: u8,
+    },
+    Commit(CommitStep),
+    Move {
+        session: u8,
+        object: u8,
+        skip: u8,
+        spread: u8,
+        tamper: u8,
+    },
+    Create {
+        tenant: u8,
+        name: u8,
+        partitions: u8,
+        id: u8,
+    },
+    Delete(u8),
+    ProducerIds(u8),
+    Offsets {
+        tenant: u8,
+        group: u8,
+        partition: u8,
+        offset: u8,
+    },
+    /// The same command as that many ago.
+    Again(u8),
+    Freeze,
+}
+
+#[derive(Clone, Debug)]
+pub struct CommitStep {
+    session: u8,
+    lane: u8,
+    sequence: u8,
+    received: u8,
+    object: u8,
+    entries: Vec<(u8, Vec<BatchStep>)>,
+}
+
+#[derive(Clone, Debug)]
+pub struct BatchStep {
+    bytes: u8,
+    records: u8,
+    timestamp: u8,
+    producer: u8,
+    epoch: u8,
+    sequence: u8,
+    expected: u8,
+}
+
+pub fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let batch = (1..20_u8, 1..5_u8, any::<u8>(), 0..5_u8, 0..12_u8, any::<u8>(), any::<u8>()).prop_map(
+        |(bytes, records, timestamp, producer, epoch, sequence, expected)| BatchStep {
+            bytes,
+            records,
+            timestamp,
+            producer,
+            epoch,
+            sequence,
+            expected,
+        },
+    );
+    let entries = prop::collection::vec((any::<u8>(), prop::collection::vec(batch, 0..4)), 0..4);
+    let commit = (any::<u8>(), 0..2_u8, any::<u8>(), any::<u8>(), any::<u8>(), entries).prop_map(
+        |(session, lane, sequence, received, object, entries)| {
+            Step::Commit(CommitStep { session, lane, sequence, received, object, entries })
+        },
+    );
+    let n = any::<u8>;
+    let step = prop_oneof![
+        2 => (-100_000..200_000_i32).prop_map(Step::Tick),
+        1 => Just(Step::LongSleep),
+        2 => (0..3_u8).prop_map(Step::OpenSession),
+        4 => (n(), 0..6_u8, 0..9_u8).prop_map(|(session, count, ticks)| Step::Grant { session, count, ticks }),
+        24 => commit,
+        4 => (n(), n(), 0..3_u8, 0..3_u8, 0..20_u8)
+            .prop_map(|(session, object, skip, spread, tamper)| Step::Move { session, object, skip, spread, tamper }),
+        3 => (0..2_u8, n(), 0..4_u8, 0..10_u8)
+            .prop_map(|(tenant, name, partitions, id)| Step::Create { tenant, name, partitions, id }),
+        1 => n().prop_map(Step::Delete),
+        1 => (0..3_u8).prop_map(Step::ProducerIds),
+        2 => (0..2_u8, 0..2_u8, n(), n())
+            .prop_map(|(tenant, group, partition, offset)| Step::Offsets { tenant, group, partition, offset }),
+        4 => (1..12_u8).prop_map(Step::Again),
+        2 => Just(Step::Freeze),
+    ];
+    prop::collection::vec(step, 1..60)
+}
+
+/// A frozen state, encoded at once, and again at the end.
+struct Snapshot {
+    after: usize,
+    frozen: crate::Frozen,
+    hash: u64,
+    parts: Vec<(PartId, Bytes)>,
+}
+
+#[derive(Default)]
+pub struct Driver {
+    pub state: State,
+    model: Model,
+    /// All commands with their outcomes; command `i` has index `2 * i + 2`, so that there are others between.
+    log: Vec<(Command, Outcome)>,
+    /// The next sequence per producer, epoch and partition, as a client that never fails would count.
+    sequences: BTreeMap<(u8, i16, PartitionId), i32>,
+    snapshots: Vec<Snapshot>,
+    /// Bytes of each part at each change.
+    seen_parts: BTreeMap<(PartId, LogIndex), Bytes>,
+    seen_orphans: BTreeSet<ObjectId>,
+}
+
+impl Driver {
+    /// A cluster with two topics and two sessions, so that random commits find something.
+    pub fn new() -> Driver {
+        let mut driver = Driver::default();
+        driver.apply(Command::Bootstrap { cluster_id: [7; 16], incarnation: Incarnation(9) });
+        for tenant in 0..2 {
+            driver.step(&Step::Create { tenant, name: 0, partitions: 3, id: 9 });
+            driver.step(&Step::OpenSession(tenant));
+            driver.step(&Step::Grant { session: tenant, count: 5, ticks: 8 });
+        }
+        driver
+    }
+
+    pub fn step(&mut self, step: &Step) {
+        match step {
+            Step::LongSleep => {
+                for _ in 0..3_700 {
+                    self.apply_unchecked(Command::Tick { wall: TimestampMs(0) });
+                }
+                self.check();
+            }
+            Step::Freeze => self.freeze(),
+            step => {
+                if let Some(command) = self.command(step) {
+                    self.apply(command);
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self, command: Command) {
+        self.apply_unchecked(command);
+        self.check();
+    }
+
+    fn apply_unchecked(&mut self, command: Command) {
+        let index = LogIndex(self.log.len() as u64 * 2 + 2);
+        let before: BTreeMap<PartitionId, Offset> =
+            self.model.partitions.keys().map(|id| (*id, self.model.tail(*id))).collect();
+        let expected = self.model.apply(index, &command);
+        let applied = self.state.apply(index, &command);
+        assert_eq!(applied.outcome, expected, "outcome of {command:?}");
+        let moved = |id: &&PartitionId| self.model.tail(**id) != before.get(id).copied().unwrap_or_default();
+        let advanced: Vec<PartitionId> = self.model.partitions.keys().filter(moved).copied().collect();
+        assert_eq!(applied.advanced, advanced, "tails moved by {command:?}");
+        self.log.push((command, expected));
+    }
+
+    fn partition(&self, pick: u8) -> PartitionId {
+        let topics = &self.model.topics;
+        let topic =
+            topics.get(usize::from(pick / 4) % topics.len().max(1)).map_or(TopicId([1; 16]), |topic| topic.0.id);
+        PartitionId { topic, index: u32::from(pick % 4) }
+    }
+
+    /// Mostly a session that there was, mostly one of the latest.
+    fn session(&self, pick: u8) -> SessionId {
+        SessionId((self.model.sessions.len() as u64 + 1).saturating_sub(u64::from(pick % 8 / 2)))
+            .min(SessionId(self.model.sessions.len() as u64))
+    }
+
+    /// Mostly an id of one of the session's latest grants.
+    fn object(&self, session: SessionId, pick: u8) -> ObjectId {
+        let own: Vec<_> = self.model.grants.iter().filter(|grant| grant.view.session == session).collect();
+        let all: Vec<_> = self.model.grants.iter().collect();
+        let from = if pick % 16 == 0 { &all } else { &own };
+        let back = usize::from(pick / 64);
+        match from.len().checked_sub(1 + back).map(|at| from[at].view) {
+            Some(grant) => ObjectId(grant.first.0 + u64::from(pick % 5)),
+            None => ObjectId(u64::from(pick)),
+        }
+    }
+
+    fn command(&mut self, step: &Step) -> Option<Command> {
+        Some(match step {
+            Step::Tick(wall) => Command::Tick { wall: TimestampMs(self.model.wall.unwrap_or(0) + i64::from(*wall)) },
+            Step::OpenSession(node) => Command::OpenSession { node: NodeId(u64::from(*node)) },
+            Step::Grant { session, count, ticks } => Command::GrantObjects {
+                session: self.session(*session),
+                count: u32::from(*count),
+                ticks: u32::from(*ticks),
+            },
+            Step::Commit(commit) => Command::Commit(self.commit(commit)),
+            Step::Move { session, object, skip, spread, tamper } => {
+                let session = self.session(*session);
+                let mut to_position = 0;
+                let mut moves = Vec::new();
+                let mut extents = self.state.inline_extents(if *skip == 0 { 200 } else { 10_000 });
+                extents.sort_by_key(|it| (it.partition, it.extent.base_offset));
+                for it in extents.iter().skip(usize::from(*skip) * 2) {
+                    let Location::Inline { index, position, bytes } = it.extent.location else { panic!("not inline") };
+                    let (partition, base_offset) = (it.partition, it.extent.base_offset);
+                    let step =
+                        ExtentMove { partition, base_offset, from: index, from_position: position, bytes, to_position };
+                    moves.push(step);
+                    to_position += bytes + u32::from(*spread / 2);
+                }
+                if let Some(first) = moves.first_mut() {
+                    match tamper {
+                        0 => first.from_position += 1,
+                        1 => first.base_offset.0 += 1,
+                        2 => first.bytes += 1,
+                        3 => first.to_position += 5,
+                        4 => first.from.0 += 2,
+                        _ => {}
+                    }
+                }
+                let object = self.object(session, *object);
+                Command::MoveInline(MoveInline { session, object, object_bytes: to_position.max(500), moves })
+            }
+            Step::Create { tenant, name, partitions, id } => {
+                let random = (self.log.len() as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+                let old = self.model.topics.first().map(|topic| topic.0.id);
+                let id = match id {
+                    0 => TopicId::ZERO,
+                    1 => old?,
+                    _ => TopicId::from_random(random.to_be_bytes()),
+                };
+                let topic = NewTopic {
+                    tenant: TenantId(u32::from(*tenant)),
+                    id,
+                    name: NAMES[usize::from(*name) % NAMES.len()].to_owned(),
+                    partitions: u32::from(*partitions),
+                    replication_factor: 3,
+                    configs: BTreeMap::from([("retention.ms".to_owned(), "1".to_owned())]),
+                };
+                Command::CreateTopics { topics: vec![topic.clone(), NewTopic { name: "y".into(), ..topic }] }
+            }
+            Step::Delete(pick) => {
+                let topic = self.partition(*pick).topic;
+                Command::DeleteTopics { topics: vec![topic, topic] }
+            }
+            Step::ProducerIds(count) => Command::AllocateProducerIds { count: u32::from(*count) },
+            Step::Offsets { tenant, group, partition, offset } => {
+                let metadata = "m".repeat(if *offset == 0 { 5_000 } else { 1 });
+                let partition = self.partition(*partition);
+                let offset = GroupOffset { partition, offset: Offset(u64::from(*offset)), leader_epoch: -1, metadata };
+                let other = GroupOffset { partition: PartitionId { index: 0, ..partition }, ..offset.clone() };
+                let (tenant, group) = (TenantId(u32::from(*tenant)), format!("g{group}"));
+                Command::CommitOffsets { tenant, group, offsets: vec![offset, other] }
+            }
+            Step::Again(ago) => self.log[self.log.len().checked_sub(usize::from(*ago))?].0.clone(),
+            Step::LongSleep | Step::Freeze => return None,
+        })
+    }
+
+    fn commit(&mut self, step: &CommitStep) -> Commit {
+        let (session, lane) = (self.session(step.session), LaneId(step.lane));
+        let applied = self.model.lanes.get(&(session, lane)).map_or(0, |lane| lane.0.len() as u64);
+        let sequence = match step.sequence {
+            0..20 => u64::from(step.sequence % 4),
+            20..30 => applied + 2,
+            30..50 => applied.saturating_sub(u64::from(step.sequence % 3)),
+            _ => applied + 1,
+        };
+        let received =
+            if step.received < 10 { applied + 3 } else { applied.saturating_sub(u64::from(step.received % 8)) };
+        let mut position = u32::from(step.object % 2) * 3;
+        let mut entries = Vec::new();
+        for (pick, batches) in &step.entries {
+            let partition = self.partition(*pick);
+            let start = position;
+            let batches = batches.iter().map(|batch| self.batch(partition, batch)).collect::<Vec<_>>();
+            position += batches.iter().map(|batch| batch.bytes).sum::<u32>();
+            // Now and then one that lies over the one before.
+            let start = if *pick == 255 { start.saturating_sub(1) } else { start };
+            entries.push(CommitEntry { partition, position: start, batches });
+        }
+        let payload = if step.object % 3 == 0 {
+            Payload::Inline(Bytes::from(vec![step.object; position as usize]))
+        } else {
+            Payload::Object { object: self.object(session, step.object), bytes: if step.object == 7 { 1 } else { 500 } }
+        };
+        let (sequence, outcomes_received) = (CommitSequence(sequence), CommitSequence(received));
+        Commit { session, lane, sequence, outcomes_received, payload, entries }
+    }
+
+    fn batch(&mut self, partition: PartitionId, step: &BatchStep) -> CommitBatch {
+        let records = if step.bytes == 19 && step.records == 4 { 0 } else { u32::from(step.records) };
+        let epoch = i16::from(step.epoch / 9);
+        let producer = (step.producer < 3).then(|| {
+            let next = self.sequences.entry((step.producer, epoch, partition)).or_default();
+            let sequence = match step.sequence {
+                0..10 => 0,
+                10..30 => *next + i32::from(step.sequence % 3),
+                30..70 => *next - i32::from(step.sequence % 16),
+                _ => {
+                    *next += records as i32;
+                    *next - records as i32
+                }
+            };
+            ProducerBatch { id: ProducerId(i64::from(step.producer)), epoch: ProducerEpoch(epoch), sequence }
+        });
+        let tail = self.model.tail(partition);
+        let expected_offset = match step.expected {
+            0..30 => Some(tail),
+            30..40 => Some(tail.plus(1)),
+            _ => None,
+        };
+        let max_timestamp = TimestampMs(i64::from(step.timestamp) - 100);
+        CommitBatch { bytes: u32::from(step.bytes), records, max_timestamp, producer, expected_offset }
+    }
+
+    /// Compares all that can be asked.
+    fn check(&mut self) {
+        let (state, model) = (&self.state, &self.model);
+        state.validate().unwrap();
+        assert_eq!(state.now(), model.tick);
+        assert_eq!(state.wall(), model.wall.map(TimestampMs));
+        assert_eq!(Some((state.cluster().cluster_id, state.cluster().incarnation)), model.cluster);
+        for (topic, deleted) in &model.topics {
+            assert_eq!(
+                state.topic(topic.id).is_some(),
+                !deleted || model.topics.iter().any(|it| it.0.id == topic.id && !it.1)
+            );
+            for index in 0..topic.partitions + 1 {
+                self.check_partition(PartitionId { topic: topic.id, index });
+            }
+        }
+        for tenant in [TenantId(0), TenantId(1)] {
+            let live = model.topics.iter().filter(|topic| !topic.1 && topic.0.tenant == tenant);
+            let names: BTreeSet<&str> = live.map(|topic| topic.0.name.as_str()).collect();
+            assert_eq!(
+                state.topics(tenant).iter().map(|it| it.name.to_string()).collect::<Vec<_>>(),
+                Vec::from_iter(names)
+            );
+        }
+        assert_eq!(state.object_count(), model.referenced().len());
+        assert!(model.referenced().iter().all(|object| state.is_referenced(*object)));
+        let listed = state.orphans();
+        let ids = listed.iter().flat_map(|range| (0..u64::from(range.count)).map(|i| ObjectId(range.first.0 + i)));
+        let orphans: BTreeSet<ObjectId> = ids.collect();
+        assert_eq!(orphans, model.orphans(), "orphans");
+        assert!(orphans.is_superset(&self.seen_orphans), "what was listed once can never be used again");
+        self.seen_orphans = orphans;
+        let payloads = model.live_payloads();
+        assert_eq!(state.inline_bytes(), payloads.values().map(Bytes::len).sum::<usize>());
+        for index in model.payloads.keys() {
+            assert_eq!(state.inline_payload(*index), payloads.get(index).cloned(), "payload {index}");
+        }
+        for ((tenant, group), offsets) in &model.groups {
+            assert_eq!(state.group_offsets(*tenant, group, None), Vec::from_iter(offsets.values().cloned()));
+        }
+    }
+
+    fn check_partition(&self, id: PartitionId) {
+        let (view, plan) = (self.state.partition(id), self.state.extents(id, Offset(0), usize::MAX));
+        if self.model.topic(id).is_none() {
+            assert_eq!((view, plan), (None, None));
+            return;
+        }
+        let (tail, extents) = (self.model.tail(id), self.model.extents(id));
+        let expected = PartitionView { log_start: Offset(0), high_watermark: tail, last_stable: tail };
+        assert_eq!(view, Some(expected), "bounds of {id}");
+        assert_eq!(plan, Some(ExtentPlan { partition: expected, extents: extents.clone() }), "extents of {id}");
+        for offset in 0..=tail.0 {
+            let from = extents.iter().skip_while(|extent| extent.end_offset().0 <= offset);
+            let plan = self.state.extents(id, Offset(offset), 1).unwrap();
+            assert_eq!(plan.extents, Vec::from_iter(from.take(1).cloned()));
+        }
+        for timestamp in [-101, -50, 0, 77, 200] {
+            let first = extents.iter().find(|extent| extent.max_timestamp.0 >= timestamp);
+            assert_eq!(self.state.extent_by_time(id, TimestampMs(timestamp)), first.cloned());
+        }
+        let greatest = extents.iter().map(|extent| extent.max_timestamp).max();
+        let first = extents.iter().find(|extent| Some(extent.max_timestamp) == greatest);
+        assert_eq!(self.state.extent_of_max_timestamp(id), first.cloned());
+    }
+
+    fn freeze(&mut self) {
+        let frozen = self.state.freeze();
+        let parts: Vec<(PartId, Bytes)> = frozen.parts().iter().map(|part| (part.id, part.encode())).collect();
+        for (part, (id, bytes)) in frozen.parts().iter().zip(&parts) {
+            let seen = self.seen_parts.entry((*id, part.changed_at)).or_insert_with(|| bytes.clone());
+            assert_eq!(seen, bytes, "part {id} as of {} has one encoding", part.changed_at);
+        }
+        self.snapshots.push(Snapshot { after: self.log.len(), hash: frozen.hash(), frozen, parts });
+    }
+
+    /// Replays from each snapshot, and looks at the frozen ones again.
+    pub fn finish(mut self) {
+        self.freeze();
+        let hash = self.state.hash();
+        for snapshot in self.snapshots {
+            let again: Vec<_> = snapshot.frozen.parts().iter().map(|part| (part.id, part.encode())).collect();
+            assert_eq!(again, snapshot.parts, "a frozen state does not change");
+            let mut parts = snapshot.parts;
+            parts.reverse();
+            let mut restored = State::restore(parts).unwrap();
+            assert_eq!(restored.hash(), snapshot.hash, "restore of encode is identity");
+            assert_eq!(restored.applied(), snapshot.frozen.applied());
+            for (at, (command, outcome)) in self.log.iter().enumerate().skip(snapshot.after) {
+                let applied = restored.apply(LogIndex(at as u64 * 2 + 2), command);
+                assert_eq!(&applied.outcome, outcome, "replayed outcome of {command:?}");
+            }
+            assert_eq!(restored.hash(), hash, "replay from any snapshot gives the same state");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Tests of the state as a whole, through what is public.
+
+mod cost;
+mod driver;
+mod golden;
+mod model;
+mod properties;
+mod scenarios;

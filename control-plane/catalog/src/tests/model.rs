@@ -1,0 +1,385 @@
+//! What the catalog should do, written as simply as possible: every batch that was ever appended in a plain `Vec` per
+//! partition, every outcome ever given, every id ever granted; all else is found by looking through them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use tidelog_catalog_api::*;
+use tidelog_model::limits::{GRANT_OBJECTS_MAX, PRODUCER_BATCHES_KEPT};
+use tidelog_model::*;
+
+#[derive(Clone, Debug)]
+pub struct Batch {
+    pub extent: Extent,
+    pub producer: Option<ProducerBatch>,
+    pub at: Tick,
+}
+
+pub struct Grant {
+    pub view: GrantView,
+    pub ended: bool,
+    lengths: BTreeMap<ObjectId, u32>,
+}
+
+#[derive(Default)]
+pub struct Model {
+    pub tick: Tick,
+    pub wall: Option<i64>,
+    pub cluster: Option<([u8; 16], Incarnation)>,
+    /// All there ever were, by id from 1 on: the node, and whether a newer one has fenced it.
+    pub sessions: Vec<(NodeId, bool)>,
+    pub grants: Vec<Grant>,
+    /// All there ever were, and whether they were deleted.
+    pub topics: Vec<(NewTopic, bool)>,
+    pub partitions: BTreeMap<PartitionId, Vec<Batch>>,
+    /// Of each lane all outcomes ever, and how many are acknowledged.
+    pub lanes: BTreeMap<(SessionId, LaneId), (Vec<CommitOutcome>, u64)>,
+    pub payloads: BTreeMap<LogIndex, Bytes>,
+    pub groups: BTreeMap<(TenantId, String), BTreeMap<PartitionId, GroupOffset>>,
+    pub next_producer: i64,
+}
+
+impl Model {
+    pub fn apply(&mut self, index: LogIndex, command: &Command) -> Outcome {
+        match command {
+            Command::Bootstrap { cluster_id, incarnation } => {
+                self.cluster = self.cluster.or(Some((*cluster_id, *incarnation)));
+                Outcome::Done
+            }
+            Command::Tick { wall } => {
+                self.tick.0 += 1;
+                self.wall = Some(self.wall.map_or(wall.0, |before| wall.0.max(before).min(before + 60_000)));
+                let now = self.tick;
+                self.grants.iter_mut().for_each(|grant| grant.ended |= grant.view.deadline <= now);
+                Outcome::Done
+            }
+            Command::OpenSession { node } => {
+                self.sessions.iter_mut().for_each(|session| session.1 |= session.0 == *node);
+                self.sessions.push((*node, false));
+                let sessions = &self.sessions;
+                self.grants.iter_mut().for_each(|grant| grant.ended |= sessions[grant.view.session.0 as usize - 1].1);
+                Outcome::SessionOpened(SessionId(self.sessions.len() as u64))
+            }
+            Command::GrantObjects { session, count, ticks } => {
+                if self.is_fenced(*session) {
+                    return Outcome::Granted(Err(SessionRefused::Fenced));
+                }
+                let view = GrantView {
+                    session: *session,
+                    first: ObjectId(1 + self.granted().len() as u64),
+                    count: (*count).clamp(1, GRANT_OBJECTS_MAX),
+                    deadline: Tick(self.tick.0 + u64::from((*ticks).clamp(1, 3_600))),
+                };
+                self.grants.push(Grant { view, ended: false, lengths: BTreeMap::new() });
+                Outcome::Granted(Ok(view))
+            }
+            Command::Commit(commit) => Outcome::Committed(self.commit(index, commit)),
+            Command::MoveInline(moves) => Outcome::Moved(self.move_inline(moves)),
+            Command::CreateTopics { topics } => {
+                Outcome::TopicsCreated(topics.iter().map(|topic| self.create(topic)).collect())
+            }
+            Command::DeleteTopics { topics } => {
+                Outcome::TopicsDeleted(topics.iter().map(|topic| self.delete(*topic)).collect())
+            }
+            Command::AllocateProducerIds { count } => {
+                let count = (*count).clamp(1, 100_000);
+                let first = ProducerId(self.next_producer);
+                self.next_producer += i64::from(count);
+                Outcome::ProducerIds { first, count }
+            }
+            Command::CommitOffsets { tenant, group, offsets } => {
+                let mut one = |offset: &GroupOffset| {
+                    if offset.metadata.len() > 4_096 {
+                        return Err(OffsetRefused::MetadataTooLarge);
+                    }
+                    match self.topic(offset.partition) {
+                        Some(topic) if topic.tenant == *tenant => {}
+                        _ => return Err(OffsetRefused::UnknownPartition),
+                    }
+                    let stored = self.groups.entry((*tenant, group.clone())).or_default();
+                    stored.insert(offset.partition, offset.clone());
+                    Ok(())
+                };
+                Outcome::OffsetsCommitted(offsets.iter().map(&mut one).collect())
+            }
+        }
+    }
+
+    fn is_fenced(&self, session: SessionId) -> bool {
+        session.0 == 0 || self.sessions.get(session.0 as usize - 1).is_none_or(|session| session.1)
+    }
+
+    /// The topic of a partition that exists.
+    pub fn topic(&self, partition: PartitionId) -> Option<&NewTopic> {
+        let mut live = self.topics.iter().filter(|topic| !topic.1).map(|topic| &topic.0);
+        live.find(|topic| topic.id == partition.topic && partition.index < topic.partitions)
+    }
+
+    /// All ids that were ever granted.
+    fn granted(&self) -> Vec<(ObjectId, bool)> {
+        let ids = |grant: &Grant| (0..u64::from(grant.view.count)).map(|i| ObjectId(grant.view.first.0 + i)).collect();
+        let all = self.grants.iter().flat_map(|grant| {
+            let ids: Vec<ObjectId> = ids(grant);
+            ids.into_iter().map(|id| (id, grant.ended))
+        });
+        all.collect()
+    }
+
+    /// Ids that extents refer to.
+    pub fn referenced(&self) -> BTreeSet<ObjectId> {
+        let object = |batch: &Batch| match batch.extent.location {
+            Location::Object { range, .. } => Some(range.object),
+            Location::Inline { .. } => None,
+        };
+        self.partitions.values().flatten().filter_map(object).collect()
+    }
+
+    /// Ids whose grant has ended and that nothing refers to.
+    pub fn orphans(&self) -> BTreeSet<ObjectId> {
+        let referenced = self.referenced();
+        self.granted().iter().filter(|(id, ended)| *ended && !referenced.contains(id)).map(|(id, _)| *id).collect()
+    }
+
+    /// Payloads that extents refer to.
+    pub fn live_payloads(&self) -> BTreeMap<LogIndex, Bytes> {
+        let index = |batch: &Batch| match batch.extent.location {
+            Location::Inline { index, .. } => Some(index),
+            Location::Object { .. } => None,
+        };
+        let live: BTreeSet<LogIndex> = self.partitions.values().flatten().filter_map(index).collect();
+        live.into_iter().map(|index| (index, self.payloads[&index].clone())).collect()
+    }
+
+    /// Neighbours in one place, as one.
+    pub fn extents(&self, partition: PartitionId) -> Vec<Extent> {
+        let mut extents: Vec<Extent> = Vec::new();
+        for batch in self.partitions.get(&partition).into_iter().flatten() {
+            let next = &batch.extent;
+            match extents.last_mut() {
+                Some(last) if moved(last.location, last.bytes(), next.bytes()) == next.location => {
+                    last.records += next.records;
+                    last.max_timestamp = last.max_timestamp.max(next.max_timestamp);
+                    last.location = longer(last.location, next.bytes());
+                }
+                _ => extents.push(next.clone()),
+            }
+        }
+        extents
+    }
+
+    pub fn tail(&self, partition: PartitionId) -> Offset {
+        Offset(self.partitions.get(&partition).into_iter().flatten().map(|batch| u64::from(batch.extent.records)).sum())
+    }
+
+    fn commit(&mut self, index: LogIndex, commit: &Commit) -> Result<CommitOutcome, CommitRefused> {
+        if self.is_fenced(commit.session) {
+            return Err(CommitRefused::SessionFenced);
+        }
+        let (outcomes, received) = self.lanes.entry((commit.session, commit.lane)).or_default();
+        let applied = outcomes.len() as u64;
+        if commit.sequence.0 <= applied {
+            let kept = commit.sequence.0 > *received;
+            return if kept {
+                Ok(outcomes[commit.sequence.0 as usize - 1].clone())
+            } else {
+                Err(CommitRefused::OutcomeForgotten)
+            };
+        }
+        if commit.sequence.0 > applied + 1 {
+            return Err(CommitRefused::SequenceGap { expected: CommitSequence(applied + 1) });
+        }
+        *received = (*received).max(commit.outcomes_received.0.min(applied));
+        let outcome = self.take(index, commit);
+        self.lanes.get_mut(&(commit.session, commit.lane)).unwrap().0.push(outcome.clone());
+        Ok(outcome)
+    }
+
+    fn take(&mut self, index: LogIndex, commit: &Commit) -> CommitOutcome {
+        let bytes = match &commit.payload {
+            Payload::Object { bytes, .. } => *bytes,
+            Payload::Inline(payload) => payload.len() as u32,
+        };
+        let mut used = BTreeSet::new();
+        for entry in &commit.entries {
+            let length = entry.batches.iter().map(|batch| batch.bytes).sum::<u32>();
+            let malformed = entry.batches.iter().any(|batch| batch.records == 0 || batch.bytes == 0);
+            if malformed || !(entry.position..entry.position + length).all(|byte| byte < bytes && used.insert(byte)) {
+                return CommitOutcome::ObjectRefused;
+            }
+        }
+        match &commit.payload {
+            Payload::Object { object, .. } => {
+                if !self.name(commit.session, *object, bytes) {
+                    return CommitOutcome::ObjectRefused;
+                }
+            }
+            Payload::Inline(payload) => drop(self.payloads.insert(index, payload.clone())),
+        }
+        let mut outcomes = Vec::new();
+        for entry in &commit.entries {
+            let mut position = entry.position;
+            for batch in &entry.batches {
+                let location = match commit.payload {
+                    Payload::Object { object, .. } => {
+                        let range = ObjectRange { object, position, bytes: batch.bytes };
+                        Location::Object { range, copies: 1, encoding: 0 }
+                    }
+                    Payload::Inline(_) => Location::Inline { index, position, bytes: batch.bytes },
+                };
+                outcomes.push(self.append(entry.partition, batch, location));
+                position += batch.bytes;
+            }
+        }
+        CommitOutcome::Applied(outcomes)
+    }
+
+    fn name(&mut self, session: SessionId, object: ObjectId, bytes: u32) -> bool {
+        let grant = self.grants.iter_mut().find(|grant| {
+            let view = grant.view;
+            !grant.ended
+                && view.session == session
+                && (view.first.0..view.first.0 + u64::from(view.count)).contains(&object.0)
+        });
+        grant.is_some_and(|grant| *grant.lengths.entry(object).or_insert(bytes) == bytes)
+    }
+
+    fn append(&mut self, partition: PartitionId, batch: &CommitBatch, location: Location) -> BatchOutcome {
+        if self.topic(partition).is_none() {
+            return BatchOutcome::UnknownPartition;
+        }
+        if let Some(refused) = batch.producer.and_then(|producer| self.sequence(partition, producer, batch.records)) {
+            return refused;
+        }
+        let base_offset = self.tail(partition);
+        if batch.expected_offset.is_some_and(|expected| expected != base_offset) {
+            return BatchOutcome::UnexpectedOffset { tail: base_offset };
+        }
+        let extent = Extent { base_offset, records: batch.records, max_timestamp: batch.max_timestamp, location };
+        let at = self.tick;
+        self.partitions.entry(partition).or_default().push(Batch { extent, producer: batch.producer, at });
+        BatchOutcome::Appended { base_offset }
+    }
+
+    /// Why a batch is not next. Looks through all that its producer has written here; no producer here is ever evicted, nor
+    /// gets as far as `i32::MAX`.
+    fn sequence(&self, partition: PartitionId, batch: ProducerBatch, records: u32) -> Option<BatchOutcome> {
+        let all = self.partitions.get(&partition).into_iter().flatten();
+        let own: Vec<(&Batch, ProducerBatch)> = all
+            .filter_map(|it| it.producer.filter(|producer| producer.id == batch.id).map(|producer| (it, producer)))
+            .collect();
+        let Some((newest, current)) = own.last().map(|(it, producer)| (it.at, producer.epoch)) else {
+            return (batch.sequence != 0).then_some(BatchOutcome::UnknownProducer);
+        };
+        if batch.epoch < current {
+            return Some(BatchOutcome::StaleEpoch { current });
+        }
+        if batch.epoch > current {
+            return (batch.sequence != 0).then_some(BatchOutcome::OutOfOrder { expected: 0 });
+        }
+        let epoch: Vec<&(&Batch, ProducerBatch)> =
+            own.iter().filter(|(_, producer)| producer.epoch == current).collect();
+        // Idle producers are looked for once in 64 ticks; the tests pass far more than that or none.
+        let kept = if self.tick.0 - newest.0 > 3_700 { 1 } else { PRODUCER_BATCHES_KEPT };
+        for (at, (stored, producer)) in epoch.iter().rev().enumerate() {
+            if producer.sequence == batch.sequence && stored.extent.records == records && at < kept {
+                return Some(BatchOutcome::Duplicate { base_offset: stored.extent.base_offset });
+            }
+        }
+        let expected = epoch.iter().map(|(stored, _)| stored.extent.records as i32).sum::<i32>();
+        if batch.sequence == expected {
+            return None;
+        }
+        if batch.sequence >= 0 && batch.sequence + records as i32 <= expected {
+            return Some(BatchOutcome::DuplicateForgotten);
+        }
+        Some(BatchOutcome::OutOfOrder { expected })
+    }
+
+    fn move_inline(&mut self, command: &MoveInline) -> Result<Vec<bool>, SessionRefused> {
+        if self.is_fenced(command.session) {
+            return Err(SessionRefused::Fenced);
+        }
+        if !self.name(command.session, command.object, command.object_bytes) {
+            return Err(SessionRefused::NotGranted(command.object));
+        }
+        let mut used = BTreeSet::new();
+        let mut one = |step: &ExtentMove| {
+            let from = Location::Inline { index: step.from, position: step.from_position, bytes: step.bytes };
+            let extents = self.extents(step.partition);
+            let Some(extent) =
+                extents.iter().find(|extent| extent.base_offset == step.base_offset && extent.location == from)
+            else {
+                return false;
+            };
+            let mut target = step.to_position..step.to_position + step.bytes;
+            if target.end > command.object_bytes || target.clone().any(|byte| used.contains(&byte)) {
+                return false;
+            }
+            used.extend(target.clone());
+            for batch in self.partitions.get_mut(&step.partition).unwrap() {
+                if (extent.base_offset..extent.end_offset()).contains(&batch.extent.base_offset) {
+                    let bytes = batch.extent.bytes();
+                    let range = ObjectRange { object: command.object, position: target.start, bytes };
+                    batch.extent.location = Location::Object { range, copies: 1, encoding: 0 };
+                    target.start += bytes;
+                }
+            }
+            true
+        };
+        Ok(command.moves.iter().map(&mut one).collect())
+    }
+
+    fn create(&mut self, topic: &NewTopic) -> Result<CreatedTopic, CreateTopicError> {
+        check_topic_name(&topic.name).map_err(|error| CreateTopicError::Invalid(error.to_string()))?;
+        let fold = |name: &str| name.replace('.', "_");
+        let live = || self.topics.iter().filter(|topic| !topic.1).map(|topic| &topic.0);
+        let mut same_tenant = live().filter(|other| other.tenant == topic.tenant);
+        if let Some(other) = same_tenant.find(|other| fold(&other.name) == fold(&topic.name)) {
+            let (name, existing) = (topic.name.clone(), other.name.clone());
+            let exists = name == existing;
+            return Err(if exists {
+                CreateTopicError::Exists(name)
+            } else {
+                CreateTopicError::Collides { name, existing }
+            });
+        }
+        if topic.partitions == 0 || topic.partitions > 100_000 {
+            let why = format!("partition count {} is outside 1..=100000", topic.partitions);
+            return Err(CreateTopicError::Invalid(why));
+        }
+        if topic.id == TopicId::ZERO || live().any(|other| other.id == topic.id) {
+            return Err(CreateTopicError::Invalid(format!("topic id {} is taken", topic.id)));
+        }
+        self.topics.push((topic.clone(), false));
+        Ok(CreatedTopic { id: topic.id })
+    }
+
+    fn delete(&mut self, id: TopicId) -> bool {
+        let Some(topic) = self.topics.iter_mut().find(|topic| topic.0.id == id && !topic.1) else { return false };
+        topic.1 = true;
+        self.partitions.retain(|partition, _| partition.topic != id);
+        self.groups.values_mut().for_each(|offsets| offsets.retain(|partition, _| partition.topic != id));
+        true
+    }
+}
+
+/// The place `by` bytes further on, of `bytes` length.
+fn moved(location: Location, by: u32, bytes: u32) -> Location {
+    match location {
+        Location::Object { range, copies, encoding } => {
+            let range = ObjectRange { position: range.position + by, bytes, ..range };
+            Location::Object { range, copies, encoding }
+        }
+        Location::Inline { index, position, .. } => Location::Inline { index, position: position + by, bytes },
+    }
+}
+
+/// The place with `more` bytes at its end.
+fn longer(location: Location, more: u32) -> Location {
+    match location {
+        Location::Object { range, copies, encoding } => {
+            Location::Object { range: ObjectRange { bytes: range.bytes + more, ..range }, copies, encoding }
+        }
+        Location::Inline { index, position, bytes } => Location::Inline { index, position, bytes: bytes + more },
+    }
+}
