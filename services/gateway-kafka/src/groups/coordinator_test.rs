@@ -1,0 +1,342 @@
+//! The shell around the state machine: waiting, time, many groups, and the catalog. Time is paused and advances by itself
+//! when everyone waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tidelog_catalog_api::{
+    ApplyListener, Catalog, CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, InlineExtent,
+    OrphanRange, Outcome, PartitionView, Proposal, TopicView,
+};
+use tidelog_host::{Clock, Random, Tasks};
+use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
+use tokio::time::Instant;
+
+use super::limits::*;
+use super::messages::*;
+use super::{CommitError, Coordinator, GroupError};
+
+/// A catalog that keeps group offsets only. What is committed becomes visible at the next read barrier, as on a replica
+/// that lags.
+#[derive(Default)]
+struct LaggingCatalog {
+    committed: Mutex<Vec<(TenantId, String, GroupOffset)>>,
+    visible: Mutex<Vec<(TenantId, String, GroupOffset)>>,
+    proposals: Mutex<Vec<Command>>,
+    down: Mutex<bool>,
+}
+
+#[async_trait]
+impl Catalog for LaggingCatalog {
+    fn propose(&self, command: Command) -> Proposal {
+        self.proposals.lock().push(command.clone());
+        let Command::CommitOffsets { tenant, group, offsets } = command else { unreachable!() };
+        if *self.down.lock() {
+            return Box::pin(async { Err(CatalogError::Unavailable("down".to_owned())) });
+        }
+        let results = offsets.iter().map(|_| Ok(())).collect();
+        self.committed.lock().extend(offsets.into_iter().map(|offset| (tenant, group.clone(), offset)));
+        Box::pin(async move { Ok(Outcome::OffsetsCommitted(results)) })
+    }
+    async fn read_barrier(&self) -> Result<LogIndex, CatalogError> {
+        if *self.down.lock() {
+            return Err(CatalogError::Unavailable("down".to_owned()));
+        }
+        *self.visible.lock() = self.committed.lock().clone();
+        Ok(LogIndex(1))
+    }
+    fn group_offsets(&self, tenant: TenantId, group: &str, partitions: Option<&[PartitionId]>) -> Vec<GroupOffset> {
+        let visible = self.visible.lock();
+        let mine = visible.iter().filter(|(whose, name, _)| *whose == tenant && name == group);
+        mine.map(|(_, _, offset)| offset.clone())
+            .filter(|offset| partitions.is_none_or(|asked| asked.contains(&offset.partition)))
+            .collect()
+    }
+    fn applied(&self) -> LogIndex {
+        unreachable!()
+    }
+    fn cluster(&self) -> ClusterView {
+        unreachable!()
+    }
+    fn topic(&self, _: TopicId) -> Option<Arc<TopicView>> {
+        unreachable!()
+    }
+    fn topic_by_name(&self, _: TenantId, _: &str) -> Option<Arc<TopicView>> {
+        unreachable!()
+    }
+    fn topics(&self, _: TenantId) -> Vec<Arc<TopicView>> {
+        unreachable!()
+    }
+    fn partition(&self, _: PartitionId) -> Option<PartitionView> {
+        unreachable!()
+    }
+    fn extents(&self, _: PartitionId, _: Offset, _: usize) -> Option<ExtentPlan> {
+        unreachable!()
+    }
+    fn extent_by_time(&self, _: PartitionId, _: TimestampMs) -> Option<Extent> {
+        unreachable!()
+    }
+    fn extent_of_max_timestamp(&self, _: PartitionId) -> Option<Extent> {
+        unreachable!()
+    }
+    fn inline_payload(&self, _: LogIndex) -> Option<Bytes> {
+        unreachable!()
+    }
+    fn inline_bytes(&self) -> usize {
+        unreachable!()
+    }
+    fn inline_extents(&self, _: usize) -> Vec<InlineExtent> {
+        unreachable!()
+    }
+    fn orphans(&self) -> Vec<OrphanRange> {
+        unreachable!()
+    }
+    fn object_count(&self) -> usize {
+        unreachable!()
+    }
+    fn is_referenced(&self, _: ObjectId) -> bool {
+        unreachable!()
+    }
+    fn listen(&self, _: Arc<dyn ApplyListener>) {
+        unreachable!()
+    }
+}
+
+struct Bench {
+    catalog: Arc<LaggingCatalog>,
+    coordinator: Arc<Coordinator>,
+    tasks: Tasks,
+}
+
+fn bench() -> Bench {
+    let catalog = Arc::new(LaggingCatalog::default());
+    let tasks = Tasks::on_current_runtime();
+    let delay = INITIAL_REBALANCE_DELAY_DEFAULT;
+    let coordinator = Coordinator::start(catalog.clone(), Clock::real(), Random::seeded(7), &tasks, delay);
+    Bench { catalog, coordinator, tasks }
+}
+
+fn key(group: &str) -> GroupKey {
+    GroupKey { tenant: TenantId(1), group: Arc::from(group) }
+}
+
+fn new_member(group: &str) -> JoinRequest {
+    JoinRequest {
+        key: key(group),
+        member_id: String::new(),
+        instance_id: None,
+        client_id: "client".to_owned(),
+        session_timeout_ms: 10_000,
+        rebalance_timeout_ms: 60_000,
+        protocol_type: "consumer".to_owned(),
+        protocols: vec![Protocol { name: "range".to_owned(), metadata: Bytes::from_static(b"topics") }],
+        member_id_required: false,
+        can_skip_assignment: false,
+    }
+}
+
+fn claim(joined: &Joined) -> Claim {
+    Claim { member_id: joined.member_id.clone(), instance_id: None, generation: joined.generation }
+}
+
+fn sync(joined: &Joined, assignments: Vec<(String, Bytes)>) -> SyncRequest {
+    SyncRequest { key: key("g"), claim: claim(joined), protocol_type: None, protocol: None, assignments }
+}
+
+fn nobody() -> Claim {
+    Claim { member_id: String::new(), instance_id: None, generation: -1 }
+}
+
+fn offset(partition: u32, offset: u64) -> GroupOffset {
+    let partition = PartitionId { topic: TopicId([1; 16]), index: partition };
+    GroupOffset { partition, offset: Offset(offset), leader_epoch: -1, metadata: String::new() }
+}
+
+impl Bench {
+    async fn alone(&self) -> Joined {
+        let joined = self.coordinator.join(new_member("g")).await.unwrap();
+        let share = vec![(joined.member_id.clone(), Bytes::from_static(b"all"))];
+        assert_eq!(self.coordinator.sync(sync(&joined, share)).await.unwrap().assignment, "all");
+        joined
+    }
+
+    async fn commit(&self, claim: Claim, offsets: Vec<GroupOffset>) -> Result<(), CommitError> {
+        let results = self.coordinator.commit_offsets(CommitRequest { key: key("g"), claim, offsets }).await?;
+        assert!(results.iter().all(Result::is_ok));
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_that_come_together_share_the_first_generation() {
+    let bench = bench();
+    let began = Instant::now();
+    let (a, b) = tokio::join!(bench.coordinator.join(new_member("g")), bench.coordinator.join(new_member("g")));
+    let (a, b) = (a.unwrap(), b.unwrap());
+    assert!(began.elapsed() < Duration::from_millis(300), "{:?}", began.elapsed());
+    assert_eq!((a.generation, b.generation), (1, 1));
+    let (leader, follower) = if a.leader == a.member_id { (a, b) } else { (b, a) };
+    assert_eq!(leader.members.len(), 2);
+    let share = vec![(follower.member_id.clone(), Bytes::from_static(b"half"))];
+    let (first, second) = tokio::join!(
+        bench.coordinator.sync(sync(&follower, Vec::new())),
+        bench.coordinator.sync(sync(&leader, share)),
+    );
+    assert_eq!(first.unwrap().assignment, "half");
+    assert_eq!(second.unwrap().assignment, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_is_silent_for_its_session_timeout_is_forgotten() {
+    let bench = bench();
+    let joined = bench.alone().await;
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        assert_eq!(bench.coordinator.heartbeat(&key("g"), &claim(&joined)), Ok(()));
+    }
+    tokio::time::sleep(Duration::from_millis(10_050)).await;
+    assert_eq!(bench.coordinator.heartbeat(&key("g"), &claim(&joined)), Err(GroupError::UnknownMember));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rebalance_goes_on_without_the_late_at_the_rebalance_timeout() {
+    let bench = bench();
+    let first = bench.alone().await;
+    let began = Instant::now();
+    let joining = bench.coordinator.join(new_member("g"));
+    tokio::pin!(joining);
+    let second = loop {
+        tokio::select! {
+            joined = &mut joining => break joined.unwrap(),
+            () = tokio::time::sleep(Duration::from_secs(3)) => {
+                let told = bench.coordinator.heartbeat(&key("g"), &claim(&first));
+                assert_eq!(told, Err(GroupError::RebalanceInProgress));
+            }
+        }
+    };
+    assert_eq!((second.generation, second.leader == second.member_id), (2, true));
+    let waited = began.elapsed();
+    assert!((Duration::from_secs(60)..Duration::from_secs(61)).contains(&waited), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restarted_node_knows_no_member() {
+    let joined = bench().alone().await;
+    let bench = bench();
+    let claim = claim(&joined);
+    assert_eq!(bench.coordinator.heartbeat(&key("g"), &claim), Err(GroupError::UnknownMember));
+    assert_eq!(bench.coordinator.sync(sync(&joined, Vec::new())).await, Err(GroupError::UnknownMember));
+    let again = JoinRequest { member_id: joined.member_id.clone(), ..new_member("g") };
+    assert_eq!(bench.coordinator.join(again).await.unwrap_err().error, GroupError::UnknownMember);
+    let leaving = Leaving { member_id: joined.member_id.clone(), instance_id: None };
+    assert_eq!(bench.coordinator.leave(&key("g"), &[leaving]), Err(GroupError::UnknownMember));
+    let late = bench.commit(claim, vec![offset(0, 5)]).await;
+    assert_eq!(late, Err(CommitError::Refused(GroupError::IllegalGeneration)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_are_checked_before_a_group_is_made() {
+    let bench = bench();
+    let refused = bench.coordinator.join(new_member("")).await.unwrap_err();
+    assert_eq!(refused.error, GroupError::InvalidGroupId);
+    assert_eq!(bench.coordinator.heartbeat(&key(""), &nobody()), Err(GroupError::InvalidGroupId));
+    let short = JoinRequest { session_timeout_ms: 1, ..new_member("g") };
+    assert_eq!(bench.coordinator.join(short).await.unwrap_err().error, GroupError::InvalidSessionTimeout);
+    let none = JoinRequest { protocols: Vec::new(), ..new_member("g") };
+    assert_eq!(bench.coordinator.join(none).await.unwrap_err().error, GroupError::InconsistentProtocol);
+    assert_eq!(bench.coordinator.heartbeat(&key("g"), &nobody()), Err(GroupError::UnknownMember));
+}
+
+#[tokio::test(start_paused = true)]
+async fn member_ids_tell_the_client_and_are_bounded() {
+    let bench = bench();
+    let long = JoinRequest { client_id: "ü".repeat(400), ..new_member("g") };
+    let joined = bench.coordinator.join(long).await.unwrap();
+    assert!(joined.member_id.starts_with("üü") && joined.member_id.len() < 300);
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_of_two_tenants_do_not_meet() {
+    let bench = bench();
+    let joined = bench.alone().await;
+    let other = GroupKey { tenant: TenantId(2), group: Arc::from("g") };
+    assert_eq!(bench.coordinator.heartbeat(&other, &claim(&joined)), Err(GroupError::UnknownMember));
+    assert!(bench.commit(claim(&joined), vec![offset(0, 5)]).await.is_ok());
+    assert_eq!(bench.coordinator.fetch_offsets(&other, None).await, Ok(Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_members_commit_while_there_are_members() {
+    let bench = bench();
+    assert_eq!(bench.commit(nobody(), vec![offset(0, 1)]).await, Ok(()));
+    let joined = bench.alone().await;
+    assert_eq!(bench.commit(claim(&joined), vec![offset(0, 2)]).await, Ok(()));
+    let refused = Err(CommitError::Refused(GroupError::UnknownMember));
+    assert_eq!(bench.commit(nobody(), vec![offset(0, 3)]).await, refused);
+    let old = Claim { generation: joined.generation - 1, ..claim(&joined) };
+    assert_eq!(bench.commit(old, vec![offset(0, 4)]).await, Err(CommitError::Refused(GroupError::IllegalGeneration)));
+    assert_eq!(bench.catalog.proposals.lock().len(), 2, "what is refused is not proposed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_has_its_place_in_the_log_before_the_next_generation_begins() {
+    let bench = bench();
+    let joined = bench.alone().await;
+    let commit = bench.commit(claim(&joined), vec![offset(0, 2)]);
+    tokio::pin!(commit);
+    let _ = futures::poll!(&mut commit);
+    assert_eq!(bench.catalog.proposals.lock().len(), 1, "proposed when it was checked, not later");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_offset_is_looked_for_behind_a_barrier() {
+    let bench = bench();
+    bench.commit(nobody(), vec![offset(0, 7)]).await.unwrap();
+    let asked = [offset(0, 0).partition];
+    assert!(bench.catalog.group_offsets(TenantId(1), "g", None).is_empty(), "this replica lags");
+    assert_eq!(bench.coordinator.fetch_offsets(&key("g"), Some(&asked)).await, Ok(vec![offset(0, 7)]));
+
+    *bench.catalog.down.lock() = true;
+    assert_eq!(bench.coordinator.fetch_offsets(&key("g"), Some(&asked)).await, Ok(vec![offset(0, 7)]), "found here");
+    let both = [asked[0], offset(1, 0).partition];
+    assert!(bench.coordinator.fetch_offsets(&key("g"), Some(&both)).await.is_err(), "unknown is not none");
+    assert!(bench.coordinator.fetch_offsets(&key("g"), None).await.is_err());
+    let error = bench.commit(nobody(), vec![offset(0, 8)]).await.unwrap_err();
+    assert_eq!(error, CommitError::Catalog(CatalogError::Unavailable("down".to_owned())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_when_the_node_stops_is_answered() {
+    let bench = bench();
+    let first = bench.alone().await;
+    let coordinator = bench.coordinator.clone();
+    let waiting = tokio::spawn(async move { coordinator.join(new_member("g")).await });
+    tokio::task::yield_now().await;
+    bench.tasks.stop().await;
+    assert_eq!(waiting.await.unwrap().unwrap_err().error, GroupError::NotAvailable);
+    assert_eq!(bench.coordinator.heartbeat(&key("g"), &claim(&first)), Err(GroupError::NotAvailable));
+    assert_eq!(bench.coordinator.join(new_member("h")).await.unwrap_err().error, GroupError::NotAvailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_goes_away_while_it_waits_harms_nobody() {
+    let bench = bench();
+    bench.alone().await;
+    let gone = tokio::time::timeout(Duration::from_secs(1), bench.coordinator.join(new_member("g"))).await;
+    assert!(gone.is_err(), "it did wait");
+    tokio::time::sleep(Duration::from_secs(400)).await;
+    let joined = bench.coordinator.join(new_member("g")).await.unwrap();
+    assert_eq!(joined.members.len(), 1, "the one that went away is not there any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_group_makes_room_for_a_new_one() {
+    let bench = bench();
+    for number in 0..GROUPS_MAX + 100 {
+        let request = JoinRequest { member_id_required: true, ..new_member(&format!("g{number}")) };
+        assert_eq!(bench.coordinator.join(request).await.unwrap_err().error, GroupError::MemberIdRequired);
+    }
+}

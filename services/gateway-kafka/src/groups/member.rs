@@ -1,0 +1,93 @@
+//! One member of a group.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::machine::Waiter;
+use super::messages::Protocol;
+
+/// A member.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// `group.instance.id`: set for static members, who keep their place while they are restarted.
+    pub instance_id: Option<String>,
+    /// See [`super::messages::JoinRequest::session_timeout_ms`].
+    pub session_timeout: Duration,
+    /// How long a rebalance waits for it.
+    pub rebalance_timeout: Duration,
+    /// What it can do, best first; a name occurs once.
+    pub protocols: Vec<Protocol>,
+    /// Its share of the work; empty for nothing.
+    pub assignment: Bytes,
+    /// What would not be committed when groups become durable.
+    pub session: Session,
+}
+
+/// The part of a member that lives in memory only.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Without a sign of life until then the member is removed, unless it waits for us.
+    pub expires: Instant,
+    /// It waits in its first JoinGroup and does not know its id yet, so it cannot show signs of life.
+    pub is_new: bool,
+    /// The JoinGroup it waits in.
+    pub joining: Option<Waiter>,
+    /// The SyncGroup it waits in.
+    pub syncing: Option<Waiter>,
+}
+
+impl Member {
+    /// When the member is to be removed, if nothing happens. A member that waits for our answer is alive, except a new one,
+    /// which may have given up and joined a second time under another id.
+    pub fn deadline(&self) -> Option<Instant> {
+        let waits = self.session.joining.is_some() || self.session.syncing.is_some();
+        (self.session.is_new || !waits).then_some(self.session.expires)
+    }
+
+    /// The member is alive.
+    pub fn touch(&mut self, now: Instant) {
+        self.session.expires = now + self.session_timeout;
+    }
+
+    /// Whether it knows a protocol.
+    pub fn knows(&self, protocol: &str) -> bool {
+        self.protocols.iter().any(|known| known.name == protocol)
+    }
+
+    /// What it says about itself in a protocol.
+    pub fn metadata(&self, protocol: &str) -> Bytes {
+        self.protocols
+            .iter()
+            .find(|known| known.name == protocol)
+            .map(|known| known.metadata.clone())
+            .unwrap_or_default()
+    }
+
+    /// Bytes that it keeps in memory, near enough.
+    pub fn bytes(&self) -> usize {
+        protocol_bytes(&self.protocols) + self.instance_id.as_ref().map_or(0, String::len) + self.assignment.len()
+    }
+}
+
+/// Bytes of names and metadata.
+pub fn protocol_bytes(protocols: &[Protocol]) -> usize {
+    protocols.iter().map(|protocol| protocol.name.len() + protocol.metadata.len()).sum()
+}
+
+/// The protocol that a group uses: one that all members know; of those, the one that most members like best; of equals, the
+/// one that `leader` likes better. `None` when no protocol is known to all.
+pub fn select_protocol<'a>(leader: &'a Member, members: impl Iterator<Item = &'a Member> + Clone) -> Option<&'a str> {
+    let candidates: Vec<&str> = (leader.protocols.iter())
+        .map(|protocol| protocol.name.as_str())
+        .filter(|name| members.clone().all(|member| member.knows(name)))
+        .collect();
+    let likes_best = |member: &Member, candidate: &str| {
+        let best = member.protocols.iter().find(|protocol| candidates.contains(&protocol.name.as_str()));
+        best.is_some_and(|best| best.name == candidate)
+    };
+    let votes = |candidate: &str| members.clone().filter(|member| likes_best(member, candidate)).count();
+    // `max_by_key` takes the last of equals, so the leader's order is turned round.
+    candidates.iter().copied().rev().max_by_key(|candidate| votes(candidate))
+}

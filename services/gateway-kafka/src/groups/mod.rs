@@ -1,0 +1,36 @@
+//! Consumer groups: the classic group protocol and the offsets that groups commit.
+//!
+//! **Owns:** who is a member of which group and with what share ([`machine::Group`], pure), the requests that wait and the
+//! timers around it ([`Coordinator`]). **Promises:** every JoinGroup and SyncGroup is answered exactly once; a generation
+//! never goes back while the group is remembered; an offset is proposed to the catalog only under a current member's claim,
+//! and those of an older generation before those of a newer one. **Does not know:** the wire format, except in `handlers`.
+//!
+//! Membership is kept in memory: after a restart members are unknown and join again, while committed offsets last.
+
+mod coordinator;
+mod error;
+mod join;
+pub mod limits;
+pub mod machine;
+mod member;
+pub mod messages;
+mod offsets;
+mod rebalance;
+mod shard;
+mod upkeep;
+
+pub use coordinator::Coordinator;
+pub use error::{CommitError, GroupError};
+
+#[cfg(test)]
+mod coordinator_test;
+#[cfg(test)]
+mod join_test;
+#[cfg(test)]
+mod machine_property_test;
+#[cfg(test)]
+mod static_test;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod upkeep_test;
