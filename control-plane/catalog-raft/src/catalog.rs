@@ -1,0 +1,92 @@
+//! The catalog as the data path sees it: reads from the local state, proposals and barriers through Raft.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tidelog_catalog_api::{
+    ApplyListener, Catalog, CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, InlineExtent,
+    OrphanRange, PartitionView, Proposal, TopicView,
+};
+use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
+
+use crate::raft_catalog::RaftCatalog;
+
+#[async_trait]
+impl Catalog for RaftCatalog {
+    fn propose(&self, command: Command) -> Proposal {
+        self.proposer.propose(command)
+    }
+
+    async fn read_barrier(&self) -> Result<LogIndex, CatalogError> {
+        self.barrier.wait().await
+    }
+
+    fn applied(&self) -> LogIndex {
+        LogIndex(self.machine.visible())
+    }
+
+    fn cluster(&self) -> ClusterView {
+        self.machine.look(|state| state.cluster())
+    }
+
+    fn topic(&self, topic: TopicId) -> Option<Arc<TopicView>> {
+        self.machine.look(|state| state.topic(topic))
+    }
+
+    fn topic_by_name(&self, tenant: TenantId, name: &str) -> Option<Arc<TopicView>> {
+        self.machine.look(|state| state.topic_by_name(tenant, name))
+    }
+
+    fn topics(&self, tenant: TenantId) -> Vec<Arc<TopicView>> {
+        self.machine.look(|state| state.topics(tenant))
+    }
+
+    fn partition(&self, partition: PartitionId) -> Option<PartitionView> {
+        self.machine.look(|state| state.partition(partition))
+    }
+
+    fn extents(&self, partition: PartitionId, from: Offset, bytes_max: usize) -> Option<ExtentPlan> {
+        self.machine.look(|state| state.extents(partition, from, bytes_max))
+    }
+
+    fn extent_by_time(&self, partition: PartitionId, timestamp: TimestampMs) -> Option<Extent> {
+        self.machine.look(|state| state.extent_by_time(partition, timestamp))
+    }
+
+    fn extent_of_max_timestamp(&self, partition: PartitionId) -> Option<Extent> {
+        self.machine.look(|state| state.extent_of_max_timestamp(partition))
+    }
+
+    fn inline_payload(&self, index: LogIndex) -> Option<Bytes> {
+        self.machine.look(|state| state.inline_payload(index))
+    }
+
+    fn inline_bytes(&self) -> usize {
+        self.machine.look(|state| state.inline_bytes())
+    }
+
+    fn inline_extents(&self, bytes_max: usize) -> Vec<InlineExtent> {
+        self.machine.look(|state| state.inline_extents(bytes_max))
+    }
+
+    fn group_offsets(&self, tenant: TenantId, group: &str, partitions: Option<&[PartitionId]>) -> Vec<GroupOffset> {
+        self.machine.look(|state| state.group_offsets(tenant, group, partitions))
+    }
+
+    fn orphans(&self) -> Vec<OrphanRange> {
+        self.machine.look(|state| state.orphans())
+    }
+
+    fn object_count(&self) -> usize {
+        self.machine.look(|state| state.object_count())
+    }
+
+    fn is_referenced(&self, object: ObjectId) -> bool {
+        self.machine.look(|state| state.is_referenced(object))
+    }
+
+    fn listen(&self, listener: Arc<dyn ApplyListener>) {
+        self.machine.listen(listener);
+    }
+}
