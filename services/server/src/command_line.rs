@@ -81,13 +81,15 @@ impl Args for SettingFlags {
 
 fn flag_of(setting: &'static Setting) -> Arg {
     let default = setting.default.map(|default| format!(", default {default}")).unwrap_or_default();
+    let summary = format!("{} [env {}{default}]", setting.summary.replace('`', ""), setting.variable);
     let flag = Arg::new(setting.flag)
         .long(setting.flag)
         .value_name(setting.placeholder)
         .action(ArgAction::Set)
         // A value is checked with all others, whatever its source.
         .value_parser(clap::value_parser!(String))
-        .help(format!("{} [env {}{default}]", setting.summary.replace('`', ""), setting.variable))
+        .long_help(format!("{summary}\n{}", setting.trade))
+        .help(summary)
         .help_heading("Settings");
     match setting.placeholder {
         // `--insecure` alone means true.

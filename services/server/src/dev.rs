@@ -3,8 +3,8 @@
 use crate::settings::Settings;
 
 /// Runs until told to stop.
-pub fn run(settings: Settings) -> anyhow::Result<()> {
-    crate::logging::start(settings.log_format, settings.log_filter)?;
+pub fn run(settings: &Settings) -> anyhow::Result<()> {
+    crate::logging::start(settings.log_format, settings.log_filter.clone())?;
     crate::open_files::raise_limit();
     anyhow::bail!("not wired yet")
 }

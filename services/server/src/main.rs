@@ -33,7 +33,7 @@ const EXIT_FAILED: u8 = 1;
 
 fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
-        Action::Dev { settings } => gather(settings).map(|(_, settings)| dev::run(settings)),
+        Action::Dev { settings } => gather(settings).map(|(_, settings)| dev::run(&settings)),
         Action::Config { json, settings } => gather(settings).map(|(effective, _)| show(&effective, json)),
     };
     match outcome {

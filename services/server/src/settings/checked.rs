@@ -1,5 +1,6 @@
 //! Checks gathered settings as a whole and turns them into values.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -7,6 +8,7 @@ use tidelog_model::limits::{FRAME_BYTES_MAX, TOPIC_PARTITIONS_MAX};
 use tracing_subscriber::filter::Targets;
 
 use super::list::{self, setting};
+use super::nearest::nearest;
 use super::parse::{self, StoreUrl};
 use super::refusal::{Refusal, Refused, written};
 use super::sources::{Effective, Entry, Source};
@@ -51,6 +53,13 @@ pub struct StoreSettings {
 pub struct Advertised {
     pub host: String,
     pub port: u16,
+}
+
+impl fmt::Display for Advertised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Advertised { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,8 +157,8 @@ impl Checks<'_> {
         match parsed {
             Ok(value) => Some(Some(value)),
             Err(problem) => {
-                let example = setting(key).example;
-                self.refuse(key, &problem, &[(key, example)]);
+                let works = nearest(setting(key), text);
+                self.refuse(key, &problem, &[(key, &works)]);
                 None
             }
         }

@@ -5,12 +5,13 @@
 
 mod checked;
 mod list;
+mod nearest;
 mod parse;
 mod refusal;
 mod show;
 mod sources;
 
-pub use checked::{Advertised, CacheIo, LogFormat, Settings, StoreSettings};
+pub use checked::{CacheIo, LogFormat, Settings, StoreSettings};
 pub use list::{CONFIG_FLAG, SETTINGS, Setting};
 pub use parse::StoreUrl;
 pub use refusal::Refused;

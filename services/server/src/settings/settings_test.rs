@@ -154,10 +154,10 @@ fn without_folder(line: &str) -> String {
 fn refused_values_name_key_source_and_what_works() {
     let check = |flag: &str, expected: &str| check_refused(&flags(&[flag]), expected);
     check(
-        "--kafka-listen=localhost:9092",
-        r#"kafka.listen = "localhost:9092" (flag --kafka-listen)
+        "--kafka-listen=localhost:19092",
+        r#"kafka.listen = "localhost:19092" (flag --kafka-listen)
         this is not an IP address and a port; a name may mean several addresses
-        this works: --kafka-listen 127.0.0.1:9092"#,
+        this works: --kafka-listen 127.0.0.1:19092"#,
     );
     check(
         "--kafka-listen=127.0.0.1:99999",
@@ -175,7 +175,7 @@ fn refused_values_name_key_source_and_what_works() {
         "--store=s3:bucket",
         r#"store.url = "s3:bucket" (flag --store)
         this is none of file, file:///folder, s3://bucket/prefix, memory:
-        this works: --store file"#,
+        this works: --store s3://bucket/prefix"#,
     );
     check(
         "--cache-memory-bytes=1MiB",
