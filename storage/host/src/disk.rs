@@ -2,9 +2,17 @@
 //!
 //! Calls block; whoever is async makes them on a thread that may block.
 
+mod forgetful;
+mod real;
+#[cfg(test)]
+mod suite_test;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub use forgetful::{Call, ForgetfulDisk, Operation};
+pub use real::RealDisk;
 
 /// A folder tree on a disk. A change of names (create, rename, remove) lasts through power loss only after
 /// [`Disk::sync_dir`] of the folder; a change of content only after [`DiskFile::sync`].
@@ -19,14 +27,58 @@ pub trait Disk: Send + Sync + 'static {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file's name.
     fn remove(&self, path: &Path) -> io::Result<()>;
-    /// Names in a folder, sorted: files and folders, without `.` and `..`.
+    /// Names in a folder, sorted: files and folders, without `.` and `..`. Each is bare, to be joined to `path`.
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
+    /// What has this name; `NotFound` when nothing has.
+    fn stat(&self, path: &Path) -> io::Result<Stat>;
     /// Whether something has this name.
-    fn exists(&self, path: &Path) -> io::Result<bool>;
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        match self.stat(path) {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
     /// Makes the names in a folder durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// Bytes that can still be written under this path.
     fn bytes_free(&self, path: &Path) -> io::Result<u64>;
+    /// Keeps other processes out of a folder until the guard is dropped or this process ends, however it ends;
+    /// `WouldBlock` when another has it. A disk that only this process sees has nobody to keep out.
+    fn lock_dir(&self, _path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        Ok(Box::new(()))
+    }
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// A folder, not a file.
+    pub is_dir: bool,
+    /// Length of a file; of no meaning for a folder.
+    pub bytes: u64,
+}
+
+/// Makes a folder and its parents, and makes all of their names durable: the new ones, and those that a process which
+/// was killed between making and syncing may have left.
+///
+/// A parent that was there before and which we may not read is taken to be durable.
+pub fn create_dir_all_durable(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    let mut found = path;
+    while !found.as_os_str().is_empty() && !disk.exists(found)? {
+        found = found.parent().unwrap_or(Path::new(""));
+    }
+    let found = found.to_path_buf();
+    disk.create_dir_all(path)?;
+    for parent in path.ancestors().skip(1) {
+        let was_there = found.starts_with(parent) && found != parent;
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        match disk.sync_dir(parent) {
+            Err(error) if was_there && error.kind() == io::ErrorKind::PermissionDenied => break,
+            done => done?,
+        }
+    }
+    Ok(())
 }
 
 /// An open file.

@@ -4,6 +4,8 @@
 //! which are driven by hand or by a seed. **Promises:** code that takes its time, chance, tasks and files from here runs
 //! the same for the same seed. **Does not know:** the domain: no record, topic or object.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod clock;
 pub mod disk;
 pub mod failpoint;
@@ -12,6 +14,6 @@ pub mod random;
 pub mod tasks;
 
 pub use clock::Clock;
-pub use disk::{Disk, DiskFile};
+pub use disk::{Disk, DiskFile, ForgetfulDisk, RealDisk};
 pub use random::Random;
 pub use tasks::Tasks;
