@@ -96,7 +96,7 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (-100_000..200_000_i32).prop_map(Step::Tick),
         1 => Just(Step::LongSleep),
         2 => (0..3_u8).prop_map(Step::OpenSession),
-        4 => (n(), 0..6_u8, 0..9_u8).prop_map(|(session, count, ticks)| Step::Grant { session, count, ticks }),
+        4 => (n(), 0..6_u8, 0..30_u8).prop_map(|(session, count, ticks)| Step::Grant { session, count, ticks }),
         24 => commit,
         4 => (n(), n(), 0..3_u8, 0..3_u8, 0..20_u8)
             .prop_map(|(session, object, skip, spread, tamper)| Step::Move { session, object, skip, spread, tamper }),
@@ -109,7 +109,7 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (1..12_u8).prop_map(Step::Again),
         2 => Just(Step::Freeze),
     ];
-    prop::collection::vec(step, 1..60)
+    prop::collection::vec(step, 1..90)
 }
 
 /// A frozen state, encoded at once, and again at the end.
@@ -142,7 +142,7 @@ impl Driver {
         for tenant in 0..2 {
             driver.step(&Step::Create { tenant, name: 0, partitions: 3, id: 9 });
             driver.step(&Step::OpenSession(tenant));
-            driver.step(&Step::Grant { session: tenant, count: 5, ticks: 8 });
+            driver.step(&Step::Grant { session: tenant, count: 5, ticks: 20 });
         }
         driver
     }
@@ -182,27 +182,37 @@ impl Driver {
         self.log.push((command, expected));
     }
 
+    /// Mostly a partition that exists.
     fn partition(&self, pick: u8) -> PartitionId {
-        let topics = &self.model.topics;
-        let topic =
-            topics.get(usize::from(pick / 4) % topics.len().max(1)).map_or(TopicId([1; 16]), |topic| topic.0.id);
-        PartitionId { topic, index: u32::from(pick % 4) }
+        let live = self.model.topics.iter().filter(|topic| !topic.1).map(|topic| &topic.0);
+        let live: Vec<PartitionId> = live.map(|topic| PartitionId { topic: topic.id, index: 0 }).collect();
+        let every: Vec<PartitionId> =
+            self.model.topics.iter().map(|topic| PartitionId { topic: topic.0.id, index: 0 }).collect();
+        let from = if pick < 230 && !live.is_empty() { live } else { every };
+        let partition = from[usize::from(pick / 4) % from.len()];
+        let index = u32::from(pick % 4);
+        let other = PartitionId { index, ..partition };
+        if pick < 230 && self.model.topic(other).is_none() { partition } else { other }
     }
 
-    /// Mostly a session that there was, mostly one of the latest.
+    /// Mostly a session that lives.
     fn session(&self, pick: u8) -> SessionId {
-        SessionId((self.model.sessions.len() as u64 + 1).saturating_sub(u64::from(pick % 8 / 2)))
-            .min(SessionId(self.model.sessions.len() as u64))
+        let sessions = self.model.sessions.iter().enumerate();
+        let live = sessions.filter(|(_, session)| !session.1 || pick >= 230).map(|(at, _)| SessionId(at as u64 + 1));
+        let live: Vec<SessionId> = live.collect();
+        if pick == 255 { SessionId(99) } else { live[usize::from(pick) % live.len()] }
     }
 
-    /// Mostly an id of one of the session's latest grants.
+    /// Mostly an id of one of the session's live grants.
     fn object(&self, session: SessionId, pick: u8) -> ObjectId {
-        let own: Vec<_> = self.model.grants.iter().filter(|grant| grant.view.session == session).collect();
-        let all: Vec<_> = self.model.grants.iter().collect();
-        let from = if pick % 16 == 0 { &all } else { &own };
-        let back = usize::from(pick / 64);
-        match from.len().checked_sub(1 + back).map(|at| from[at].view) {
-            Some(grant) => ObjectId(grant.first.0 + u64::from(pick % 5)),
+        let own = self.model.grants.iter().filter(|grant| grant.view.session == session && !grant.ended);
+        let own: Vec<_> = own.map(|grant| grant.view).collect();
+        let all: Vec<_> = self.model.grants.iter().map(|grant| grant.view).collect();
+        let from = if pick % 16 == 0 || own.is_empty() { &all } else { &own };
+        match from.get(usize::from(pick / 8) % from.len().max(1)) {
+            Some(grant) => {
+                ObjectId(grant.first.0 + u64::from(pick % 5) % (u64::from(grant.count) + u64::from(pick % 16 == 0)))
+            }
             None => ObjectId(u64::from(pick)),
         }
     }
@@ -268,7 +278,7 @@ impl Driver {
             }
             Step::ProducerIds(count) => Command::AllocateProducerIds { count: u32::from(*count) },
             Step::Offsets { tenant, group, partition, offset } => {
-                let metadata = "m".repeat(if *offset == 0 { 5_000 } else { 1 });
+                let metadata = "m".repeat(if *offset < 32 { 5_000 } else { 1 });
                 let partition = self.partition(*partition);
                 let offset = GroupOffset { partition, offset: Offset(u64::from(*offset)), leader_epoch: -1, metadata };
                 let other = GroupOffset { partition: PartitionId { index: 0, ..partition }, ..offset.clone() };
@@ -312,14 +322,27 @@ impl Driver {
     }
 
     fn batch(&mut self, partition: PartitionId, step: &BatchStep) -> CommitBatch {
-        let records = if step.bytes == 19 && step.records == 4 { 0 } else { u32::from(step.records) };
+        let mut records = if step.bytes == 19 && step.records == 4 { 0 } else { u32::from(step.records) };
         let epoch = i16::from(step.epoch / 9);
         let producer = (step.producer < 3).then(|| {
             let next = self.sequences.entry((step.producer, epoch, partition)).or_default();
             let sequence = match step.sequence {
                 0..10 => 0,
                 10..30 => *next + i32::from(step.sequence % 3),
-                30..70 => *next - i32::from(step.sequence % 16),
+                30..50 => *next - i32::from(step.sequence % 16),
+                50..90 => {
+                    // One that is in the log, as a client would send it again.
+                    let all = self.model.partitions.get(&partition).into_iter().flatten();
+                    let same = |it: &&ProducerBatch| it.id.0 == i64::from(step.producer) && it.epoch.0 == epoch;
+                    let own: Vec<_> = all.filter(|it| it.producer.as_ref().filter(same).is_some()).collect();
+                    match own.len().checked_sub(1 + usize::from(step.sequence % 8)) {
+                        Some(at) => {
+                            records = own[at].extent.records;
+                            own[at].producer.unwrap().sequence
+                        }
+                        None => 0,
+                    }
+                }
                 _ => {
                     *next += records as i32;
                     *next - records as i32
@@ -411,6 +434,34 @@ impl Driver {
             assert_eq!(seen, bytes, "part {id} as of {} has one encoding", part.changed_at);
         }
         self.snapshots.push(Snapshot { after: self.log.len(), hash: frozen.hash(), frozen, parts });
+    }
+
+    /// How often each kind of answer was given.
+    pub fn count_kinds(&self, kinds: &mut BTreeMap<String, u64>) {
+        let mut count = |kind: &dyn std::fmt::Debug| {
+            let text = format!("{kind:?}");
+            let name = text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned();
+            *kinds.entry(name).or_default() += 1;
+        };
+        for (_, outcome) in &self.log {
+            match outcome {
+                Outcome::Committed(Ok(CommitOutcome::Applied(batches))) => batches.iter().for_each(|it| count(it)),
+                Outcome::Committed(Ok(other)) => count(other),
+                Outcome::Committed(Err(refused)) => count(refused),
+                Outcome::Moved(Ok(moved)) => moved.iter().for_each(|it| count(it)),
+                Outcome::Moved(Err(refused)) | Outcome::Granted(Err(refused)) => count(refused),
+                Outcome::TopicsCreated(topics) => {
+                    topics.iter().filter_map(|it| it.as_ref().err()).for_each(|it| count(it))
+                }
+                Outcome::OffsetsCommitted(offsets) => {
+                    offsets.iter().filter_map(|it| it.err()).for_each(|it| count(&it))
+                }
+                _ => {}
+            }
+        }
+        let orphans = u64::from(!self.seen_orphans.is_empty());
+        *kinds.entry("orphans".into()).or_default() += orphans;
+        *kinds.entry("snapshots".into()).or_default() += self.snapshots.len() as u64;
     }
 
     /// Replays from each snapshot, and looks at the frozen ones again.

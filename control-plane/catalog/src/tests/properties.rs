@@ -1,7 +1,8 @@
 //! The state against the model, with random commands; and bytes that are not what was written.
 
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{RngSeed, TestRunner};
 
 use super::driver::{Driver, steps};
 use crate::{PartId, State};
@@ -14,7 +15,7 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config(400))]
+    #![proptest_config(config(1_500))]
 
     #[test]
     fn the_state_does_what_the_model_does(steps in steps()) {
@@ -27,7 +28,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(60))]
+    #![proptest_config(config(200))]
 
     #[test]
     fn a_flipped_bit_is_never_restored(steps in steps(), part: prop::sample::Index, at: prop::sample::Index, bit in 0..8_u8) {
@@ -42,6 +43,44 @@ proptest! {
         bytes[at] ^= 1 << bit;
         let parts = parts.into_iter().map(|(id, bytes)| (id, bytes.into())).collect();
         prop_assert!(State::restore(parts).is_err());
+    }
+}
+
+#[test]
+fn random_commands_reach_every_kind_of_answer() {
+    let mut runner = TestRunner::new(config(1));
+    let mut kinds = std::collections::BTreeMap::new();
+    for _ in 0..300 {
+        let mut driver = Driver::new();
+        steps().new_tree(&mut runner).unwrap().current().iter().for_each(|step| driver.step(step));
+        driver.count_kinds(&mut kinds);
+    }
+    println!("{kinds:?}");
+    for kind in [
+        "Appended",
+        "Duplicate",
+        "DuplicateForgotten",
+        "OutOfOrder",
+        "UnknownProducer",
+        "StaleEpoch",
+        "UnknownPartition",
+        "UnexpectedOffset",
+        "ObjectRefused",
+        "SessionFenced",
+        "SequenceGap",
+        "OutcomeForgotten",
+        "true",
+        "false",
+        "Fenced",
+        "NotGranted",
+        "Exists",
+        "Collides",
+        "Invalid",
+        "MetadataTooLarge",
+        "orphans",
+        "snapshots",
+    ] {
+        assert!(kinds.get(kind).is_some_and(|count| *count >= 10), "{kind} occurs too rarely: {kinds:?}");
     }
 }
 
