@@ -1,0 +1,258 @@
+//! A block cache on foyer: blocks that are read stay in memory, and move to the disk when memory needs the room.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use foyer::{
+    BlockEngineConfig, DeviceBuilder, FsDeviceBuilder, HybridCache, HybridCacheBuilder, HybridCachePolicy,
+    IoEngineConfig, PsyncIoEngineConfig, S3FifoConfig, UringIoEngineConfig,
+};
+use tidelog_cache::{BlockCache, BlockKey};
+use tidelog_host::Clock;
+use tidelog_host::disk::RealDisk;
+use tidelog_host::metric::{Counter, counter};
+
+use crate::bypass::Bypass;
+use crate::entry::{ENTRY_BYTES_MAX, ENTRY_OVERHEAD_BYTES, Entry, EntryKey};
+use crate::stamp::{Stamp, claim};
+
+/// Looks into the disk that failed or gave something else than was asked: is the disk dying?
+const DISK_FAILURES_TOTAL: &str = "tidelog_cache_disk_failures_total";
+
+const MIB: usize = 1024 * 1024;
+/// foyer's unit of eviction, a file each.
+const FILE_BYTES_MIN: usize = 16 * MIB;
+const FILE_BYTES_MAX: usize = 256 * MIB;
+/// More files than this cost file handles and time at start; so a large cache has larger ones.
+const FILES_MAX: usize = 256;
+/// Below this foyer has no room to evict in.
+const FILES_MIN: usize = 4;
+/// foyer gathers what goes to disk in two buffers of this size, whose memory is taken as they fill.
+const WRITE_BUFFER_BYTES: usize = 4 * MIB;
+/// Blocks on their way to disk; beyond it they are dropped, which costs a GET if they are wanted again.
+const WRITE_QUEUE_BYTES_MAX: usize = 16 * MIB;
+/// Memory is cut into shards with a lock each, of at least this.
+const SHARD_BYTES_MIN: usize = 16 * MIB;
+const SHARDS_MAX: usize = 8;
+/// What a look into the disk may take: longer, and the store is as good.
+const DISK_WAIT_MS_MAX: u64 = 500;
+/// What writing out the memory may take at close.
+const CLOSE_WAIT_MS_MAX: u64 = 5_000;
+
+const _: () = assert!(WRITE_BUFFER_BYTES >= 2 * ENTRY_BYTES_MAX);
+const _: () = assert!(FILE_BYTES_MIN >= 4 * ENTRY_BYTES_MAX);
+
+/// How the disk is read and written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IoEngine {
+    /// The one that is best for this machine and this version of foyer: [`IoEngine::Psync`]. foyer 0.22's io_uring
+    /// thread polls without ever waiting, so an idle node would use a whole core (foyer issue 1311); when that is
+    /// mended this tries io_uring first.
+    Auto,
+    /// io_uring, and psync where the kernel refuses it.
+    IoUring,
+    /// Blocking reads and writes on the runtime's pool of blocking threads.
+    Psync,
+}
+
+/// How to open a [`FoyerCache`].
+#[derive(Clone, Debug)]
+pub struct FoyerOptions {
+    /// A folder for the cache's own use.
+    pub dir: PathBuf,
+    /// Whose blocks they are. A folder stamped otherwise is emptied.
+    pub stamp: Stamp,
+    /// Bytes of blocks in memory, taken as they come.
+    pub memory_bytes: usize,
+    /// Bytes on disk, taken as they come. Below 64 MiB there is no cache on disk.
+    pub disk_bytes: usize,
+    /// How the disk is used.
+    pub io: IoEngine,
+}
+
+/// A [`BlockCache`] of memory and disk.
+pub struct FoyerCache {
+    hybrid: HybridCache<EntryKey, Entry>,
+    stamp: Stamp,
+    clock: Clock,
+    bypass: Bypass,
+    description: String,
+    failures: Failures,
+}
+
+struct Failures {
+    error: Counter,
+    slow: Counter,
+    foreign: Counter,
+}
+
+impl FoyerCache {
+    /// Opens the cache, with what it held before if that is of the same stamp and sizes. Must be called inside a runtime.
+    /// Never fails: where the folder cannot be used there is memory only, which is logged and shown by
+    /// [`BlockCache::describe`].
+    pub async fn open(options: FoyerOptions, clock: Clock) -> FoyerCache {
+        let (hybrid, engine) = open_best(&options).await;
+        let description = format!("foyer: {} MiB memory, {engine}", options.memory_bytes / MIB);
+        let failure = |kind| counter!(DISK_FAILURES_TOTAL, "kind" => kind);
+        let failures = Failures { error: failure("error"), slow: failure("slow"), foreign: failure("foreign") };
+        FoyerCache { hybrid, stamp: options.stamp, bypass: Bypass::new(clock.clone()), clock, description, failures }
+    }
+
+    /// The block of an entry that was found under `key`, if that is what it is.
+    fn accept(&self, key: BlockKey, entry: &Entry) -> Option<Bytes> {
+        if entry.key == key && entry.stamp == self.stamp {
+            return Some(entry.block.clone());
+        }
+        self.failures.foreign.increment(1);
+        None
+    }
+
+    async fn write_out_memory(&self) {
+        // foyer drops what exceeds its queue and buffer, so it gets a buffer's worth at a time and is waited for.
+        loop {
+            let mut bytes = 0;
+            let fits = |_: &EntryKey, _: &Entry| {
+                bytes += ENTRY_BYTES_MAX + ENTRY_OVERHEAD_BYTES + 8192;
+                bytes <= WRITE_BUFFER_BYTES
+            };
+            self.hybrid.flush_if(fits).await;
+            self.hybrid.storage().wait().await;
+            if bytes == 0 {
+                return;
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl BlockCache for FoyerCache {
+    async fn get(&self, key: BlockKey) -> Option<Bytes> {
+        if self.bypass.is_on() {
+            return self.hybrid.memory().get(&EntryKey(key)).and_then(|entry| self.accept(key, entry.value()));
+        }
+        let lookup = match self.hybrid.get(&EntryKey(key)).try_unwrap() {
+            Ok(entry) => return self.accept(key, entry.value()),
+            Err(lookup) => lookup,
+        };
+        // foyer carries the look into the disk out in a task of its own, so leaving it is safe.
+        match self.bypass.within(Duration::from_millis(DISK_WAIT_MS_MAX), lookup).await {
+            Some(Ok(found)) => found.and_then(|entry| self.accept(key, entry.value())),
+            Some(Err(error)) => {
+                tracing::debug!(%error, "cache disk read failed");
+                self.failures.error.increment(1);
+                self.bypass.begin();
+                None
+            }
+            None => {
+                self.failures.slow.increment(1);
+                self.bypass.begin();
+                None
+            }
+        }
+    }
+
+    fn insert(&self, key: BlockKey, block: Bytes) {
+        self.hybrid.insert(EntryKey(key), Entry { stamp: self.stamp, key, block });
+    }
+
+    fn remove(&self, key: BlockKey) {
+        self.hybrid.remove(&EntryKey(key));
+    }
+
+    async fn close(&self) {
+        let closed = async {
+            self.write_out_memory().await;
+            self.hybrid.close().await
+        };
+        tokio::select! {
+            closed = closed => if let Err(error) = closed {
+                tracing::warn!(%error, "cache was not closed cleanly, it may be colder after the next start");
+            },
+            () = self.clock.sleep(Duration::from_millis(CLOSE_WAIT_MS_MAX)) => {
+                tracing::warn!("cache took too long to write out, it may be colder after the next start");
+            }
+        }
+    }
+
+    fn describe(&self) -> String {
+        self.description.clone()
+    }
+}
+
+/// With the disk if it can be used, else without.
+async fn open_best(options: &FoyerOptions) -> (HybridCache<EntryKey, Entry>, String) {
+    let engines: &[IoEngine] = match options.io {
+        IoEngine::IoUring => &[IoEngine::IoUring, IoEngine::Psync],
+        IoEngine::Auto | IoEngine::Psync => &[IoEngine::Psync],
+    };
+    if let Some(files) = Files::of(options.disk_bytes) {
+        for engine in engines {
+            match open_disk(options, &files, *engine).await {
+                Ok(hybrid) => {
+                    let megabytes = files.bytes() / MIB;
+                    return (hybrid, format!("{megabytes} MiB disk in {} ({engine:?})", options.dir.display()));
+                }
+                Err(error) => tracing::warn!(?engine, %error, "cache disk cannot be used this way"),
+            }
+        }
+    }
+    let memory = builder(options).storage().build().await.expect("memory alone opens nothing that could fail");
+    (memory, "no disk".to_owned())
+}
+
+struct Files {
+    count: usize,
+    bytes_each: usize,
+}
+
+impl Files {
+    fn of(disk_bytes: usize) -> Option<Files> {
+        let bytes_each = (disk_bytes / FILES_MAX).next_power_of_two().clamp(FILE_BYTES_MIN, FILE_BYTES_MAX);
+        let count = disk_bytes / bytes_each;
+        (count >= FILES_MIN).then_some(Files { count, bytes_each })
+    }
+
+    fn bytes(&self) -> usize {
+        self.count * self.bytes_each
+    }
+}
+
+async fn open_disk(
+    options: &FoyerOptions,
+    files: &Files,
+    engine: IoEngine,
+) -> Result<HybridCache<EntryKey, Entry>, Box<dyn std::error::Error + Send + Sync>> {
+    let sizes = format!("files {} of {}", files.count, files.bytes_each);
+    let kept = claim(&RealDisk, &options.dir, options.stamp, &sizes)?;
+    tracing::info!(dir = %options.dir.display(), kept, "cache disk claimed");
+    let device = FsDeviceBuilder::new(&options.dir).with_capacity(files.bytes()).build()?;
+    let blocks = BlockEngineConfig::new(device)
+        .with_block_size(files.bytes_each)
+        .with_buffer_pool_size(WRITE_BUFFER_BYTES)
+        .with_submit_queue_size_threshold(WRITE_QUEUE_BYTES_MAX);
+    let io: Box<dyn IoEngineConfig> = match engine {
+        IoEngine::IoUring => UringIoEngineConfig::new().boxed(),
+        IoEngine::Auto | IoEngine::Psync => PsyncIoEngineConfig::new().boxed(),
+    };
+    Ok(builder(options).storage().with_io_engine_config(io).with_engine_config(blocks).build().await?)
+}
+
+fn builder(options: &FoyerOptions) -> foyer::HybridCacheBuilderPhaseMemory<EntryKey, Entry, foyer::DefaultHasher> {
+    HybridCacheBuilder::new()
+        .with_name("tidelog")
+        // Not on insertion: then every hit from disk would be written again (foyer issue 1351).
+        .with_policy(HybridCachePolicy::WriteOnEviction)
+        // `close` does it, without losing what exceeds foyer's queue.
+        .with_flush_on_close(false)
+        .memory(options.memory_bytes)
+        .with_shards((options.memory_bytes / SHARD_BYTES_MIN).clamp(1, SHARDS_MAX))
+        .with_eviction_config(S3FifoConfig::default())
+        // Without one an entry weighs 1, whatever its size.
+        .with_weighter(|_: &EntryKey, entry: &Entry| entry.block.len() + ENTRY_OVERHEAD_BYTES)
+}
+
+#[cfg(test)]
+#[path = "cache_test.rs"]
+mod tests;
