@@ -1,0 +1,112 @@
+//! `tidelog-fuzz`: feeds damaged bytes to everything that decodes, on the stable toolchain.
+//!
+//! Each target starts from a corpus (frames of real clients, batches and parts of our own making), damages it in ways that
+//! decoders get wrong (counts, lengths, cuts, splices), repairs checksums half of the time so that the damage gets past
+//! them, and demands: no panic, and no more memory than a stated multiple of the input. A run is bounded by executions
+//! *and* seconds, and prints its seed; `--seed` repeats it. `--plant` proves that the harness sees what it looks for.
+
+mod damage;
+mod memory;
+mod record;
+mod targets;
+
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use tidelog_host::Random;
+
+#[global_allocator]
+static ALLOCATOR: memory::Counting = memory::Counting;
+
+#[derive(Parser)]
+#[command(about = "Feeds damaged bytes to everything that decodes")]
+struct Arguments {
+    /// Only the targets whose name contains this.
+    target: Option<String>,
+    /// Seconds per target, at least.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// Executions per target, at least.
+    #[arg(long, default_value_t = 100_000)]
+    executions: u64,
+    /// Repeats a run.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Adds a target that trusts a count of i32::MAX; the run must fail.
+    #[arg(long)]
+    plant: bool,
+    /// Instead of fuzzing: forward connections from this address…
+    #[arg(long, requires = "to")]
+    record: Option<std::net::SocketAddr>,
+    /// …to this one, and keep what clients send as corpus.
+    #[arg(long)]
+    to: Option<std::net::SocketAddr>,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    if let (Some(listen), Some(to)) = (arguments.record, arguments.to) {
+        return record::forward(listen, to);
+    }
+    let seed = arguments.seed.unwrap_or_else(|| Random::real().next());
+    println!("seed {seed}");
+    let wanted = |name: &str| arguments.target.as_ref().is_none_or(|part| name.contains(part.as_str()));
+    let mut failed = 0;
+    let mut passed = 0;
+    for target in targets::all(arguments.plant)?.into_iter().filter(|target| wanted(target.name)) {
+        match fuzz(&target, seed, &arguments) {
+            Ok(executions) => {
+                passed += 1;
+                println!("{:<10} ok, {executions} executions from {} seeds", target.name, target.corpus.len());
+            }
+            Err(finding) => {
+                failed += 1;
+                println!("{:<10} FAILED: {finding}", target.name);
+            }
+        }
+    }
+    println!("{passed} passed, {failed} failed");
+    if failed > 0 {
+        std::process::exit(1);
+    }
+    Ok(())
+}
+
+/// Runs one target until both bounds are reached; says what it found first.
+fn fuzz(target: &targets::Target, seed: u64, arguments: &Arguments) -> Result<u64, String> {
+    let random = Random::seeded(seed);
+    let ends = Instant::now() + Duration::from_secs(arguments.seconds);
+    // Panics are findings here; their place is printed with the input.
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut executions = 0;
+    while executions < arguments.executions || Instant::now() < ends {
+        executions += 1;
+        let mut input = target.corpus[random.below(target.corpus.len() as u64) as usize].clone();
+        if executions > target.corpus.len() as u64 {
+            damage::damage(&mut input, &target.corpus, &random);
+            if random.one_in(2) {
+                (target.repair)(&mut input);
+            }
+        }
+        let allowed = target.bytes_fixed + target.bytes_per_byte * input.len();
+        let run = || (target.run)(&input);
+        let (result, peak) = memory::peak_during(|| std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)));
+        if result.is_err() {
+            return Err(format!("panicked at execution {executions} on {}", keep(target.name, &input)));
+        }
+        if peak > allowed {
+            let kept = keep(target.name, &input);
+            return Err(format!("took {peak} bytes for an input of {}, {allowed} are allowed: {kept}", input.len()));
+        }
+    }
+    Ok(executions)
+}
+
+/// Writes an input that was a finding to the working folder, and says where.
+fn keep(name: &str, input: &[u8]) -> String {
+    let path = format!("target/fuzz-{name}.bin");
+    match std::fs::write(&path, input) {
+        Ok(()) => path,
+        Err(error) => format!("an input that could not be kept ({error})"),
+    }
+}

@@ -1,0 +1,50 @@
+//! Records what real clients send, as corpus.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+
+/// Frames kept per API key and version; more of the same teach nothing.
+const FRAMES_PER_KIND: usize = 3;
+/// Larger frames are not kept.
+const FRAME_BYTES_MAX: usize = 16 << 10;
+
+/// Forwards connections until interrupted, and writes frames to `loadtest/fuzz/corpus`.
+pub fn forward(listen: SocketAddr, to: SocketAddr) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(listen)?;
+    println!("forwarding {listen} to {to}; Ctrl-C ends it");
+    for client in listener.incoming() {
+        let client = client?;
+        let server = TcpStream::connect(to)?;
+        let (mut answers, mut back) = (server.try_clone()?, client.try_clone()?);
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut answers, &mut back);
+            let _ = back.shutdown(Shutdown::Both);
+        });
+        std::thread::spawn(move || {
+            // The connection ends when either side does.
+            let _ = requests(client, server);
+        });
+    }
+    Ok(())
+}
+
+fn requests(mut client: TcpStream, mut server: TcpStream) -> anyhow::Result<()> {
+    loop {
+        let mut length = [0; 4];
+        client.read_exact(&mut length)?;
+        let mut frame = vec![0; u32::from_be_bytes(length) as usize];
+        client.read_exact(&mut frame)?;
+        if frame.len() <= FRAME_BYTES_MAX && frame.len() >= 8 {
+            let (key, version) = (u16::from_be_bytes([frame[0], frame[1]]), u16::from_be_bytes([frame[2], frame[3]]));
+            for number in 0..FRAMES_PER_KIND {
+                let path = format!("loadtest/fuzz/corpus/api{key:02}.v{version:02}.{number}.bin");
+                if let Ok(mut file) = std::fs::File::create_new(path) {
+                    file.write_all(&frame)?;
+                    break;
+                }
+            }
+        }
+        server.write_all(&length)?;
+        server.write_all(&frame)?;
+    }
+}
