@@ -1,1 +1,12 @@
-//! To be written.
+//! Real Kafka clients against the real `tidelog` binary.
+//!
+//! **Owns:** a [`Server`] process that tests start, kill and start again, the tools of other languages, and the kill loop
+//! with its history. **Promises:** a server lives on loopback and in a folder of its own and never outlives its owner; a
+//! kill counts only with a request in flight. **Does not know:** Tidelog's code, only its command line and its socket.
+
+pub mod chance;
+pub mod kills;
+pub mod server;
+pub mod tools;
+
+pub use server::Server;

@@ -113,6 +113,7 @@ fn clients(machine: &mut Machine, stage: &'static str) -> Tally {
         return tally;
     }
     let mut arguments: Vec<String> = ["--package", CLIENTS_CRATE, "--test", "clients", "--"].map(str::to_owned).into();
+    // Every test that needs a tool has its name in its own: that is how it is left out.
     let needs: [(&str, &[Tool], Prepare); 3] = [
         ("kcat", &[Tool::Kcat], nothing_to_prepare),
         ("confluent", &[Tool::Python], prepare_python),
@@ -125,7 +126,7 @@ fn clients(machine: &mut Machine, stage: &'static str) -> Tally {
         };
         if problem.failed + problem.skipped > 0 {
             tally.add(problem);
-            arguments.extend(["--skip".to_owned(), format!("{module}::")]);
+            arguments.extend(["--skip".to_owned(), module.to_owned()]);
         }
     }
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

@@ -1,0 +1,252 @@
+//! The kill loop: clients at work, the server killed again and again, and at the end the history judged.
+//!
+//! Idempotent and plain producers write to one topic while consumers read it and a poller asks for its bounds. Between the
+//! server's lives nothing is told to the clients: they find out as clients do.
+
+mod consumers;
+mod failpoints;
+mod producers;
+mod world;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tidelog_history::{Report, check_file};
+
+use crate::chance::Chance;
+use crate::server::{Options, Server};
+pub use failpoints::FAILPOINTS;
+use failpoints::Failpoint;
+use world::World;
+
+/// What is run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Decides moments, sizes and order.
+    pub seed: u64,
+    /// Kills at random moments that must count.
+    pub random_kills: u32,
+    /// Kills at each failpoint that must count.
+    pub kills_per_failpoint: u32,
+    /// Further flags of the server, such as another store.
+    pub options: Options,
+}
+
+/// How it went.
+#[derive(Debug)]
+pub struct Summary {
+    /// The plan's.
+    pub seed: u64,
+    /// Kills that count, by what made them: a failpoint, or `random`.
+    pub kills: BTreeMap<&'static str, u32>,
+    /// Kills without a request in flight, and failpoints that were not reached in time.
+    pub not_counted: u32,
+    /// What clients should never have been told, such as a fatal error or an offset out of range.
+    pub troubles: Vec<String>,
+    /// Fewer kills than planned, by what should have made them.
+    pub missing: BTreeMap<&'static str, u32>,
+    /// The history's.
+    pub report: Report,
+    /// Kept when the run was not good: the server's folder, with the history beside its data.
+    pub kept: Option<PathBuf>,
+}
+
+impl Summary {
+    /// Whether all was as promised and enough kills counted.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.report.is_good() && self.troubles.is_empty() && self.missing.is_empty() && self.report.acknowledged > 0
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for trouble in &self.troubles {
+            writeln!(f, "trouble: {trouble}")?;
+        }
+        for violation in &self.report.violations {
+            writeln!(f, "{violation}")?;
+        }
+        for (what, count) in &self.missing {
+            writeln!(f, "{count} kills missing at {what}")?;
+        }
+        if let Some(folder) = &self.kept {
+            writeln!(f, "kept for you: {}", folder.display())?;
+        }
+        let total: u32 = self.kills.values().sum();
+        let each: Vec<String> = self.kills.iter().map(|(what, count)| format!("{what} {count}")).collect();
+        writeln!(f, "{total} kills ({}), {} more did not count", each.join(", "), self.not_counted)?;
+        let Report { acknowledged, unknown, lost, violation_count, .. } = &self.report;
+        write!(
+            f,
+            "seed {}, acknowledged {acknowledged}, unknown {unknown}, lost {lost}, violations {violation_count}",
+            self.seed
+        )
+    }
+}
+
+/// Acknowledgements by which a life proves that its connections are up, before it is killed at random.
+const ACKNOWLEDGEMENTS_MIN: u64 = 20;
+/// How long clients may need to come back to a new life.
+const PROGRESS_WAIT_MAX: Duration = Duration::from_secs(30);
+/// How long a failpoint may take to be reached.
+const FAILPOINT_WAIT_MAX: Duration = Duration::from_secs(20);
+/// A failpoint that is missed is tried again, so often in all.
+const ATTEMPTS_PER_KILL_MAX: u32 = 3;
+
+/// Why one life shall end.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Random,
+    At(&'static Failpoint),
+}
+
+impl End {
+    fn name(self) -> &'static str {
+        match self {
+            End::Random => "random",
+            End::At(failpoint) => failpoint.name,
+        }
+    }
+}
+
+/// Runs `plan` to its end.
+///
+/// # Errors
+/// The run could not be carried out: the server does not come up again, or makes no progress. What clients saw is in the
+/// summary instead.
+pub fn run(plan: &Plan) -> anyhow::Result<Summary> {
+    println!("kill loop, seed {} (TIDELOG_SEED={} repeats its choices)", plan.seed, plan.seed);
+    let mut server = Server::start(plan.options.clone())?;
+    let history = server.folder().join("history.jsonl");
+    match carry_out(plan, &mut server, &history) {
+        Ok(mut summary) => {
+            if !summary.is_good() {
+                summary.kept = Some(server.keep_folder());
+            }
+            Ok(summary)
+        }
+        Err(error) => {
+            let output = server.output();
+            let folder = server.keep_folder();
+            Err(error.context(format!("the server's last words:\n{output}\nkept for you: {}", folder.display())))
+        }
+    }
+}
+
+fn carry_out(plan: &Plan, server: &mut Server, history: &std::path::Path) -> anyhow::Result<Summary> {
+    let world = Arc::new(World::create(server.address(), history)?);
+    let mut clients = producers::start(&world, plan.seed);
+    clients.extend(consumers::start(&world));
+    let killed = kill_again_and_again(plan, server, &world);
+    // Whatever happened, the clients are ended before anything else is said.
+    let ended = end_clients(&world, clients);
+    let (kills, not_counted) = killed?;
+    ended?;
+    consumers::read_everything(&world)?;
+    world.recorder.flush()?;
+    let report = check_file(history)?;
+    let wanted = wanted(plan).into_iter().map(|(end, count)| (end.name(), count));
+    let missing = wanted.filter_map(|(name, count)| {
+        let short = count.saturating_sub(kills.get(name).copied().unwrap_or(0));
+        (short > 0).then_some((name, short))
+    });
+    let missing = missing.collect();
+    let troubles = world.troubles();
+    Ok(Summary { seed: plan.seed, kills, not_counted, troubles, missing, report, kept: None })
+}
+
+fn end_clients(world: &World, clients: Vec<JoinHandle<()>>) -> anyhow::Result<()> {
+    world.stop();
+    for client in clients {
+        client.join().ok().context("a client panicked")?;
+    }
+    Ok(())
+}
+
+/// How many kills of each kind the plan wants.
+fn wanted(plan: &Plan) -> Vec<(End, u32)> {
+    let failpoints = FAILPOINTS.iter().map(|failpoint| (End::At(failpoint), plan.kills_per_failpoint));
+    std::iter::once((End::Random, plan.random_kills)).chain(failpoints).collect()
+}
+
+/// Ends life after life; the last one is left alive. Returns the kills that count, and how many did not.
+fn kill_again_and_again(
+    plan: &Plan,
+    server: &mut Server,
+    world: &World,
+) -> anyhow::Result<(BTreeMap<&'static str, u32>, u32)> {
+    let mut chance = Chance::new(plan.seed);
+    let mut ends: Vec<(End, u32)> = Vec::new();
+    for (end, count) in wanted(plan) {
+        ends.extend((0..count).map(|_| (end, 1)));
+    }
+    chance.shuffle(&mut ends);
+    // The first life was started without a failpoint.
+    world.wait_acknowledged(ACKNOWLEDGEMENTS_MIN, PROGRESS_WAIT_MAX).context("the first life")?;
+    server.kill9()?;
+    let (mut kills, mut not_counted) = (BTreeMap::new(), 0);
+    while let Some((end, attempt)) = ends.pop() {
+        let counts = match end {
+            End::Random => kill_at_random(server, world, &mut chance)?,
+            End::At(failpoint) => kill_at(failpoint, server, world, &mut chance)?,
+        };
+        if counts {
+            *kills.entry(end.name()).or_insert(0) += 1;
+        } else {
+            not_counted += 1;
+            if attempt < ATTEMPTS_PER_KILL_MAX {
+                ends.push((end, attempt + 1));
+            }
+        }
+    }
+    server.start_again(None)?;
+    server.wait_ready()?;
+    world.wait_acknowledged(ACKNOWLEDGEMENTS_MIN, PROGRESS_WAIT_MAX).context("the last life")?;
+    Ok((kills, not_counted))
+}
+
+fn kill_at_random(server: &mut Server, world: &World, chance: &mut Chance) -> anyhow::Result<bool> {
+    world.life_begins();
+    server.start_again(None)?;
+    server.wait_ready()?;
+    let enough = ACKNOWLEDGEMENTS_MIN + chance.below(400);
+    world.wait_acknowledged(enough, PROGRESS_WAIT_MAX)?;
+    // Not at the moment of an acknowledgement, which is where this thread has just been woken.
+    std::thread::sleep(Duration::from_micros(chance.below(15_000)));
+    let counts = world.in_flight() > 0;
+    server.kill9()?;
+    Ok(counts)
+}
+
+fn kill_at(
+    failpoint: &'static Failpoint,
+    server: &mut Server,
+    world: &World,
+    chance: &mut Chance,
+) -> anyhow::Result<bool> {
+    world.life_begins();
+    let count = 1 + chance.below(failpoint.count_max);
+    server.start_again(Some(&format!("{}:{count}", failpoint.name)))?;
+    let ended = server.wait_end(FAILPOINT_WAIT_MAX);
+    let (in_flight, acknowledged) = (world.in_flight(), world.acknowledged_in_this_life());
+    match ended {
+        Ok(status) if status.success() => {
+            bail!("the server ended by itself, without being asked:\n{}", server.output())
+        }
+        Ok(_) if !server.output().contains(&format!("failpoint {}", failpoint.name)) => {
+            bail!("the server died of something else than failpoint {}:\n{}", failpoint.name, server.output())
+        }
+        // On a request's path the request that got there is in flight; elsewhere connections must have been up.
+        Ok(_) => Ok(in_flight > 0 && (failpoint.is_on_path || acknowledged > 0)),
+        Err(_) => {
+            server.kill9()?;
+            Ok(false)
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Clients of other languages, as commands. `cargo verify clients` installs what they need.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, ensure};
+
+/// Runs `command` with `input` on its standard input; returns its standard output.
+///
+/// # Errors
+/// It cannot be started or fails; the text has what it printed.
+pub fn run(mut command: Command, input: &[u8]) -> anyhow::Result<String> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("starting {:?}", command.get_program()))?;
+    let mut stdin = child.stdin.take().expect("piped above");
+    let input = input.to_vec();
+    // Written from a thread: a program that prints before it has read everything would otherwise wait for us for ever.
+    let writer = std::thread::spawn(move || stdin.write_all(&input));
+    let output = child.wait_with_output()?;
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{command:?}: {}\n{stdout}\n{stderr}", output.status);
+    // A program that ended well may have left some input unread; its output is judged by the caller.
+    let _ = writer.join();
+    Ok(stdout)
+}
+
+/// A program that is ended after `seconds`, so that a hanging client fails its test instead of stopping the run.
+#[must_use]
+pub fn bounded(program: &str, seconds: u32) -> Command {
+    let mut command = Command::new("timeout");
+    command.arg(seconds.to_string()).arg(program);
+    command
+}
+
+/// A class of the Java client's tools, such as `org.apache.kafka.tools.ConsoleProducer`.
+///
+/// # Errors
+/// The jars are not there.
+pub fn java(class: &str, seconds: u32) -> anyhow::Result<Command> {
+    let jars = tools_folder()?.join("java");
+    ensure!(jars.is_dir(), "no jars in {}: run `cargo verify clients`", jars.display());
+    let mut command = bounded("java", seconds);
+    command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp"]).arg(jars.join("*")).arg(class);
+    Ok(command)
+}
+
+/// The Python that has the `confluent_kafka` package.
+///
+/// # Errors
+/// It is not there.
+pub fn python(seconds: u32) -> anyhow::Result<Command> {
+    let python = tools_folder()?.join("venv/bin/python");
+    ensure!(python.exists(), "{} is not there: run `cargo verify clients`", python.display());
+    Ok(bounded(python.to_str().context("a path in UTF-8")?, seconds))
+}
+
+/// `target/verify-tools`, found from where this test was built to.
+fn tools_folder() -> anyhow::Result<PathBuf> {
+    let this = std::env::current_exe()?;
+    let mut above = this.ancestors().map(|folder| folder.join("verify-tools"));
+    above.find(|folder| folder.is_dir()).context("no verify-tools folder: run `cargo verify clients`")
+}

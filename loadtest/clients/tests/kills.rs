@@ -1,0 +1,25 @@
+//! Nothing acknowledged is lost, reordered or doubled, whenever the process is killed.
+
+use tidelog_clients::chance::Chance;
+use tidelog_clients::kills::{self, FAILPOINTS, Plan};
+use tidelog_clients::server::Options;
+
+/// At least 3 per failpoint, and at least 50 in all.
+const KILLS_PER_FAILPOINT: u32 = 3;
+const RANDOM_KILLS: u32 = 26;
+
+#[test]
+fn nothing_is_lost_on_the_file_store() {
+    let counted = u32::try_from(FAILPOINTS.len()).expect("few") * KILLS_PER_FAILPOINT + RANDOM_KILLS;
+    assert!(counted >= 50);
+    let seed = Chance::seed_of_this_run();
+    let plan = Plan {
+        seed,
+        random_kills: RANDOM_KILLS,
+        kills_per_failpoint: KILLS_PER_FAILPOINT,
+        options: Options::default(),
+    };
+    let summary = kills::run(&plan).expect("the run can be carried out");
+    println!("{summary}");
+    assert!(summary.is_good());
+}
