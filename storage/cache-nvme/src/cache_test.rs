@@ -1,4 +1,5 @@
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -93,7 +94,7 @@ async fn blocks_survive_a_restart_and_most_of_what_memory_cannot_hold_is_on_disk
 #[tokio::test(flavor = "multi_thread")]
 async fn damage_anywhere_in_the_files_is_a_miss_and_never_a_wrong_byte() {
     let random = Random::real();
-    for io in ENGINES {
+    for io in [IoEngine::IoUring, IoEngine::Psync] {
         for damage in ["bits", "zeros", "swapped pages", "cut", "garbage"] {
             let dir = TempDir::new().unwrap();
             filled(&dir, io, 10).await;
@@ -101,7 +102,10 @@ async fn damage_anywhere_in_the_files_is_a_miss_and_never_a_wrong_byte() {
             println!("{io:?}, {damage}, seed {seed}");
             let random = Random::seeded(seed);
             for path in cache_files(&dir) {
-                let mut bytes = fs::read(&path).unwrap();
+                // The files are sparse, and far longer than what was written into them.
+                let mut bytes = vec![0; 6 * MIB];
+                let file = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+                file.read_exact_at(&mut bytes, 0).unwrap();
                 let used = bytes.iter().rposition(|byte| *byte != 0).map_or(4096, |last| last + 1);
                 let at = |random: &Random| random.below(used as u64) as usize;
                 match damage {
@@ -115,10 +119,12 @@ async fn damage_anywhere_in_the_files_is_a_miss_and_never_a_wrong_byte() {
                         let (a, b) = (at(&random) / 4096 * 4096, at(&random) / 4096 * 4096);
                         (0..4096).for_each(|i| bytes.swap(a + i, b + i));
                     }),
-                    "cut" => bytes.truncate(at(&random)),
+                    "cut" => file.set_len(at(&random) as u64).unwrap(),
                     _ => bytes[..used].iter_mut().for_each(|byte| *byte = random.next() as u8),
                 }
-                fs::write(&path, bytes).unwrap();
+                if damage != "cut" {
+                    file.write_all_at(&bytes[..used], 0).unwrap();
+                }
             }
             let cache = open(dir.path(), io).await;
             let found = check(&cache, 10).await;
