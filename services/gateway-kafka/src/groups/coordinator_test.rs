@@ -4,106 +4,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use parking_lot::Mutex;
-use tidelog_catalog_api::{
-    ApplyListener, Catalog, CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, InlineExtent,
-    OrphanRange, Outcome, PartitionView, Proposal, TopicView,
-};
+use tidelog_catalog_api::{Catalog, CatalogError, GroupOffset};
 use tidelog_host::{Clock, Random, Tasks};
-use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
+use tidelog_model::{Offset, PartitionId, TenantId, TopicId};
 use tokio::time::Instant;
 
 use super::limits::*;
 use super::messages::*;
+use super::testing_catalog::LaggingCatalog;
 use super::{CommitError, Coordinator, GroupError};
-
-/// A catalog that keeps group offsets only. What is committed becomes visible at the next read barrier, as on a replica
-/// that lags.
-#[derive(Default)]
-struct LaggingCatalog {
-    committed: Mutex<Vec<(TenantId, String, GroupOffset)>>,
-    visible: Mutex<Vec<(TenantId, String, GroupOffset)>>,
-    proposals: Mutex<Vec<Command>>,
-    down: Mutex<bool>,
-}
-
-#[async_trait]
-impl Catalog for LaggingCatalog {
-    fn propose(&self, command: Command) -> Proposal {
-        self.proposals.lock().push(command.clone());
-        let Command::CommitOffsets { tenant, group, offsets } = command else { unreachable!() };
-        if *self.down.lock() {
-            return Box::pin(async { Err(CatalogError::Unavailable("down".to_owned())) });
-        }
-        let results = offsets.iter().map(|_| Ok(())).collect();
-        self.committed.lock().extend(offsets.into_iter().map(|offset| (tenant, group.clone(), offset)));
-        Box::pin(async move { Ok(Outcome::OffsetsCommitted(results)) })
-    }
-    async fn read_barrier(&self) -> Result<LogIndex, CatalogError> {
-        if *self.down.lock() {
-            return Err(CatalogError::Unavailable("down".to_owned()));
-        }
-        *self.visible.lock() = self.committed.lock().clone();
-        Ok(LogIndex(1))
-    }
-    fn group_offsets(&self, tenant: TenantId, group: &str, partitions: Option<&[PartitionId]>) -> Vec<GroupOffset> {
-        let visible = self.visible.lock();
-        let mine = visible.iter().filter(|(whose, name, _)| *whose == tenant && name == group);
-        mine.map(|(_, _, offset)| offset.clone())
-            .filter(|offset| partitions.is_none_or(|asked| asked.contains(&offset.partition)))
-            .collect()
-    }
-    fn applied(&self) -> LogIndex {
-        unreachable!()
-    }
-    fn cluster(&self) -> ClusterView {
-        unreachable!()
-    }
-    fn topic(&self, _: TopicId) -> Option<Arc<TopicView>> {
-        unreachable!()
-    }
-    fn topic_by_name(&self, _: TenantId, _: &str) -> Option<Arc<TopicView>> {
-        unreachable!()
-    }
-    fn topics(&self, _: TenantId) -> Vec<Arc<TopicView>> {
-        unreachable!()
-    }
-    fn partition(&self, _: PartitionId) -> Option<PartitionView> {
-        unreachable!()
-    }
-    fn extents(&self, _: PartitionId, _: Offset, _: usize) -> Option<ExtentPlan> {
-        unreachable!()
-    }
-    fn extent_by_time(&self, _: PartitionId, _: TimestampMs) -> Option<Extent> {
-        unreachable!()
-    }
-    fn extent_of_max_timestamp(&self, _: PartitionId) -> Option<Extent> {
-        unreachable!()
-    }
-    fn inline_payload(&self, _: LogIndex) -> Option<Bytes> {
-        unreachable!()
-    }
-    fn inline_bytes(&self) -> usize {
-        unreachable!()
-    }
-    fn inline_extents(&self, _: usize) -> Vec<InlineExtent> {
-        unreachable!()
-    }
-    fn orphans(&self) -> Vec<OrphanRange> {
-        unreachable!()
-    }
-    fn object_count(&self) -> usize {
-        unreachable!()
-    }
-    fn is_referenced(&self, _: ObjectId) -> bool {
-        unreachable!()
-    }
-    fn listen(&self, _: Arc<dyn ApplyListener>) {
-        unreachable!()
-    }
-}
 
 struct Bench {
     catalog: Arc<LaggingCatalog>,

@@ -9,11 +9,13 @@
 
 mod coordinator;
 mod error;
+pub(crate) mod handlers;
 mod join;
 pub mod limits;
 pub mod machine;
 mod member;
 pub mod messages;
+mod offset_handlers;
 mod offsets;
 mod rebalance;
 mod shard;
@@ -25,6 +27,8 @@ pub use error::{CommitError, GroupError};
 #[cfg(test)]
 mod coordinator_test;
 #[cfg(test)]
+mod handlers_test;
+#[cfg(test)]
 mod join_test;
 #[cfg(test)]
 mod machine_property_test;
@@ -32,5 +36,7 @@ mod machine_property_test;
 mod static_test;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod testing_catalog;
 #[cfg(test)]
 mod upkeep_test;

@@ -1,0 +1,125 @@
+//! A catalog for the tests of groups.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tidelog_catalog_api::{
+    ApplyListener, Catalog, CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, InlineExtent,
+    OrphanRange, Outcome, PartitionView, Proposal, TopicView,
+};
+use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
+
+/// A catalog of group offsets and topics only. What is committed, or made, becomes visible at the next read barrier, as on a replica
+/// that lags.
+#[derive(Default)]
+pub(super) struct LaggingCatalog {
+    committed: Mutex<Vec<(TenantId, String, GroupOffset)>>,
+    visible: Mutex<Vec<(TenantId, String, GroupOffset)>>,
+    pub(super) proposals: Mutex<Vec<Command>>,
+    pub(super) down: Mutex<bool>,
+    topics: Mutex<Vec<Arc<TopicView>>>,
+    visible_topics: Mutex<Vec<Arc<TopicView>>>,
+}
+
+#[async_trait]
+impl Catalog for LaggingCatalog {
+    fn propose(&self, command: Command) -> Proposal {
+        self.proposals.lock().push(command.clone());
+        let Command::CommitOffsets { tenant, group, offsets } = command else { unreachable!() };
+        if *self.down.lock() {
+            return Box::pin(async { Err(CatalogError::Unavailable("down".to_owned())) });
+        }
+        let results = offsets.iter().map(|_| Ok(())).collect();
+        self.committed.lock().extend(offsets.into_iter().map(|offset| (tenant, group.clone(), offset)));
+        Box::pin(async move { Ok(Outcome::OffsetsCommitted(results)) })
+    }
+    async fn read_barrier(&self) -> Result<LogIndex, CatalogError> {
+        if *self.down.lock() {
+            return Err(CatalogError::Unavailable("down".to_owned()));
+        }
+        *self.visible.lock() = self.committed.lock().clone();
+        *self.visible_topics.lock() = self.topics.lock().clone();
+        Ok(LogIndex(1))
+    }
+    fn group_offsets(&self, tenant: TenantId, group: &str, partitions: Option<&[PartitionId]>) -> Vec<GroupOffset> {
+        let visible = self.visible.lock();
+        let mine = visible.iter().filter(|(whose, name, _)| *whose == tenant && name == group);
+        mine.map(|(_, _, offset)| offset.clone())
+            .filter(|offset| partitions.is_none_or(|asked| asked.contains(&offset.partition)))
+            .collect()
+    }
+    fn applied(&self) -> LogIndex {
+        unreachable!()
+    }
+    fn cluster(&self) -> ClusterView {
+        unreachable!()
+    }
+    fn topic(&self, id: TopicId) -> Option<Arc<TopicView>> {
+        self.visible_topics.lock().iter().find(|topic| topic.id == id).cloned()
+    }
+    fn topic_by_name(&self, tenant: TenantId, name: &str) -> Option<Arc<TopicView>> {
+        let topics = self.visible_topics.lock();
+        topics.iter().find(|topic| topic.tenant == tenant && *topic.name == *name).cloned()
+    }
+    fn topics(&self, _: TenantId) -> Vec<Arc<TopicView>> {
+        unreachable!()
+    }
+    fn partition(&self, _: PartitionId) -> Option<PartitionView> {
+        unreachable!()
+    }
+    fn extents(&self, _: PartitionId, _: Offset, _: usize) -> Option<ExtentPlan> {
+        unreachable!()
+    }
+    fn extent_by_time(&self, _: PartitionId, _: TimestampMs) -> Option<Extent> {
+        unreachable!()
+    }
+    fn extent_of_max_timestamp(&self, _: PartitionId) -> Option<Extent> {
+        unreachable!()
+    }
+    fn inline_payload(&self, _: LogIndex) -> Option<Bytes> {
+        unreachable!()
+    }
+    fn inline_bytes(&self) -> usize {
+        unreachable!()
+    }
+    fn inline_extents(&self, _: usize) -> Vec<InlineExtent> {
+        unreachable!()
+    }
+    fn orphans(&self) -> Vec<OrphanRange> {
+        unreachable!()
+    }
+    fn object_count(&self) -> usize {
+        unreachable!()
+    }
+    fn is_referenced(&self, _: ObjectId) -> bool {
+        unreachable!()
+    }
+    fn listen(&self, _: Arc<dyn ApplyListener>) {
+        unreachable!()
+    }
+}
+
+impl LaggingCatalog {
+    /// Makes a topic of three partitions, in place of one with the same name.
+    pub(super) fn make_topic(&self, tenant: TenantId, name: &str, id: u8) {
+        let mut topics = self.topics.lock();
+        topics.retain(|topic| *topic.name != *name);
+        topics.push(Arc::new(TopicView {
+            id: TopicId([id; 16]),
+            tenant,
+            name: Arc::from(name),
+            partitions: 3,
+            replication_factor: 1,
+            configs: Arc::default(),
+        }));
+    }
+
+    /// Commits an offset of partition 0 of a topic through another node.
+    pub(super) fn commit_elsewhere(&self, tenant: TenantId, group: &str, topic: u8, offset: u64) {
+        let partition = PartitionId { topic: TopicId([topic; 16]), index: 0 };
+        let offset = GroupOffset { partition, offset: Offset(offset), leader_epoch: -1, metadata: String::new() };
+        self.committed.lock().push((tenant, group.to_owned(), offset));
+    }
+}
