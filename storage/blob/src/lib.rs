@@ -1,12 +1,31 @@
 //! Objects in a store: put, ranged get, delete, list.
 //!
 //! **Owns:** the [`BlobStore`] trait, its file, memory, S3 and faulty implementations, the conformance suite that all of
-//! them pass, the probe of a store's abilities, and the count of calls by purpose. The only door to `object_store`.
-//! **Promises:** when `put` returns, the object is durable and every later `get` sees it whole. **Does not know:** what
-//! is in an object.
+//! them pass, the probe of a store's abilities, the marker that names a store's cluster, and the count of calls by
+//! purpose. The only door to `object_store`. **Promises:** when `put` returns, the object is durable and every later
+//! `get` sees it whole. **Does not know:** what is in an object.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod conformance;
 mod error;
+mod faulty;
+mod file;
+mod marker;
+mod memory;
+pub mod metered;
+mod open;
+mod probe;
+mod s3;
 mod store;
 
 pub use error::BlobError;
-pub use store::{BlobStore, Key, ListedObject, Purpose};
+pub use faulty::{Fault, FaultyStore};
+pub use file::FileStore;
+pub use marker::{ClaimError, Claimed, claim};
+pub use memory::MemoryStore;
+pub use metered::Metered;
+pub use open::open;
+pub use probe::{Abilities, ProbeError, probe};
+pub use s3::{S3Options, S3Store};
+pub use store::{BlobStore, Call, Key, ListedObject, Purpose};

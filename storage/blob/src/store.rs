@@ -20,15 +20,14 @@ impl Key {
     #[must_use]
     pub fn new(text: impl Into<String>) -> Key {
         let text = text.into();
-        assert!(text.len() <= 512, "key is too long: {text}");
-        for segment in text.split('/') {
-            assert!(!segment.is_empty() && segment != "." && segment != "..", "key has a bad segment: {text}");
-            assert!(
-                segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'=' | b'-')),
-                "key has a bad character: {text}"
-            );
-        }
+        assert!(is_key(&text), "not a key: {text}");
         Key(text)
+    }
+
+    /// A key that was received, from a listing; `None` when the text breaks the rules, so is no object of ours.
+    #[must_use]
+    pub fn received(text: &str) -> Option<Key> {
+        is_key(text).then(|| Key(text.to_owned()))
     }
 
     /// Its text.
@@ -36,6 +35,14 @@ impl Key {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+fn is_key(text: &str) -> bool {
+    text.len() <= 512
+        && text.split('/').all(|segment| {
+            !matches!(segment, "" | "." | "..")
+                && segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'=' | b'-'))
+        })
 }
 
 impl fmt::Display for Key {
@@ -57,6 +64,54 @@ pub enum Purpose {
     Administration,
     /// Deletion of garbage.
     Collection,
+}
+
+impl Purpose {
+    /// All of them.
+    pub const ALL: [Purpose; 5] =
+        [Purpose::Flush, Purpose::MoveInline, Purpose::Read, Purpose::Administration, Purpose::Collection];
+
+    /// Its name as a metric label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Purpose::Flush => "flush",
+            Purpose::MoveInline => "move_inline",
+            Purpose::Read => "read",
+            Purpose::Administration => "administration",
+            Purpose::Collection => "collection",
+        }
+    }
+}
+
+/// The calls of [`BlobStore`], for counting them and for making them fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "each is the method of that name")]
+pub enum Call {
+    Put,
+    PutIfAbsent,
+    Get,
+    GetAll,
+    Delete,
+    List,
+}
+
+impl Call {
+    /// All of them.
+    pub const ALL: [Call; 6] = [Call::Put, Call::PutIfAbsent, Call::Get, Call::GetAll, Call::Delete, Call::List];
+
+    /// Its name as a metric label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Call::Put => "put",
+            Call::PutIfAbsent => "put_if_absent",
+            Call::Get => "get",
+            Call::GetAll => "get_all",
+            Call::Delete => "delete",
+            Call::List => "list",
+        }
+    }
 }
 
 /// What a listing shows.

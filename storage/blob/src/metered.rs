@@ -1,0 +1,118 @@
+//! Counts calls, bytes and time by call and purpose.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tidelog_host::Clock;
+use tidelog_host::metric::{Counter, Histogram, counter, histogram};
+use tokio::time::Instant;
+
+use crate::{BlobError, BlobStore, Call, Key, ListedObject, Purpose};
+
+/// What do we ask of the store, and pay for? Labels `call`, `purpose`.
+pub const CALLS_TOTAL: &str = "tidelog_blob_calls_total";
+/// What of it fails, and how? Labels `call`, `purpose`, `kind`.
+pub const FAILURES_TOTAL: &str = "tidelog_blob_failures_total";
+/// How many payload bytes go to the store and come from it? Labels `call`, `purpose`.
+pub const BYTES_TOTAL: &str = "tidelog_blob_bytes_total";
+/// How long does the store take, retries included? Labels `call`, `purpose`.
+pub const CALL_SECONDS: &str = "tidelog_blob_call_seconds";
+
+/// A store that is counted. Made after the metrics recorder, whose handles it keeps.
+pub struct Metered {
+    inner: Arc<dyn BlobStore>,
+    clock: Clock,
+    meters: Vec<Meter>,
+}
+
+struct Meter {
+    calls: Counter,
+    bytes: Counter,
+    seconds: Histogram,
+}
+
+impl Metered {
+    /// Wraps a store.
+    #[must_use]
+    pub fn new(inner: Arc<dyn BlobStore>, clock: Clock) -> Metered {
+        let mut meters = Vec::with_capacity(Call::ALL.len() * Purpose::ALL.len());
+        for call in Call::ALL.map(Call::as_str) {
+            for purpose in Purpose::ALL.map(Purpose::as_str) {
+                meters.push(Meter {
+                    calls: counter!(CALLS_TOTAL, "call" => call, "purpose" => purpose),
+                    bytes: counter!(BYTES_TOTAL, "call" => call, "purpose" => purpose),
+                    seconds: histogram!(CALL_SECONDS, "call" => call, "purpose" => purpose),
+                });
+            }
+        }
+        Metered { inner, clock, meters }
+    }
+
+    /// `bytes` of the payload sent; those of an answer are counted by the caller. A cancelled call is not counted.
+    fn done<T>(&self, call: Call, purpose: Purpose, start: Instant, bytes: u64, answer: &Result<T, BlobError>) {
+        let meter = &self.meters[call as usize * Purpose::ALL.len() + purpose as usize];
+        meter.calls.increment(1);
+        meter.bytes.increment(bytes);
+        meter.seconds.record((self.clock.now() - start).as_secs_f64());
+        if let Err(error) = answer {
+            let kind = format!("{:?}", error.kind());
+            counter!(FAILURES_TOTAL, "call" => call.as_str(), "purpose" => purpose.as_str(), "kind" => kind)
+                .increment(1);
+        }
+    }
+}
+
+fn answered(answer: &Result<Bytes, BlobError>) -> u64 {
+    answer.as_ref().map_or(0, |bytes| bytes.len() as u64)
+}
+
+#[async_trait]
+impl BlobStore for Metered {
+    async fn put(&self, key: &Key, payload: Vec<Bytes>, purpose: Purpose) -> Result<(), BlobError> {
+        let (start, bytes) = (self.clock.now(), payload.iter().map(|slice| slice.len() as u64).sum());
+        let answer = self.inner.put(key, payload, purpose).await;
+        self.done(Call::Put, purpose, start, bytes, &answer);
+        answer
+    }
+
+    async fn put_if_absent(&self, key: &Key, payload: Bytes, purpose: Purpose) -> Result<bool, BlobError> {
+        let (start, bytes) = (self.clock.now(), payload.len() as u64);
+        let answer = self.inner.put_if_absent(key, payload, purpose).await;
+        self.done(Call::PutIfAbsent, purpose, start, bytes, &answer);
+        answer
+    }
+
+    async fn get(&self, key: &Key, range: Range<u64>, purpose: Purpose) -> Result<Bytes, BlobError> {
+        let start = self.clock.now();
+        let answer = self.inner.get(key, range, purpose).await;
+        self.done(Call::Get, purpose, start, answered(&answer), &answer);
+        answer
+    }
+
+    async fn get_all(&self, key: &Key, purpose: Purpose) -> Result<Bytes, BlobError> {
+        let start = self.clock.now();
+        let answer = self.inner.get_all(key, purpose).await;
+        self.done(Call::GetAll, purpose, start, answered(&answer), &answer);
+        answer
+    }
+
+    async fn delete(&self, keys: &[Key], purpose: Purpose) -> Result<(), BlobError> {
+        let start = self.clock.now();
+        let answer = self.inner.delete(keys, purpose).await;
+        self.done(Call::Delete, purpose, start, 0, &answer);
+        answer
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&Key>, count_max: usize) -> Result<Vec<ListedObject>, BlobError> {
+        let start = self.clock.now();
+        let answer = self.inner.list(prefix, after, count_max).await;
+        self.done(Call::List, Purpose::Administration, start, 0, &answer);
+        answer
+    }
+
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+}

@@ -1,0 +1,123 @@
+//! Trying again: with a limit on each attempt, jitter between them, and a deadline over all.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tidelog_host::{Clock, Random};
+
+use crate::BlobError;
+
+/// An attempt is given this at least.
+const ATTEMPT_TIME_MIN: Duration = Duration::from_secs(5);
+/// And longer by its bytes at this rate: slower is as good as hung.
+const SLOWEST_BYTES_PER_S: u64 = 4 * 1024 * 1024;
+/// Attempts in one call.
+const ATTEMPTS_MAX: u32 = 8;
+/// The first wait between attempts is up to this; it doubles.
+const WAIT_FIRST_MAX: Duration = Duration::from_millis(100);
+/// No wait is longer.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+/// No attempt begins later than this after the call.
+const CALL_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// How long an attempt that moves so many bytes may take.
+pub(super) fn attempt_time(bytes: u64) -> Duration {
+    ATTEMPT_TIME_MIN + Duration::from_millis(bytes.saturating_mul(1000) / SLOWEST_BYTES_PER_S)
+}
+
+pub(super) struct Retry {
+    clock: Clock,
+    random: Random,
+}
+
+impl Retry {
+    pub(super) fn new(clock: Clock, random: Random) -> Retry {
+        Retry { clock, random }
+    }
+
+    /// Calls until it works, fails for good, or time is up. The error is that of the last attempt, but never says less
+    /// may have happened than any attempt did. A cancelled caller cancels the attempt.
+    pub(super) async fn run<T, F: Future<Output = Result<T, BlobError>>>(
+        &self,
+        attempt_time: Duration,
+        call: impl Fn() -> F,
+    ) -> Result<T, BlobError> {
+        let start = self.clock.now();
+        let mut may_have_happened = false;
+        let mut wait_max = WAIT_FIRST_MAX;
+        for attempt in 1.. {
+            let answer = tokio::time::timeout(attempt_time, call()).await;
+            let answer =
+                answer.unwrap_or_else(|_| Err(BlobError::Unavailable(format!("no answer in {attempt_time:?}"))));
+            let error = match answer {
+                Err(error) if error.kind().retry_is_sensible() => error,
+                answer => return answer,
+            };
+            may_have_happened |= matches!(error, BlobError::Unavailable(_));
+            let wait = Duration::from_micros(self.random.below(wait_max.as_micros() as u64) + 1);
+            if attempt >= ATTEMPTS_MAX || self.clock.now() - start + wait > CALL_TIME_MAX {
+                return Err(if may_have_happened { BlobError::Unavailable(error.to_string()) } else { error });
+            }
+            tracing::debug!(attempt, wait_ms = wait.as_millis(), %error, "store call failed, trying again");
+            self.clock.sleep(wait).await;
+            wait_max = (wait_max * 2).min(WAIT_MAX);
+        }
+        unreachable!("the loop ends by returning");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// Answers each in turn, the last for ever; returns what came of it and how often it was asked.
+    async fn run(answers: &[Result<(), BlobError>]) -> (Result<(), BlobError>, u32) {
+        let asked = AtomicU32::new(0);
+        let retry = Retry::new(Clock::real(), Random::seeded(1));
+        let result = retry.run(Duration::from_secs(1), || {
+            let n = asked.fetch_add(1, Ordering::SeqCst) as usize;
+            let answer = answers.get(n).or(answers.last()).cloned();
+            async move { answer.expect("there is one") }
+        });
+        (result.await, asked.load(Ordering::SeqCst))
+    }
+
+    fn unavailable() -> Result<(), BlobError> {
+        Err(BlobError::Unavailable("500".to_owned()))
+    }
+
+    fn throttled() -> Result<(), BlobError> {
+        Err(BlobError::Throttled("503".to_owned()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn passing_trouble_is_waited_out() {
+        let (result, asked) = run(&[unavailable(), throttled(), Ok(())]).await;
+        assert!(result.is_ok() && asked == 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_will_not_change_is_not_asked_again() {
+        let (result, asked) = run(&[Err(BlobError::Refused("403".to_owned())), Ok(())]).await;
+        assert!(matches!(result, Err(BlobError::Refused(_))) && asked == 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_end_and_an_early_doubt_is_kept() {
+        let (result, asked) = run(&[throttled()]).await;
+        assert!(matches!(result, Err(BlobError::Throttled(_))) && asked == ATTEMPTS_MAX);
+        let (result, _) = run(&[unavailable(), throttled()]).await;
+        assert!(matches!(result, Err(BlobError::Unavailable(_))), "the first try may have landed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hung_store_is_given_up_at_the_deadline() {
+        let retry = Retry::new(Clock::real(), Random::seeded(1));
+        let start = tokio::time::Instant::now();
+        let result: Result<(), _> = retry.run(ATTEMPT_TIME_MIN, std::future::pending).await;
+        assert!(matches!(result, Err(BlobError::Unavailable(_))));
+        assert!(start.elapsed() <= CALL_TIME_MAX + ATTEMPT_TIME_MIN, "{:?}", start.elapsed());
+    }
+}

@@ -1,0 +1,77 @@
+//! Settings of the S3 store, and the suite against a server when there is one.
+
+use bytes::Bytes;
+use tidelog_host::{Clock, Random};
+
+use super::{S3Options, S3Store};
+use crate::{BlobError, BlobStore, Key, Purpose};
+
+fn options() -> S3Options {
+    S3Options {
+        bucket: "bucket".to_owned(),
+        prefix: "some/prefix".to_owned(),
+        region: "us-east-1".to_owned(),
+        ..S3Options::default()
+    }
+}
+
+fn new(options: &S3Options) -> Result<S3Store, BlobError> {
+    S3Store::new(options, Clock::real(), Random::seeded(1))
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused_with_what_would() {
+    let clear = S3Options { endpoint: Some("http://127.0.0.1:1".to_owned()), ..options() };
+    let error = new(&clear).err().unwrap().to_string();
+    assert!(error.contains("https://"), "{error}");
+    assert!(new(&S3Options { allow_http: true, ..clear }).is_ok());
+
+    let missing = S3Options { ca_file: Some("/none/ca.pem".into()), ..options() };
+    let error = new(&missing).err().unwrap().to_string();
+    assert!(error.contains("/none/ca.pem"), "{error}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    std::fs::write(&file, "not a certificate").unwrap();
+    let error = new(&S3Options { ca_file: Some(file), ..options() }).err().unwrap().to_string();
+    assert!(error.contains("ca.pem"), "{error}");
+    assert!(new(&S3Options { prefix: "a//b".to_owned(), ..options() }).is_err());
+}
+
+#[test]
+fn keys_live_below_the_prefix() {
+    let store = new(&options()).unwrap();
+    let key = Key::new("a/b=1");
+    assert_eq!(store.path(&key).as_ref(), "some/prefix/a/b=1");
+    assert_eq!(store.key(&store.path(&key)), Some(key.clone()));
+    assert_eq!(store.key(&"some/prefixed/a".into()), None);
+    assert_eq!(store.describe(), "s3://bucket/some/prefix");
+    let store = new(&S3Options { prefix: String::new(), ..options() }).unwrap();
+    assert_eq!(store.key(&store.path(&key)), Some(key));
+}
+
+/// Runs when TIDELOG_TEST_S3_ENDPOINT names a server and TIDELOG_TEST_S3_BUCKET a bucket on it; credentials as always.
+#[tokio::test]
+async fn a_server_conforms() {
+    let Ok(endpoint) = std::env::var("TIDELOG_TEST_S3_ENDPOINT") else {
+        println!("skipped: TIDELOG_TEST_S3_ENDPOINT is not set");
+        return;
+    };
+    let bucket = std::env::var("TIDELOG_TEST_S3_BUCKET").unwrap_or_else(|_| "tidelog-test".to_owned());
+    let prefix = format!("test/{:016x}", Random::real().next());
+    let ca_file = std::env::var_os("TIDELOG_TEST_S3_CA").map(Into::into);
+    let endpoint = Some(endpoint);
+    let server = S3Options { bucket, prefix, endpoint, path_style: true, ca_file, allow_http: true, ..options() };
+    let store = new(&server).unwrap();
+    crate::conformance::conforms(&store, "suite").await;
+
+    let abilities = crate::probe(&store, &Random::real()).await.unwrap();
+    assert!(abilities.ranged_get && abilities.list_after_put && abilities.delete, "{abilities}");
+    let mine = crate::claim(&store, [1; 16], &Random::real()).await.unwrap();
+    assert_eq!(mine, crate::Claimed::Now);
+    assert!(crate::claim(&store, [2; 16], &Random::real()).await.is_err());
+
+    let none = new(&S3Options { bucket: "no-such-bucket-here".to_owned(), ..server }).unwrap();
+    let error = none.put(&Key::new("k"), vec![Bytes::new()], Purpose::Flush).await;
+    assert!(matches!(error, Err(BlobError::Refused(_))), "{error:?}");
+}
