@@ -20,6 +20,9 @@ pub use kafka_wire::{
     produce_response, sync_group_request,
 };
 
+/// A message that is sent to a client.
+pub use kafka_wire::KafkaResponse as Response;
+
 /// Builds a message from its defaults: `message!(MetadataResponse { controller_id: 1 })`.
 #[macro_export]
 macro_rules! message {

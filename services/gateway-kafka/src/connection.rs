@@ -1,0 +1,244 @@
+//! One connection: what is read when, what overlaps, in which order it is answered.
+//!
+//! Every request holds a share of the connection until its answer is written: Produce and Fetch one share, everything else
+//! all of them. So Produce and Fetch overlap up to the bound, and any other request waits until all before it are answered
+//! and is worked on alone. Records get their place in the order while the reading side handles the request, one after the
+//! other; only waiting for the outcome overlaps.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::future::{BoxFuture, FutureExt};
+use futures::stream::FuturesOrdered;
+use tidelog_kafka_wire::{Api, EncodeFailed, RequestError, decode_request};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::dispatch;
+use crate::gateway::Shared;
+use crate::options::DECODED_BYTES_PER_BYTE;
+use crate::transport::{self, TransportError};
+
+/// An answer, and what is held until it is written.
+pub(crate) enum Answer {
+    /// A frame, in pieces.
+    Frame(Vec<Bytes>),
+    /// A frame whose records take memory that is bounded by this permit.
+    Records(Vec<Bytes>, OwnedSemaphorePermit),
+    /// The client asked for none (acks=0).
+    None,
+    /// The client asked for none and is told by the end of the connection that something went wrong.
+    Close,
+}
+
+/// An answer that will be.
+pub(crate) type Answering = BoxFuture<'static, Result<Answer, EncodeFailed>>;
+
+/// Fetches of one connection follow each other, so that what they hold is bounded by one answer, and a session's epochs
+/// are seen in order. Resolves when the Fetch before has been answered.
+pub(crate) struct Turn(Option<oneshot::Receiver<()>>);
+
+impl Turn {
+    pub(crate) async fn come(self) {
+        if let Some(before) = self.0 {
+            // The sender is dropped, never used.
+            let _ = before.await;
+        }
+    }
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Ended {
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    #[error("an error of a request that wants no answer")]
+    Unanswered,
+    #[error(transparent)]
+    Answer(#[from] EncodeFailed),
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// Serves a connection until it ends.
+pub(crate) async fn run(shared: &Arc<Shared>, number: u64, stream: TcpStream) -> Ended {
+    let (input, output) = stream.into_split();
+    serve(shared, number, input, output).await
+}
+
+async fn serve<R, W>(shared: &Arc<Shared>, number: u64, input: R, output: W) -> Ended
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let (queue, queued) = mpsc::channel(shared.options.connection_requests_max);
+    let reading = read_requests(shared, number, input, queue);
+    let writing = write_answers(shared, output, queued);
+    tokio::pin!(reading, writing);
+    let ended = tokio::select! {
+        ended = &mut reading => ended,
+        ended = &mut writing => return ended,
+    };
+    match &ended {
+        // Nobody is there to be answered. What was appended stays appended.
+        Ended::Transport(TransportError::Closed | TransportError::CutOff | TransportError::Io(_)) => {}
+        // Requests before the one that ended it are answered first.
+        Ended::Transport(_) | Ended::Request(_) | Ended::Unanswered | Ended::Answer(_) | Ended::Stopping => {
+            let _ = tokio::time::timeout(shared.options.drain_timeout, writing).await;
+        }
+    }
+    if let Ended::Request(error) = &ended {
+        shared.meters.refused("request");
+        tracing::debug!(connection = number, %error, "connection refused");
+    }
+    ended
+}
+
+/// What a request holds until its answer is written.
+struct InFlight {
+    answering: Answering,
+    held: Held,
+}
+
+struct Held {
+    shared: Arc<Shared>,
+    api: Api,
+    begun: Instant,
+    _share: OwnedSemaphorePermit,
+    _bytes: OwnedSemaphorePermit,
+    _memory: Box<dyn Send>,
+    _turn: Option<oneshot::Sender<()>>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.shared.meters.ended(self.api, self.begun.elapsed());
+    }
+}
+
+async fn read_requests<R: AsyncRead + Unpin>(
+    shared: &Arc<Shared>,
+    number: u64,
+    mut input: R,
+    queue: mpsc::Sender<InFlight>,
+) -> Ended {
+    let options = &shared.options;
+    let shares = Arc::new(Semaphore::new(options.connection_requests_max));
+    let kibibytes_max = options.connection_bytes_max / 1024;
+    let kibibytes = Arc::new(Semaphore::new(kibibytes_max));
+    let mut last_fetch: Option<oneshot::Receiver<()>> = None;
+    loop {
+        let begun = tokio::select! {
+            biased;
+            () = shared.parts.tasks.stopping() => return Ended::Stopping,
+            begun = transport::begin_frame(&mut input, options) => match begun {
+                Ok(begun) => begun,
+                Err(error) => return refused(shared, error),
+            },
+        };
+        let begun_at = shared.parts.clock.now();
+        let api = Api::from_key(begun.prefix.api_key).expect("the frame was checked: its API is offered");
+        let overlaps = matches!(api, Api::Produce | Api::Fetch);
+        let share = acquire(&shares, if overlaps { 1 } else { options.connection_requests_max }).await;
+        let bytes = acquire(&kibibytes, begun.prefix.bytes.div_ceil(1024).min(kibibytes_max)).await;
+        let factor = if api == Api::Produce { 1 } else { DECODED_BYTES_PER_BYTE };
+        let memory = shared.parts.ingest.reserve(begun.prefix.bytes * factor).await;
+        let frame = match transport::finish_frame(&mut input, begun, options).await {
+            Ok(frame) => frame,
+            Err(error) => return refused(shared, error),
+        };
+        let (turn, next_turn) = if api == Api::Fetch {
+            let (answered, next) = oneshot::channel();
+            (Some(answered), last_fetch.replace(next))
+        } else {
+            (None, None)
+        };
+        shared.meters.begun(api);
+        let held = Held {
+            shared: shared.clone(),
+            api,
+            begun: begun_at,
+            _share: share,
+            _bytes: bytes,
+            _memory: memory,
+            _turn: turn,
+        };
+        let answering = match decode_request(frame) {
+            Ok((header, request)) => dispatch::begin(shared, number, header, request, Turn(next_turn)).await,
+            Err(RequestError::UnsupportedApiVersions { correlation_id, .. }) => {
+                futures::future::ready(crate::cluster::unsupported_api_versions(correlation_id)).boxed()
+            }
+            Err(error) => return Ended::Request(error),
+        };
+        if queue.send(InFlight { answering, held }).await.is_err() {
+            return Ended::Transport(TransportError::Closed);
+        }
+    }
+}
+
+fn refused(shared: &Shared, error: TransportError) -> Ended {
+    let reason = match &error {
+        TransportError::Closed | TransportError::CutOff | TransportError::Io(_) => None,
+        TransportError::Idle => Some("idle"),
+        TransportError::FrameTimeout => Some("slow_frame"),
+        TransportError::WriteTimeout => Some("slow_reader"),
+        TransportError::Frame(_) => Some("frame"),
+    };
+    if let Some(reason) = reason {
+        shared.meters.refused(reason);
+    }
+    Ended::Transport(error)
+}
+
+async fn acquire(semaphore: &Arc<Semaphore>, count: usize) -> OwnedSemaphorePermit {
+    let count = u32::try_from(count).expect("bounds of one connection are far below 2³²");
+    semaphore.clone().acquire_many_owned(count).await.expect("the semaphore is never closed")
+}
+
+/// Works on all requests of the connection at once and writes their answers in the order in which they came.
+async fn write_answers<W: AsyncWrite + Unpin>(
+    shared: &Arc<Shared>,
+    mut output: W,
+    mut queued: mpsc::Receiver<InFlight>,
+) -> Ended {
+    let mut in_flight = FuturesOrdered::new();
+    let mut open = true;
+    loop {
+        let (answer, held) = tokio::select! {
+            next = queued.recv(), if open => {
+                match next {
+                    Some(InFlight { answering, held }) => {
+                        in_flight.push_back(async move { (answering.await, held) });
+                    }
+                    None => open = false,
+                }
+                continue;
+            }
+            Some(answered) = in_flight.next(), if !in_flight.is_empty() => answered,
+            else => return Ended::Stopping,
+        };
+        let written = match answer {
+            Ok(Answer::Frame(pieces)) => transport::write_pieces(&mut output, pieces, &shared.options).await,
+            Ok(Answer::Records(pieces, memory)) => {
+                let written = transport::write_pieces(&mut output, pieces, &shared.options).await;
+                drop(memory);
+                written
+            }
+            Ok(Answer::None) => Ok(()),
+            Ok(Answer::Close) => return Ended::Unanswered,
+            Err(error) => {
+                tracing::error!(%error, "an answer could not be encoded");
+                return Ended::Answer(error);
+            }
+        };
+        drop(held);
+        if let Err(error) = written {
+            return refused(shared, error);
+        }
+    }
+}

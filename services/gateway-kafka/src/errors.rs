@@ -1,0 +1,143 @@
+//! Every error's Kafka code, chosen by what clients *do* on it. No arm is a wildcard, so a new error is a decision here.
+//!
+//! The rule behind the table: a code that makes an idempotent producer bump its epoch and send the same records again is
+//! answered only when those records certainly are not in the log. `UNKNOWN_PRODUCER_ID` is such a code (the Java client
+//! then always retries under a new epoch, librdkafka too) and is therefore never answered.
+
+use tidelog_catalog_api::{CatalogError, CreateTopicError, OffsetRefused};
+use tidelog_fetch::ReadError;
+use tidelog_format::records::RecordsError;
+use tidelog_ingest::{AdmitError, AppendError};
+use tidelog_kafka_wire::ErrorCode;
+use tidelog_model::{BatchError, TopicNameError};
+
+/// Records that did not pass the checks; nothing was appended.
+#[must_use]
+pub fn of_admit(error: &AdmitError) -> ErrorCode {
+    match error {
+        AdmitError::Empty | AdmitError::NotOneBatch | AdmitError::Control | AdmitError::Producer { .. } => {
+            ErrorCode::InvalidRecord
+        }
+        AdmitError::Batch(error) => of_batch(error),
+        AdmitError::Records(error) => of_records(error),
+        // Java splits the batch and sends the parts.
+        AdmitError::TooLarge { .. } => ErrorCode::MessageTooLarge,
+        // Fatal to a transactional producer of Java and of librdkafka, so neither retries.
+        AdmitError::Transactional => ErrorCode::TransactionalIdAuthorizationFailed,
+    }
+}
+
+/// Records whose compressed body is wrong.
+#[must_use]
+pub fn of_records(error: &RecordsError) -> ErrorCode {
+    match error {
+        RecordsError::Batch(error) => of_batch(error),
+        RecordsError::Compressed { .. } | RecordsError::TooLarge { .. } => ErrorCode::InvalidRecord,
+    }
+}
+
+/// A malformed batch.
+#[must_use]
+pub fn of_batch(error: &BatchError) -> ErrorCode {
+    match error {
+        // May have happened on the way: clients send it again.
+        BatchError::Checksum { .. } | BatchError::CutOff { .. } | BatchError::Length(_) => ErrorCode::CorruptMessage,
+        BatchError::Misplaced { .. } => ErrorCode::CorruptMessage,
+        // Produce v3 and later may carry format v2 only.
+        BatchError::Magic(_) => ErrorCode::InvalidRecord,
+        BatchError::Codec(_) | BatchError::Count { .. } | BatchError::Record { .. } => ErrorCode::InvalidRecord,
+    }
+}
+
+/// An append that was not acknowledged.
+#[must_use]
+pub fn of_append(error: &AppendError) -> ErrorCode {
+    match error {
+        // Clients refresh their metadata and send again; nothing was appended.
+        AppendError::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
+        // Clients send again what is not next in line, and fail what is: they do not resend it under a new epoch.
+        AppendError::OutOfOrder { .. } => ErrorCode::OutOfOrderSequenceNumber,
+        // Not UNKNOWN_PRODUCER_ID: an earlier try of the batch may have been appended before its producer was forgotten.
+        AppendError::UnknownProducer => ErrorCode::OutOfOrderSequenceNumber,
+        // As Kafka answers in Produce; final for the old incarnation of the producer.
+        AppendError::StaleEpoch { .. } => ErrorCode::InvalidProducerEpoch,
+        // Clients take it as success without an offset, which it is.
+        AppendError::DuplicateForgotten => ErrorCode::DuplicateSequenceNumber,
+        // Kafka requests cannot state an expected offset, so nobody can have caused this.
+        AppendError::UnexpectedOffset { .. } => ErrorCode::UnknownServerError,
+        // It may have been appended. Clients send it again, with its old sequence if they are idempotent.
+        AppendError::Timeout | AppendError::Stopping => ErrorCode::RequestTimedOut,
+        // Certainly not appended; clients send it again, and their message names the disk.
+        AppendError::StoreFull(_) => ErrorCode::KafkaStorageError,
+        // Certainly not appended; clients send it again without asking for metadata first.
+        AppendError::Unavailable(_) | AppendError::EarlierFailed => ErrorCode::NotEnoughReplicas,
+    }
+}
+
+/// A read that gave nothing.
+#[must_use]
+pub fn of_read(error: &ReadError) -> ErrorCode {
+    match error {
+        ReadError::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
+        ReadError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+        // Consumers ask for metadata and try again; CORRUPT_MESSAGE would make them skip or stop, but repair is possible.
+        ReadError::Corrupt(_) => ErrorCode::KafkaStorageError,
+        // As above. LEADER_NOT_AVAILABLE is a surprise to the Java consumer, so it is not used here.
+        ReadError::Unavailable(_) => ErrorCode::NotLeaderOrFollower,
+    }
+}
+
+/// The catalog did not answer an administrator's request.
+#[must_use]
+pub fn of_catalog(error: &CatalogError) -> ErrorCode {
+    match error {
+        // Nothing was proposed: clients look for the controller again and repeat the request.
+        CatalogError::Unavailable(_) | CatalogError::Overloaded(_) => ErrorCode::NotController,
+        // It may have been done.
+        CatalogError::AnswerLost(_) | CatalogError::Stopped(_) => ErrorCode::RequestTimedOut,
+    }
+}
+
+/// The catalog gave no producer ids. Clients ask again on this code, for idempotent producers too.
+#[must_use]
+pub fn of_catalog_for_producer_id(error: &CatalogError) -> ErrorCode {
+    match error {
+        CatalogError::Unavailable(_)
+        | CatalogError::AnswerLost(_)
+        | CatalogError::Overloaded(_)
+        | CatalogError::Stopped(_) => ErrorCode::CoordinatorLoadInProgress,
+    }
+}
+
+/// A topic that was not created.
+#[must_use]
+pub fn of_create_topic(error: &CreateTopicError) -> ErrorCode {
+    match error {
+        CreateTopicError::Exists(_) => ErrorCode::TopicAlreadyExists,
+        CreateTopicError::Collides { .. } => ErrorCode::InvalidTopic,
+        CreateTopicError::Invalid(_) => ErrorCode::InvalidRequest,
+    }
+}
+
+/// A name that no topic may have.
+#[must_use]
+pub fn of_topic_name(error: &TopicNameError) -> ErrorCode {
+    match error {
+        TopicNameError::Empty | TopicNameError::Dots | TopicNameError::TooLong(_) | TopicNameError::Characters(_) => {
+            ErrorCode::InvalidTopic
+        }
+    }
+}
+
+/// A group offset that was not taken.
+#[must_use]
+pub fn of_offset(error: OffsetRefused) -> ErrorCode {
+    match error {
+        OffsetRefused::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
+        OffsetRefused::MetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
+    }
+}
+
+#[cfg(test)]
+#[path = "errors_test.rs"]
+mod tests;

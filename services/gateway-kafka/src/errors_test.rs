@@ -1,0 +1,43 @@
+//! What the table must never say.
+
+use tidelog_model::{FirstTry, Offset, ProducerEpoch};
+
+use super::*;
+
+fn append_errors() -> Vec<AppendError> {
+    vec![
+        AppendError::UnknownPartition,
+        AppendError::OutOfOrder { expected: 3 },
+        AppendError::UnknownProducer,
+        AppendError::StaleEpoch { current: ProducerEpoch(2) },
+        AppendError::DuplicateForgotten,
+        AppendError::UnexpectedOffset { tail: Offset(1) },
+        AppendError::Timeout,
+        AppendError::StoreFull("disk".into()),
+        AppendError::Unavailable("store".into()),
+        AppendError::EarlierFailed,
+        AppendError::Stopping,
+    ]
+}
+
+#[test]
+fn no_code_makes_a_producer_resend_under_a_new_epoch() {
+    for error in append_errors() {
+        assert_ne!(of_append(&error), ErrorCode::UnknownProducerId, "{error}");
+        assert_ne!(of_append(&error), ErrorCode::None, "{error}");
+    }
+}
+
+#[test]
+fn what_may_have_happened_is_a_timeout() {
+    for error in append_errors() {
+        let timeout = of_append(&error) == ErrorCode::RequestTimedOut;
+        assert_eq!(timeout, error.first_try() == FirstTry::MayHaveHappened, "{error}");
+    }
+}
+
+#[test]
+fn transactional_records_are_fatal_to_their_producer() {
+    assert_eq!(of_admit(&AdmitError::Transactional), ErrorCode::TransactionalIdAuthorizationFailed);
+    assert_eq!(of_admit(&AdmitError::Control), ErrorCode::InvalidRecord);
+}

@@ -1,0 +1,183 @@
+//! Fetch: waits until there is enough to send, or long enough, or something went wrong.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidelog_kafka_wire::messages::FetchRequest;
+use tidelog_kafka_wire::{
+    EncodeFailed, ErrorCode, FetchReply, FetchReplyPartition, FetchReplyTopic, RequestHeader, StrBytes, Uuid,
+    encode_fetch_reply,
+};
+use tidelog_model::{PartitionId, TopicId};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::connection::{Answer, Turn};
+use crate::fetch_reads::{self, Wanted};
+use crate::fetch_sessions::{Asked, NO_SESSION, PartitionKey, Plan, SessionRequest, Told};
+use crate::gateway::Shared;
+use crate::options::FETCH_WAIT_MAX;
+use crate::topics::{Lookup, TopicKey, partition_of};
+
+/// Before this version there are no sessions: every request stands for itself.
+const SESSIONS_FROM_VERSION: i16 = 7;
+/// From this version on topics are named by id.
+const IDS_FROM_VERSION: i16 = 13;
+
+/// Answers Fetch when its turn has come. A cancelled caller leaves nothing behind, except that its session's epoch is used.
+pub(crate) async fn answer(
+    shared: Arc<Shared>,
+    header: RequestHeader,
+    request: FetchRequest,
+    turn: Turn,
+) -> Result<Answer, EncodeFailed> {
+    turn.come().await;
+    let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)).min(FETCH_WAIT_MAX);
+    let deadline = shared.parts.clock.now() + wait;
+    let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0).min(shared.options.fetch_answer_bytes_max);
+    // More than an answer can hold would never be there.
+    let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0).min(bytes_max);
+    let plan = match shared.sessions.begin(shared.parts.clock.now(), session_request(&header, request)) {
+        Ok(plan) => plan,
+        Err(error) => {
+            shared.meters.error(header.api, error);
+            let reply = FetchReply { error, session_id: NO_SESSION, topics: Vec::new() };
+            return Ok(Answer::Frame(encode_fetch_reply(&header, &reply)?));
+        }
+    };
+    let (partitions, memory) = loop {
+        let wanted = look_up(&shared, &plan).await;
+        let known = wanted.iter().filter_map(|wanted| wanted.target.ok()).collect::<Vec<_>>();
+        // Made before the reads, so that what is appended while they run is not missed.
+        let mut watch = shared.parts.fetch.watch(&known);
+        let memory = memory(&shared, bytes_max).await;
+        let partitions = fetch_reads::read_all(&shared, &wanted, bytes_max).await;
+        let bytes = partitions.iter().map(FetchReplyPartition::records_bytes).sum::<usize>();
+        let failed = partitions.iter().any(|partition| partition.error != ErrorCode::None);
+        let now = shared.parts.clock.now();
+        let stopping = shared.parts.tasks.is_stopping();
+        if bytes >= bytes_min || failed || partitions.is_empty() || now >= deadline || stopping {
+            break (partitions, shrink(memory, bytes));
+        }
+        // What was read is not held while nothing happens.
+        drop((partitions, memory));
+        tokio::select! {
+            () = watch.changed() => {}
+            () = shared.parts.tasks.stopping() => {}
+            () = tokio::time::sleep_until(deadline) => {}
+        }
+    };
+    for partition in &partitions {
+        shared.meters.error(header.api, partition.error);
+    }
+    let reply = reply(&shared, plan, partitions);
+    Ok(Answer::Records(encode_fetch_reply(&header, &reply)?, memory))
+}
+
+fn topic_key(header: &RequestHeader, name: &StrBytes, id: Uuid) -> TopicKey {
+    if header.version >= IDS_FROM_VERSION {
+        TopicKey::Id(TopicId(id.to_bytes()))
+    } else {
+        TopicKey::Name(name.as_str().into())
+    }
+}
+
+fn session_request(header: &RequestHeader, request: FetchRequest) -> SessionRequest {
+    let mut partitions = Vec::new();
+    for topic in request.topics {
+        let key = topic_key(header, &topic.topic, topic.topic_id);
+        partitions.extend(topic.partitions.into_iter().map(|partition| {
+            let asked = Asked {
+                offset: partition.fetch_offset,
+                bytes_max: partition.partition_max_bytes,
+                leader_epoch: partition.current_leader_epoch,
+            };
+            ((key.clone(), partition.partition), asked)
+        }));
+    }
+    let mut forgotten = Vec::new();
+    for topic in request.forgotten_topics_data {
+        let key = topic_key(header, &topic.topic, topic.topic_id);
+        forgotten.extend(topic.partitions.into_iter().map(|index| (key.clone(), index)));
+    }
+    let (id, epoch) = if header.version >= SESSIONS_FROM_VERSION {
+        (request.session_id, request.session_epoch)
+    } else {
+        (NO_SESSION, -1)
+    };
+    SessionRequest { id, epoch, by_id: header.version >= IDS_FROM_VERSION, partitions, forgotten }
+}
+
+/// Finds the partitions, each topic looked up once.
+async fn look_up(shared: &Shared, plan: &Plan) -> Vec<Wanted> {
+    let mut keys = Vec::<TopicKey>::new();
+    for ((topic, _), _) in &plan.partitions {
+        if keys.last() != Some(topic) {
+            keys.push(topic.clone());
+        }
+    }
+    let lookups = shared.topics(&keys).await;
+    let mut at = 0;
+    let wanted = plan.partitions.iter().map(|((topic, index), asked)| {
+        if keys[at] != *topic {
+            at += 1;
+        }
+        Wanted { index: *index, asked: *asked, target: target(topic, &lookups[at], *index, asked) }
+    });
+    wanted.collect()
+}
+
+fn target(key: &TopicKey, lookup: &Lookup, index: i32, asked: &Asked) -> Result<PartitionId, ErrorCode> {
+    let topic = match (lookup, key) {
+        (Lookup::Found(topic), _) => topic,
+        (Lookup::Missing, TopicKey::Id(_)) => return Err(ErrorCode::UnknownTopicId),
+        (Lookup::Missing, TopicKey::Name(_)) => return Err(ErrorCode::UnknownTopicOrPartition),
+        (Lookup::Unconfirmed(_), _) => return Err(ErrorCode::NotLeaderOrFollower),
+    };
+    let partition = partition_of(topic, index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    // The epoch is 0 for ever; a client that knows a later one means another topic of that name.
+    if asked.leader_epoch > 0 { Err(ErrorCode::UnknownLeaderEpoch) } else { Ok(partition) }
+}
+
+/// Room for the records of an answer. Waits for answers of other connections to be written, which takes no longer than
+/// clients that do not read are put up with.
+async fn memory(shared: &Shared, bytes: usize) -> OwnedSemaphorePermit {
+    let kibibytes = u32::try_from(bytes.div_ceil(1024)).expect("one answer is far below 4 TiB");
+    shared.fetch_memory.clone().acquire_many_owned(kibibytes).await.expect("the semaphore is never closed")
+}
+
+/// Gives back what was not needed. A single batch may be larger than was asked for.
+fn shrink(mut memory: OwnedSemaphorePermit, bytes: usize) -> OwnedSemaphorePermit {
+    let kept = bytes.div_ceil(1024).min(memory.num_permits());
+    memory.split(kept).expect("no more than there are")
+}
+
+fn reply(shared: &Shared, plan: Plan, partitions: Vec<FetchReplyPartition>) -> FetchReply {
+    let told = |partition: &FetchReplyPartition| Told {
+        high_watermark: partition.high_watermark,
+        log_start: partition.log_start,
+        has_records: !partition.records.is_empty(),
+        is_error: partition.error != ErrorCode::None,
+    };
+    let answered = plan.partitions.into_iter().zip(&partitions);
+    let answered = answered.map(|((key, asked), partition)| (key, asked, told(partition))).collect::<Vec<_>>();
+    let (session_id, news) = shared.sessions.finish(shared.parts.clock.now(), plan.mode, &answered);
+    let mut topics = Vec::<(TopicKey, FetchReplyTopic)>::new();
+    for (((key, ..), partition), is_news) in answered.into_iter().zip(partitions).zip(news) {
+        if is_news {
+            topic_of(&mut topics, key).partitions.push(partition);
+        }
+    }
+    FetchReply { error: ErrorCode::None, session_id, topics: topics.into_iter().map(|(_, topic)| topic).collect() }
+}
+
+/// The topic's place in the answer: the last one, or a new one.
+fn topic_of(topics: &mut Vec<(TopicKey, FetchReplyTopic)>, (key, _): PartitionKey) -> &mut FetchReplyTopic {
+    if topics.last().is_none_or(|(last, _)| *last != key) {
+        let (name, id) = match &key {
+            TopicKey::Name(name) => (StrBytes::from(name.as_ref()), TopicId::ZERO.0),
+            TopicKey::Id(id) => (StrBytes::default(), id.0),
+        };
+        topics.push((key, FetchReplyTopic { name, id, partitions: Vec::new() }));
+    }
+    &mut topics.last_mut().expect("pushed above if it was empty").1
+}

@@ -1,0 +1,175 @@
+//! Metadata: which topics there are and who serves them. This node serves all; its leader epoch is 0 for ever.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tidelog_catalog_api::{Command, NewTopic, Outcome, TopicView};
+use tidelog_kafka_wire::messages::metadata_request::MetadataRequestTopic;
+use tidelog_kafka_wire::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use tidelog_kafka_wire::messages::{MetadataRequest, MetadataResponse};
+use tidelog_kafka_wire::{ErrorCode, RequestHeader, StrBytes, Uuid, message};
+use tidelog_model::limits::TOPICS_PER_REQUEST_MAX;
+use tidelog_model::{TopicId, check_topic_name};
+
+use crate::cluster::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS};
+use crate::errors;
+use crate::gateway::Shared;
+use crate::topics::{Lookup, TopicKey};
+
+/// From this version on a topic can be asked for by id.
+const IDS_FROM_VERSION: i16 = 12;
+
+/// Answers Metadata. Creates topics when client and options allow it; a cancelled caller may leave them created.
+pub(crate) async fn answer(shared: &Shared, header: &RequestHeader, request: MetadataRequest) -> MetadataResponse {
+    let operations = if request.include_topic_authorized_operations { TOPIC_OPERATIONS } else { i32::MIN };
+    let topics = match asked(header, request.topics) {
+        None => all(shared, operations).await,
+        Some(topics) => {
+            let create = request.allow_auto_topic_creation && shared.options.auto_create_topics;
+            named(shared, header, &topics, create, operations).await
+        }
+    };
+    let options = &shared.options;
+    message!(MetadataResponse {
+        brokers: vec![message!(MetadataResponseBroker {
+            node_id: options.broker_id(),
+            host: options.advertised_host.as_str().into(),
+            port: i32::from(options.advertised_port),
+        })],
+        cluster_id: Some(shared.cluster_id.as_str().into()),
+        controller_id: options.broker_id(),
+        topics: topics,
+        // The field exists in versions 8 to 10 only, and may be set in those only.
+        cluster_authorized_operations: if request.include_cluster_authorized_operations {
+            CLUSTER_OPERATIONS
+        } else {
+            i32::MIN
+        },
+    })
+}
+
+/// The topics asked for; none given means all. Version 0 has no null and says "all" with an empty list.
+fn asked(header: &RequestHeader, topics: Option<Vec<MetadataRequestTopic>>) -> Option<Vec<MetadataRequestTopic>> {
+    topics.filter(|topics| header.version > 0 || !topics.is_empty())
+}
+
+async fn all(shared: &Shared, operations: i32) -> Vec<MetadataResponseTopic> {
+    // A list says "there are no others", so it must not be stale. When the catalog does not answer, what is known here is
+    // better than nothing: clients ask for all topics again and again.
+    if let Err(error) = shared.parts.catalog.read_barrier().await {
+        tracing::warn!(%error, "topics are listed as they are known here");
+    }
+    let topics = shared.parts.catalog.topics(shared.options.tenant);
+    topics.iter().map(|topic| found(shared, topic, operations)).collect()
+}
+
+async fn named(
+    shared: &Shared,
+    header: &RequestHeader,
+    topics: &[MetadataRequestTopic],
+    create: bool,
+    operations: i32,
+) -> Vec<MetadataResponseTopic> {
+    let keys = topics.iter().map(|topic| key(header, topic)).collect::<Vec<_>>();
+    let mut lookups = shared.topics(&keys).await;
+    if create {
+        create_missing(shared, &keys, &mut lookups).await;
+    }
+    let answers = keys.iter().zip(lookups).map(|(key, lookup)| match lookup {
+        Lookup::Found(topic) => found(shared, &topic, operations),
+        Lookup::Missing => absent(key, missing_code(key)),
+        // Retriable, and says nothing about whether it exists.
+        Lookup::Unconfirmed(_) => absent(key, ErrorCode::LeaderNotAvailable),
+    });
+    answers.collect()
+}
+
+fn key(header: &RequestHeader, topic: &MetadataRequestTopic) -> TopicKey {
+    match &topic.name {
+        Some(name) if header.version < IDS_FROM_VERSION || topic.topic_id.is_zero() => {
+            TopicKey::Name(name.as_str().into())
+        }
+        // Before version 12 this finds nothing: a null name was not allowed, and no topic has the zero id.
+        _ => TopicKey::Id(TopicId(topic.topic_id.to_bytes())),
+    }
+}
+
+fn missing_code(key: &TopicKey) -> ErrorCode {
+    match key {
+        TopicKey::Name(name) => match check_topic_name(name) {
+            Ok(()) => ErrorCode::UnknownTopicOrPartition,
+            Err(error) => errors::of_topic_name(&error),
+        },
+        TopicKey::Id(_) => ErrorCode::UnknownTopicId,
+    }
+}
+
+/// Creates what is missing by name, and looks it up again. Whoever was faster wins; both see the same topic.
+async fn create_missing(shared: &Shared, keys: &[TopicKey], lookups: &mut [Lookup]) {
+    let missing = keys.iter().zip(lookups.iter()).filter_map(|(key, lookup)| match (key, lookup) {
+        (TopicKey::Name(name), Lookup::Missing) if check_topic_name(name).is_ok() => Some(name.clone()),
+        _ => None,
+    });
+    let mut names = missing.collect::<Vec<_>>();
+    names.sort_unstable();
+    names.dedup();
+    names.truncate(TOPICS_PER_REQUEST_MAX);
+    if names.is_empty() {
+        return;
+    }
+    let new = |name: &Arc<str>| NewTopic {
+        tenant: shared.options.tenant,
+        id: TopicId::from_random(shared.parts.random.bytes()),
+        name: name.as_ref().to_owned(),
+        partitions: shared.options.partitions_default,
+        replication_factor: 1,
+        configs: BTreeMap::new(),
+    };
+    let command = Command::CreateTopics { topics: names.iter().map(new).collect() };
+    match shared.parts.catalog.propose(command).await {
+        Ok(Outcome::TopicsCreated(results)) => {
+            for (name, result) in names.iter().zip(results) {
+                match result {
+                    Ok(_) => tracing::info!(topic = %name, "topic created because a client asked for it"),
+                    Err(reason) => tracing::debug!(topic = %name, %reason, "topic not created"),
+                }
+            }
+        }
+        Ok(other) => unreachable!("the catalog answers CreateTopics with TopicsCreated, not {other:?}"),
+        Err(error) => tracing::warn!(%error, "topics not created"),
+    }
+    for (key, lookup) in keys.iter().zip(lookups) {
+        if let (Lookup::Missing, Some(topic)) = (&lookup, shared.topic_here(key)) {
+            *lookup = Lookup::Found(topic);
+        }
+    }
+}
+
+fn found(shared: &Shared, topic: &TopicView, operations: i32) -> MetadataResponseTopic {
+    let node = shared.options.broker_id();
+    let partition = |index: u32| {
+        message!(MetadataResponsePartition {
+            partition_index: i32::try_from(index).expect("a topic has at most 100,000 partitions"),
+            leader_id: node,
+            leader_epoch: 0,
+            replica_nodes: vec![node],
+            isr_nodes: vec![node],
+        })
+    };
+    message!(MetadataResponseTopic {
+        name: Some(topic.name.as_ref().into()),
+        topic_id: Uuid::from_bytes(topic.id.0),
+        partitions: (0..topic.partitions).map(partition).collect(),
+        topic_authorized_operations: operations,
+    })
+}
+
+fn absent(key: &TopicKey, code: ErrorCode) -> MetadataResponseTopic {
+    let (name, id) = match key {
+        TopicKey::Name(name) => (Some(StrBytes::from(name.as_ref())), Uuid::ZERO),
+        TopicKey::Id(id) => (None, Uuid::from_bytes(id.0)),
+    };
+    message!(MetadataResponseTopic { error_code: code.code(), name: name, topic_id: id })
+}

@@ -1,0 +1,179 @@
+//! Produce: records get their place in the order, then their offsets, then an answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tidelog_catalog_api::TopicView;
+use tidelog_ingest::{AdmitRules, Append, AppendError, Appended, CheckedBatch, admit};
+use tidelog_kafka_wire::messages::ProduceRequest;
+use tidelog_kafka_wire::messages::ProduceResponse;
+use tidelog_kafka_wire::messages::produce_request::PartitionProduceData;
+use tidelog_kafka_wire::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use tidelog_kafka_wire::{ErrorCode, RequestHeader, StrBytes, Uuid, encode_response, message};
+use tidelog_model::{Codec, TopicId};
+use tokio::time::Instant;
+
+use crate::connection::{Answer, Answering};
+use crate::gateway::Shared;
+use crate::options::{PRODUCE_TIMEOUT_MAX, PRODUCE_TIMEOUT_MIN};
+use crate::topics::{Lookup, TopicKey, partition_of};
+use crate::{errors, topic_configs};
+
+/// Zstandard came with this version (KIP-110); a client that speaks an older one cannot have meant it.
+const ZSTD_FROM_VERSION: i16 = 7;
+
+struct Pending {
+    index: i32,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    Appending(BoxFuture<'static, Result<Appended, AppendError>>),
+    Refused(ErrorCode, Option<String>),
+}
+
+struct PendingTopic {
+    name: StrBytes,
+    id: Uuid,
+    partitions: Vec<Pending>,
+}
+
+/// Checks the records and hands them to the write path; when this returns they have their place in the order. Waits only
+/// when a topic is not known here. A cancelled caller leaves appended what was handed over.
+pub(crate) async fn begin(
+    shared: &Arc<Shared>,
+    connection: u64,
+    header: RequestHeader,
+    request: ProduceRequest,
+) -> Answering {
+    let acks = request.acks;
+    let refusal = refuse_whole(&request);
+    let deadline = deadline(shared, request.timeout_ms);
+    let keys = request.topic_data.iter().map(|topic| key(&header, &topic.name, topic.topic_id)).collect::<Vec<_>>();
+    let lookups = shared.topics(&keys).await;
+    let mut topics = Vec::with_capacity(request.topic_data.len());
+    for (topic, lookup) in request.topic_data.into_iter().zip(lookups) {
+        let partitions = topic.partition_data.into_iter().map(|data| {
+            let index = data.index;
+            let outcome = match refusal {
+                Some(code) => Outcome::Refused(code, None),
+                None => match check(&header, &lookup, data) {
+                    Ok((partition, batches)) => Outcome::Appending(shared.parts.ingest.append(Append {
+                        partition,
+                        batches,
+                        source: connection,
+                        deadline,
+                    })),
+                    Err((code, message)) => Outcome::Refused(code, message),
+                },
+            };
+            Pending { index, outcome }
+        });
+        let partitions = partitions.collect();
+        topics.push(PendingTopic { name: topic.name, id: topic.topic_id, partitions });
+    }
+    let shared = shared.clone();
+    async move {
+        let (response, failed) = finish(&shared, &header, topics).await;
+        match (acks, failed) {
+            (0, false) => Ok(Answer::None),
+            (0, true) => Ok(Answer::Close),
+            _ => Ok(Answer::Frame(vec![encode_response(&header, &response)?])),
+        }
+    }
+    .boxed()
+}
+
+fn refuse_whole(request: &ProduceRequest) -> Option<ErrorCode> {
+    if !matches!(request.acks, -1..=1) {
+        return Some(ErrorCode::InvalidRequiredAcks);
+    }
+    // Fatal to the producers of Java and of librdkafka, so neither retries.
+    request.transactional_id.is_some().then_some(ErrorCode::TransactionalIdAuthorizationFailed)
+}
+
+fn deadline(shared: &Shared, timeout_ms: i32) -> Instant {
+    let asked = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
+    shared.parts.clock.now() + asked.clamp(PRODUCE_TIMEOUT_MIN, PRODUCE_TIMEOUT_MAX)
+}
+
+fn key(header: &RequestHeader, name: &StrBytes, id: Uuid) -> TopicKey {
+    if header.version >= 13 { TopicKey::Id(TopicId(id.to_bytes())) } else { TopicKey::Name(name.as_str().into()) }
+}
+
+type Refusal = (ErrorCode, Option<String>);
+
+fn check(
+    header: &RequestHeader,
+    lookup: &Lookup,
+    data: PartitionProduceData,
+) -> Result<(tidelog_model::PartitionId, Vec<CheckedBatch>), Refusal> {
+    let topic: &TopicView = match lookup {
+        Lookup::Found(topic) => topic,
+        Lookup::Missing if header.version >= 13 => return Err((ErrorCode::UnknownTopicId, None)),
+        Lookup::Missing => return Err((ErrorCode::UnknownTopicOrPartition, None)),
+        // Not "unknown", which is not known; nothing was appended, and the client tries again.
+        Lookup::Unconfirmed(error) => return Err((ErrorCode::NotEnoughReplicas, Some(error.to_string()))),
+    };
+    let partition = partition_of(topic, data.index).ok_or((ErrorCode::UnknownTopicOrPartition, None))?;
+    let rules = AdmitRules { batch_bytes_max: topic_configs::batch_bytes_max(topic) };
+    let batches = admit(data.records.unwrap_or_default(), &rules)
+        .map_err(|error| (errors::of_admit(&error), Some(error.to_string())))?;
+    let zstd = |batch: &CheckedBatch| batch.header.codec() == Ok(Codec::Zstd);
+    if header.version < ZSTD_FROM_VERSION && batches.iter().any(zstd) {
+        return Err((ErrorCode::UnsupportedCompressionType, None));
+    }
+    Ok((partition, batches))
+}
+
+/// Waits for all outcomes. The second result says whether any of them is an error.
+async fn finish(shared: &Shared, header: &RequestHeader, topics: Vec<PendingTopic>) -> (ProduceResponse, bool) {
+    let mut failed = false;
+    let mut responses = Vec::with_capacity(topics.len());
+    for topic in topics {
+        let mut partition_responses = Vec::with_capacity(topic.partitions.len());
+        for Pending { index, outcome } in topic.partitions {
+            let outcome = match outcome {
+                Outcome::Appending(appending) => {
+                    appending.await.map_err(|error| (append_code(header, &error), Some(error.to_string())))
+                }
+                Outcome::Refused(code, text) => Err((code, text)),
+            };
+            partition_responses.push(match outcome {
+                Ok(appended) => message!(PartitionProduceResponse {
+                    index: index,
+                    base_offset: appended.base_offset.as_i64(),
+                    log_append_time_ms: appended.log_append_time.map_or(-1, |at| at.0),
+                    log_start_offset: appended.log_start.as_i64(),
+                }),
+                Err((code, text)) => {
+                    failed = true;
+                    shared.meters.error(header.api, code);
+                    message!(PartitionProduceResponse {
+                        index: index,
+                        error_code: code.code(),
+                        base_offset: -1,
+                        error_message: text.map(StrBytes::from),
+                    })
+                }
+            });
+        }
+        let response = message!(TopicProduceResponse {
+            name: topic.name,
+            topic_id: topic.id,
+            partition_responses: partition_responses,
+        });
+        responses.push(response);
+    }
+    (message!(ProduceResponse { responses: responses }), failed)
+}
+
+/// From version 13 on topics are named by id, and the error says so.
+fn append_code(header: &RequestHeader, error: &AppendError) -> ErrorCode {
+    match errors::of_append(error) {
+        ErrorCode::UnknownTopicOrPartition if header.version >= 13 => ErrorCode::UnknownTopicId,
+        code => code,
+    }
+}

@@ -1,0 +1,89 @@
+//! The write path and the read path as this door uses them.
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tidelog_catalog_api::PartitionView;
+use tidelog_fetch::{Fetch, Read, ReadError, ReadOutcome, Watch};
+use tidelog_ingest::{Append, AppendError, Appended, Ingest};
+use tidelog_model::{Offset, PartitionId, TimestampMs};
+
+/// The write path; see [`Ingest`] for what its methods promise.
+pub trait Appender: Send + Sync + 'static {
+    /// Waits for room; what is returned is held until the answer is written.
+    fn reserve(&self, bytes: usize) -> BoxFuture<'_, Box<dyn Send>>;
+    /// Gives batches their place in the order at once.
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>>;
+}
+
+/// The read path; see [`Fetch`] for what its methods promise.
+pub trait Reader: Send + Sync + 'static {
+    /// Reads batches from an offset on.
+    fn read(&self, read: Read) -> BoxFuture<'_, Result<ReadOutcome, ReadError>>;
+    /// Interest in some partitions from now on.
+    fn watch(&self, partitions: &[PartitionId]) -> Box<dyn WatchTail>;
+    /// The first record at or after a time.
+    fn offset_for_time(
+        &self,
+        partition: PartitionId,
+        timestamp: TimestampMs,
+    ) -> BoxFuture<'_, Result<Option<(Offset, TimestampMs)>, ReadError>>;
+    /// The first record with the greatest timestamp.
+    fn offset_of_max_timestamp(
+        &self,
+        partition: PartitionId,
+    ) -> BoxFuture<'_, Result<Option<(Offset, TimestampMs)>, ReadError>>;
+    /// The partition's bounds, confirmed.
+    fn bounds(&self, partition: PartitionId) -> BoxFuture<'_, Result<PartitionView, ReadError>>;
+}
+
+/// See [`Watch`].
+pub trait WatchTail: Send {
+    /// Resolves when one of the partitions has advanced since the watch was made.
+    fn changed(&mut self) -> BoxFuture<'_, ()>;
+}
+
+impl Appender for Ingest {
+    fn reserve(&self, bytes: usize) -> BoxFuture<'_, Box<dyn Send>> {
+        async move { Box::new(Ingest::reserve(self, bytes).await) as Box<dyn Send> }.boxed()
+    }
+
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>> {
+        // Not inside an async block: the place in the order is taken by this call.
+        Ingest::append(self, append).boxed()
+    }
+}
+
+impl Reader for Fetch {
+    fn read(&self, read: Read) -> BoxFuture<'_, Result<ReadOutcome, ReadError>> {
+        Fetch::read(self, read).boxed()
+    }
+
+    fn watch(&self, partitions: &[PartitionId]) -> Box<dyn WatchTail> {
+        Box::new(Fetch::watch(self, partitions))
+    }
+
+    fn offset_for_time(
+        &self,
+        partition: PartitionId,
+        timestamp: TimestampMs,
+    ) -> BoxFuture<'_, Result<Option<(Offset, TimestampMs)>, ReadError>> {
+        Fetch::offset_for_time(self, partition, timestamp).boxed()
+    }
+
+    fn offset_of_max_timestamp(
+        &self,
+        partition: PartitionId,
+    ) -> BoxFuture<'_, Result<Option<(Offset, TimestampMs)>, ReadError>> {
+        Fetch::offset_of_max_timestamp(self, partition).boxed()
+    }
+
+    fn bounds(&self, partition: PartitionId) -> BoxFuture<'_, Result<PartitionView, ReadError>> {
+        Fetch::bounds(self, partition).boxed()
+    }
+}
+
+impl WatchTail for Watch {
+    fn changed(&mut self) -> BoxFuture<'_, ()> {
+        Watch::changed(self).boxed()
+    }
+}
