@@ -289,3 +289,7 @@ fn refused(text: impl Into<String>) -> BlobError {
 #[cfg(test)]
 #[path = "s3_test.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "s3/answers_test.rs"]
+mod answers_tests;
