@@ -94,6 +94,7 @@ pub(crate) struct Record {
     pub(crate) process: u32,
     pub(crate) sequence: u64,
     pub(crate) idempotent: bool,
+    pub(crate) ordered: bool,
     pub(crate) checksum: u32,
     pub(crate) invoked_us: u64,
     /// Offset and time of the first answer with an offset.
@@ -147,13 +148,14 @@ impl Checker {
         let Event { at_us, process, operation, what } = event;
         let wrong = |what| HistoryError::Operation { operation, at_us, what };
         match what {
-            What::AppendInvoked { place, record, sequence, idempotent, slot, checksum, .. } => {
+            What::AppendInvoked { place, record, sequence, idempotent, ordered, slot, checksum, .. } => {
                 let partition = self.partition(place);
                 let known = self.records.entry(record).or_insert(Record {
                     partition,
                     process,
                     sequence,
                     idempotent,
+                    ordered,
                     checksum,
                     invoked_us: at_us,
                     acknowledged: None,

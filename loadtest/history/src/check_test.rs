@@ -39,7 +39,7 @@ impl Story {
         self.push(
             process,
             operation,
-            What::AppendInvoked { place, record, sequence, idempotent, slot, checksum, node, protocol },
+            What::AppendInvoked { place, record, sequence, idempotent, ordered: true, slot, checksum, node, protocol },
         )
     }
 
@@ -207,6 +207,18 @@ fn a_producers_order_is_checked_without_the_help_of_time() {
         late.last(vec![seen(0, 2), seen(1, 1)]);
         assert_eq!(late.check(), broken);
     }
+}
+
+#[test]
+fn a_client_that_does_not_keep_its_order_is_not_held_to_it() {
+    let mut swapped = story();
+    swapped.send(1).send(2).ends(1, Outcome::Ok(1)).ends(2, Outcome::Ok(0)).last(vec![seen(0, 2), seen(1, 1)]);
+    for event in &mut swapped.events {
+        if let What::AppendInvoked { ordered, .. } = &mut event.what {
+            *ordered = false;
+        }
+    }
+    assert_eq!(swapped.check(), []);
 }
 
 #[test]

@@ -86,6 +86,9 @@ pub enum What {
         sequence: u64,
         /// Whether the client promises to land it at most once.
         idempotent: bool,
+        /// Whether the client promises to keep the order of its records. One that pipelines and is not idempotent does
+        /// not: it may send again what it had not sent wholly, behind what followed.
+        ordered: bool,
         /// The Kafka producer's numbers, where the client shows them.
         slot: Option<Slot>,
         /// CRC32C over the whole payload as it was sent.

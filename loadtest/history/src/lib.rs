@@ -18,7 +18,7 @@ mod violation;
 pub use check::{HistoryError, Report, check, check_file};
 pub use event::{Bounds, Event, Outcome, Place, Seen, Slot, What};
 pub use payload::{Payload, PayloadError, checksum};
-pub use recorder::{Append, Recorder};
+pub use recorder::{Append, Guarantees, Recorder};
 pub use violation::{Invariant, Violation};
 
 #[cfg(test)]

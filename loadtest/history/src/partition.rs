@@ -235,8 +235,7 @@ impl Partition {
     /// A producer's order is offset order (I5). A plain producer's unknown records may land late, so they are left out.
     fn check_producers(&self, records: &HashMap<u64, Record>, seen: &Bijection, findings: &mut Findings) {
         let mut producers: BTreeMap<u32, Vec<(u64, u64)>> = BTreeMap::new();
-        for id in &self.sent {
-            let record = &records[id];
+        for (id, record) in self.sent.iter().map(|id| (id, &records[id])).filter(|(_, record)| record.ordered) {
             let read_at = seen.of.get(id).copied().filter(|_| record.idempotent);
             if let Some(offset) = record.acknowledged.map(|(offset, _)| offset).or(read_at) {
                 producers.entry(record.process).or_default().push((record.sequence, offset));

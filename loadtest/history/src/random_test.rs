@@ -73,6 +73,7 @@ impl Model {
                     record: operation,
                     sequence,
                     idempotent: process % 2 == 0,
+                    ordered: true,
                     slot: None,
                     checksum: Seen::read(0, &payload.encode(0)).checksum,
                     node: String::new(),

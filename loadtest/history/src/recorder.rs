@@ -20,6 +20,15 @@ pub struct Recorder {
     file: Mutex<BufWriter<File>>,
 }
 
+/// What a client promises about its own retries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guarantees {
+    /// It lands a record at most once.
+    pub idempotent: bool,
+    /// It keeps the order of its records in a partition.
+    pub ordered: bool,
+}
+
 /// An append to be recorded and sent.
 #[derive(Clone, Debug)]
 pub struct Append {
@@ -47,7 +56,7 @@ impl Recorder {
         process: u32,
         place: &Place,
         sequence: u64,
-        idempotent: bool,
+        guarantees: Guarantees,
         protocol: &str,
         bytes_min: usize,
     ) -> Append {
@@ -58,7 +67,8 @@ impl Recorder {
             place: place.clone(),
             record,
             sequence,
-            idempotent,
+            idempotent: guarantees.idempotent,
+            ordered: guarantees.ordered,
             slot: None,
             checksum: checksum(&bytes),
             node: String::new(),

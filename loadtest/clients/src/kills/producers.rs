@@ -1,4 +1,4 @@
-//! Producers of a kill run: two idempotent, which retry, and two plain, which do not.
+//! Producers of a kill run: two idempotent, which retry, and two plain, which do not; one of those pipelines.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -8,13 +8,19 @@ use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
-use tidelog_history::Outcome;
+use tidelog_history::{Guarantees, Outcome};
 
 use super::world::{PARTITIONS, TOPIC, World, config, place};
 use crate::chance::Chance;
 
-const IDEMPOTENT: u32 = 2;
-const PLAIN: u32 = 2;
+/// What each producer promises by its own settings. A pipelining plain one may send again what had not left wholly,
+/// behind what followed.
+const PRODUCERS: [Guarantees; 4] = [
+    Guarantees { idempotent: true, ordered: true },
+    Guarantees { idempotent: true, ordered: true },
+    Guarantees { idempotent: false, ordered: true },
+    Guarantees { idempotent: false, ordered: false },
+];
 /// A burst of records goes out so often.
 const PACE: Duration = Duration::from_millis(20);
 const BURST_RECORDS_MAX: u64 = 10;
@@ -56,23 +62,25 @@ impl ProducerContext for Deliveries {
 
 /// Starts all producers; they end when the world stops, after their last record is answered.
 pub(crate) fn start(world: &Arc<World>, seed: u64) -> Vec<JoinHandle<()>> {
-    let producers = (0..IDEMPOTENT + PLAIN).map(|process| {
+    let producers = (0..).zip(PRODUCERS).map(|(process, guarantees)| {
         let world = world.clone();
-        std::thread::spawn(move || produce(&world, process, process < IDEMPOTENT, seed))
+        std::thread::spawn(move || produce(&world, process, guarantees, seed))
     });
     producers.collect()
 }
 
-fn produce(world: &Arc<World>, process: u32, idempotent: bool, seed: u64) {
+fn produce(world: &Arc<World>, process: u32, guarantees: Guarantees, seed: u64) {
     let mut config = config(&world.address);
     config.set("linger.ms", "2").set("retry.backoff.ms", "20").set("retry.backoff.max.ms", "200");
     config.set("message.timeout.ms", DELIVERY_WAIT_MAX.as_millis().to_string());
-    if idempotent {
+    if guarantees.idempotent {
         config.set("enable.idempotence", "true");
     } else {
         // A plain producer that tries again may write twice, and nobody promised otherwise.
         config.set("acks", "all").set("message.send.max.retries", "0");
     }
+    let pipelined = guarantees.idempotent || !guarantees.ordered;
+    config.set("max.in.flight.requests.per.connection", if pipelined { "5" } else { "1" });
     let context = Deliveries { world: world.clone(), process };
     let producer: ThreadedProducer<Deliveries> = match config.create_with_context(context) {
         Ok(producer) => producer,
@@ -84,7 +92,7 @@ fn produce(world: &Arc<World>, process: u32, idempotent: bool, seed: u64) {
         for _ in 0..=chance.below(BURST_RECORDS_MAX) {
             let partition = u32::try_from(chance.below(u64::from(PARTITIONS))).expect("few");
             let sequence = &mut sequences[usize::try_from(partition).expect("few")];
-            send(world, &producer, process, partition, *sequence, idempotent, bytes_of_a_record(&mut chance));
+            send(world, &producer, process, partition, *sequence, guarantees, bytes_of_a_record(&mut chance));
             *sequence += 1;
         }
     }
@@ -105,10 +113,10 @@ fn send(
     process: u32,
     partition: u32,
     sequence: u64,
-    idempotent: bool,
+    guarantees: Guarantees,
     bytes: usize,
 ) {
-    let append = world.recorder.append_begins(process, &place(partition), sequence, idempotent, "kafka", bytes);
+    let append = world.recorder.append_begins(process, &place(partition), sequence, guarantees, "kafka", bytes);
     world.sent(append.operation);
     let record = BaseRecord::<(), [u8], _>::with_opaque_to(TOPIC, Box::new(append.operation))
         .partition(i32::try_from(partition).expect("few"))
