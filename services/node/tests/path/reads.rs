@@ -53,7 +53,8 @@ async fn a_store_that_reads_wrongly_now_and_then_changes_no_result() {
                 };
                 match path.fetch.read(read).await {
                     Ok(outcome) => {
-                        for (at, value) in records(&outcome.chunks).into_iter().filter(|(at, _)| *at >= offset) {
+                        let from = offset;
+                        for (at, value) in records(&outcome.chunks).into_iter().filter(|(at, _)| *at >= from) {
                             assert_eq!(at, offset);
                             assert!(value == expected[at as usize], "offset {at} reads wrong (I6)");
                             offset += 1;

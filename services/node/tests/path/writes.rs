@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use tidelog_ingest::AppendError;
 use tidelog_catalog_api::Catalog;
+use tidelog_ingest::AppendError;
 use tidelog_model::FirstTry;
 
 use crate::batches::batch;
@@ -78,7 +78,8 @@ async fn check(seed: u64, faults: Faults) {
         let read = path.read_all(index).await;
         assert!(read.iter().enumerate().all(|(i, (offset, _))| *offset == i as u64), "offsets are dense (I4)");
         for (id, sent) in histories.iter().filter(|(id, _)| (*id % 2) as u32 == index) {
-            let mine: Vec<_> = read.iter().filter(|(_, value)| value.starts_with(format!("{id}:").as_bytes())).collect();
+            let mine: Vec<_> =
+                read.iter().filter(|(_, value)| value.starts_with(format!("{id}:").as_bytes())).collect();
             let mut last = None;
             for sent in sent {
                 let at: Vec<u64> = mine.iter().filter(|(_, v)| *v == sent.value).map(|(offset, _)| *offset).collect();

@@ -1,0 +1,236 @@
+//! Starting and stopping, in order.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidelog_blob::{Abilities, BlobStore, Key, Metered, S3Options, claim, probe};
+use tidelog_cache::{BlockCache, ObjectReader, ReaderLimits};
+use tidelog_cache_nvme::{FoyerCache, FoyerOptions, Stamp};
+use tidelog_catalog_api::{Catalog, ClusterView};
+use tidelog_catalog_raft::{RaftCatalog, RaftOptions};
+use tidelog_fetch::Fetch;
+use tidelog_gateway_kafka::groups::Coordinator;
+use tidelog_gateway_kafka::{Gateway, GatewayOptions, GatewayParts};
+use tidelog_host::disk::RealDisk;
+use tidelog_host::tasks::OnPanic;
+use tidelog_host::{Clock, Disk, Random, Tasks};
+use tidelog_ingest::{Ingest, IngestOptions};
+use tidelog_model::{NodeId, ObjectId, TenantId};
+use tokio::net::TcpListener;
+
+use crate::{CacheOptions, NodeOptions, StoreOptions};
+
+/// The one node there is as yet. Kafka shows it as the broker id.
+const NODE: NodeId = NodeId(1);
+/// The one tenant there is as yet.
+const TENANT: TenantId = TenantId(0);
+/// How long a new group waits for more members before its first assignment: trades the first member's wait for
+/// rebalances.
+const INITIAL_REBALANCE_DELAY: Duration = tidelog_gateway_kafka::groups::limits::INITIAL_REBALANCE_DELAY_DEFAULT;
+
+/// Why a node did not start. Nothing was served.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The catalog's folder is in use, damaged, or cannot be written.
+    #[error(transparent)]
+    Catalog(#[from] tidelog_catalog_raft::OpenError),
+    /// The store cannot be used.
+    #[error("store {url}: {problem}")]
+    Store {
+        /// As configured.
+        url: String,
+        /// What is wrong, and what would work.
+        problem: String,
+    },
+    /// The write path could not start.
+    #[error(transparent)]
+    Ingest(#[from] tidelog_ingest::StartError),
+    /// Nobody can listen there.
+    #[error("cannot listen on {address}: {problem}")]
+    Listen {
+        /// As configured.
+        address: SocketAddr,
+        /// The operating system's words.
+        problem: std::io::Error,
+    },
+}
+
+/// A node that serves.
+pub struct Node {
+    catalog: Arc<RaftCatalog>,
+    cache: Arc<dyn BlockCache>,
+    ingest: Arc<Ingest>,
+    /// Stopped first: what takes requests in.
+    doors: Tasks,
+    /// Stopped last: what the doors stand on.
+    base: Tasks,
+    kafka: SocketAddr,
+    about: Vec<(String, String)>,
+    _throwaway: Option<Throwaway>,
+}
+
+impl Node {
+    /// Starts a node. When it returns, Kafka clients are served.
+    ///
+    /// # Errors
+    /// [`StartError`]; whatever had been started is stopped.
+    pub async fn start(options: NodeOptions) -> Result<Node, StartError> {
+        let clock = Clock::real();
+        let random = Random::real();
+        let base = Tasks::on_current_runtime();
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let mut options = options;
+        let throwaway = (options.store.url == "memory:").then(|| Throwaway::new(&random));
+        if let Some(Throwaway(folder)) = &throwaway {
+            options.data_dir.clone_from(folder);
+        }
+        let raft = RaftOptions::new(options.data_dir.join("raft"), NODE);
+        let catalog = RaftCatalog::open(raft, disk.clone(), clock.clone(), random.clone()).await?;
+        match Node::serve(options, catalog.clone(), disk, clock, random, base.clone()).await {
+            Ok(node) => Ok(Node { _throwaway: throwaway, ..node }),
+            Err(error) => {
+                base.stop().await;
+                catalog.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn serve(
+        options: NodeOptions,
+        catalog: Arc<RaftCatalog>,
+        disk: Arc<dyn Disk>,
+        clock: Clock,
+        random: Random,
+        base: Tasks,
+    ) -> Result<Node, StartError> {
+        let cluster = catalog.cluster();
+        let (store, abilities) = open_store(&options.store, disk, &clock, &random, cluster).await?;
+        let cache: Arc<dyn BlockCache> = Arc::new(open_cache(&options.cache, &options.data_dir, cluster, &clock).await);
+        let key_of =
+            move |object: ObjectId| Key::new(tidelog_format::flush_object::object_key(cluster.incarnation, object));
+        let limits = ReaderLimits { written_bytes_max: options.cache.written_bytes, ..ReaderLimits::default() };
+        let reader = Arc::new(ObjectReader::new(store.clone(), cache.clone(), key_of, limits, base.clone()));
+        let fetch = Fetch::new(catalog.clone(), reader.clone());
+        let ingest_options = IngestOptions::embedded(NODE, options.in_flight_bytes_max);
+        let ingest =
+            Ingest::start(ingest_options, catalog.clone(), store.clone(), reader, clock.clone(), base.clone()).await?;
+
+        let doors = Tasks::on_current_runtime();
+        let address = options.kafka_listen;
+        let listener = TcpListener::bind(address).await.map_err(|problem| StartError::Listen { address, problem })?;
+        let kafka = listener.local_addr().map_err(|problem| StartError::Listen { address, problem })?;
+        let (host, port) = options.kafka_advertised.clone().unwrap_or_else(|| (kafka.ip().to_string(), kafka.port()));
+        let gateway_options = GatewayOptions {
+            auto_create_topics: options.auto_create_topics,
+            partitions_default: options.default_partitions,
+            ..GatewayOptions::embedded(NODE, TENANT, host.clone(), port)
+        };
+        let groups =
+            Coordinator::start(catalog.clone(), clock.clone(), random.clone(), &doors, INITIAL_REBALANCE_DELAY);
+        let parts = GatewayParts {
+            catalog: catalog.clone(),
+            ingest: ingest.clone(),
+            fetch,
+            groups,
+            clock,
+            random,
+            tasks: doors.clone(),
+        };
+        let gateway = Gateway::new(gateway_options, parts);
+        doors.spawn("gateway-kafka", OnPanic::EndProcess, async move { gateway.serve(listener).await });
+
+        let about = vec![
+            ("kafka".to_owned(), advertised(kafka, &host, port)),
+            ("data".to_owned(), options.data_dir.display().to_string()),
+            ("store".to_owned(), format!("{} ({abilities})", store.describe())),
+            ("cache".to_owned(), cache.describe()),
+        ];
+        tracing::info!(%kafka, store = store.describe(), "serving");
+        Ok(Node { catalog, cache, ingest, doors, base, kafka, about, _throwaway: None })
+    }
+
+    /// Where Kafka clients connect.
+    #[must_use]
+    pub fn kafka_addr(&self) -> SocketAddr {
+        self.kafka
+    }
+
+    /// What an operator wants to know at start, as names and values.
+    #[must_use]
+    pub fn describe(&self) -> Vec<(String, String)> {
+        self.about.clone()
+    }
+
+    /// Drains: takes nothing in any more, resolves what was taken in, writes a snapshot when it is worth it, and releases
+    /// the folder.
+    pub async fn stop(self) {
+        self.doors.stop().await;
+        self.ingest.drain().await;
+        self.base.stop().await;
+        self.cache.close().await;
+        self.catalog.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+fn advertised(listening: SocketAddr, host: &str, port: u16) -> String {
+    let told = format!("{host}:{port}");
+    if told == listening.to_string() { told } else { format!("{listening}, clients are told {told}") }
+}
+
+/// Opens the store, sees what it can do, and makes sure that it is this cluster's.
+async fn open_store(
+    options: &StoreOptions,
+    disk: Arc<dyn Disk>,
+    clock: &Clock,
+    random: &Random,
+    cluster: ClusterView,
+) -> Result<(Arc<dyn BlobStore>, Abilities), StartError> {
+    let refuse = |problem: String| StartError::Store { url: options.url.clone(), problem };
+    let s3 = S3Options {
+        endpoint: options.endpoint.clone(),
+        region: options.region.clone().unwrap_or_default(),
+        path_style: options.path_style,
+        ca_file: options.ca_file.clone(),
+        allow_http: options.allow_http,
+        ..S3Options::default()
+    };
+    let store = tidelog_blob::open(&options.url, &s3, disk, clock.clone(), random.clone());
+    let store = store.map_err(|error| refuse(error.to_string()))?;
+    let store: Arc<dyn BlobStore> = Arc::new(Metered::new(store, clock.clone()));
+    let abilities = probe(&*store, random).await.map_err(|error| refuse(error.to_string()))?;
+    let claimed = claim(&*store, cluster.cluster_id, random).await.map_err(|error| refuse(error.to_string()))?;
+    tracing::info!(store = store.describe(), %abilities, ?claimed, "store is usable");
+    Ok((store, abilities))
+}
+
+async fn open_cache(options: &CacheOptions, data_dir: &Path, cluster: ClusterView, clock: &Clock) -> FoyerCache {
+    let foyer = FoyerOptions {
+        dir: data_dir.join("cache"),
+        stamp: Stamp { cluster_id: cluster.cluster_id, incarnation: cluster.incarnation },
+        memory_bytes: options.memory_bytes,
+        disk_bytes: options.disk_bytes,
+        io: options.io,
+    };
+    FoyerCache::open(foyer, clock.clone()).await
+}
+
+/// A store in memory forgets everything, so the catalog must too: it gets a folder of its own, which goes with it.
+struct Throwaway(PathBuf);
+
+impl Throwaway {
+    fn new(random: &Random) -> Throwaway {
+        Throwaway(std::env::temp_dir().join(format!("tidelog-play-{:016x}", random.next())))
+    }
+}
+
+impl Drop for Throwaway {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!(folder = %self.0.display(), %error, "the throwaway folder stays behind");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! A path: write side, read side, the real state machine, and a store in memory that can be made to misbehave.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tidelog_blob::{BlobError, BlobStore, Key, ListedObject, Purpose};
+use tidelog_cache::{MemoryBlockCache, ObjectReader, ReaderLimits};
+use tidelog_catalog_api::{Catalog, Command, NewTopic, Outcome};
+use tidelog_fetch::{Fetch, Read};
+use tidelog_format::flush_object::object_key;
+use tidelog_host::{Clock, Random, Tasks};
+use tidelog_ingest::{AdmitRules, Append, AppendFuture, Ingest, IngestOptions, admit};
+use tidelog_model::{Incarnation, NodeId, Offset, PartitionId, TenantId, TopicId};
+
+use crate::batches::records;
+use crate::local_catalog::{Faults, LocalCatalog};
+
+pub struct PathOptions {
+    pub seed: u64,
+    pub catalog: Faults,
+    pub store_latency: Duration,
+    /// Whether readers find what this node wrote in its memory.
+    pub remember_written: bool,
+}
+
+impl Default for PathOptions {
+    fn default() -> PathOptions {
+        PathOptions {
+            seed: 1,
+            catalog: Faults::default(),
+            store_latency: Duration::from_millis(5),
+            remember_written: true,
+        }
+    }
+}
+
+#[derive(Clone)]
+pub struct Path {
+    pub topic: TopicId,
+    pub catalog: Arc<LocalCatalog>,
+    pub store: Arc<TestStore>,
+    pub ingest: Arc<Ingest>,
+    pub fetch: Arc<Fetch>,
+}
+
+impl Path {
+    pub async fn start(options: PathOptions) -> Path {
+        let random = Random::seeded(options.seed);
+        let catalog = LocalCatalog::start(options.catalog, random.clone());
+        let store = TestStore::new(options.store_latency, random);
+        let tasks = Tasks::on_current_runtime();
+        let limits = ReaderLimits {
+            written_bytes_max: if options.remember_written { 64 << 20 } else { 0 },
+            ..ReaderLimits::default()
+        };
+        let key_of = |object| Key::new(object_key(Incarnation(1), object));
+        let blocks = Arc::new(MemoryBlockCache::new(16 << 20));
+        let reader = Arc::new(ObjectReader::new(store.clone(), blocks, key_of, limits, tasks.clone()));
+        let topic = TopicId::from_random([3; 16]);
+        let new = NewTopic {
+            tenant: TenantId(0),
+            id: topic,
+            name: "t".into(),
+            partitions: 2,
+            replication_factor: 1,
+            configs: BTreeMap::new(),
+        };
+        let created = catalog.propose(Command::CreateTopics { topics: vec![new] }).await;
+        assert!(matches!(created, Ok(Outcome::TopicsCreated(created)) if created[0].is_ok()));
+        let fetch = Fetch::new(catalog.clone(), reader.clone());
+        let ingest_options = IngestOptions::embedded(NodeId(1), 64 << 20);
+        let ingest = Ingest::start(ingest_options, catalog.clone(), store.clone(), reader, Clock::real(), tasks);
+        let ingest = ingest.await.expect("the catalog answers");
+        Path { topic, catalog, store, ingest, fetch }
+    }
+
+    /// Appends one batch; it has its place in the order when this returns.
+    pub fn append(&self, source: u64, index: u32, bytes: &Bytes) -> AppendFuture {
+        let batches = admit(bytes.clone(), &AdmitRules { batch_bytes_max: 16 << 20 }).expect("the batch is good");
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        self.ingest.append(Append { partition: partition(self.topic, index), batches, source, deadline })
+    }
+
+    pub async fn read_all(&self, index: u32) -> Vec<(u64, Vec<u8>)> {
+        let mut all = Vec::new();
+        loop {
+            let offset = Offset(all.len() as u64);
+            let read = Read { partition: partition(self.topic, index), offset, bytes_max: 1 << 20, at_least_one: true };
+            let outcome = self.fetch.read(read).await.expect("readable");
+            assert_eq!(outcome.bytes, outcome.chunks.iter().map(Bytes::len).sum::<usize>());
+            if outcome.bytes == 0 {
+                return all;
+            }
+            all.extend(records(&outcome.chunks));
+        }
+    }
+}
+
+pub fn partition(topic: TopicId, index: u32) -> PartitionId {
+    PartitionId { topic, index }
+}
+
+/// A value that says who wrote it, and which of theirs it is.
+pub fn value(producer: i64, number: usize) -> Vec<u8> {
+    format!("{producer}:{number}").into_bytes()
+}
+
+/// A value too large to ride in a commit, different for every seed.
+pub fn large(seed: u64) -> Vec<u8> {
+    let random = Random::seeded(seed);
+    (0..300 << 10).map(|_| random.next() as u8).collect()
+}
+
+/// Ways in which a read goes wrong.
+#[derive(Clone, Copy, Debug)]
+pub enum StoreFault {
+    Flip,
+    Short,
+    WrongRange,
+    WrongObject,
+}
+
+/// Objects in memory, as slow and as wrong as told.
+pub struct TestStore {
+    objects: Mutex<BTreeMap<Key, Bytes>>,
+    latency: Duration,
+    random: Random,
+    failing_puts: AtomicU64,
+    fault: Mutex<Option<(StoreFault, u64)>>,
+    broken_reads: AtomicU64,
+}
+
+impl TestStore {
+    fn new(latency: Duration, random: Random) -> Arc<TestStore> {
+        let (objects, fault) = (Mutex::new(BTreeMap::new()), Mutex::new(None));
+        Arc::new(TestStore { objects, latency, random, failing_puts: 0.into(), fault, broken_reads: 0.into() })
+    }
+
+    pub fn fail_next_puts(&self, count: u64) {
+        self.failing_puts.store(count, Ordering::SeqCst);
+    }
+
+    /// From now on one read in so many goes wrong.
+    pub fn break_reads(&self, fault: StoreFault, one_in: u64) {
+        *self.fault.lock() = Some((fault, one_in));
+    }
+
+    pub fn broken_reads(&self) -> u64 {
+        self.broken_reads.load(Ordering::SeqCst)
+    }
+
+    fn read(&self, key: &Key, range: Range<u64>) -> Result<Bytes, BlobError> {
+        let objects = self.objects.lock();
+        let object = objects.get(key).ok_or_else(|| BlobError::NotFound { key: key.to_string() })?;
+        let end = range.end.min(object.len() as u64) as usize;
+        let start = range.start as usize;
+        if start >= end {
+            return Err(BlobError::OutOfRange { key: key.to_string(), end: range.end });
+        }
+        let right = object.slice(start..end);
+        let Some((fault, one_in)) = *self.fault.lock() else { return Ok(right) };
+        if !self.random.one_in(one_in) {
+            return Ok(right);
+        }
+        self.broken_reads.fetch_add(1, Ordering::SeqCst);
+        Ok(match fault {
+            StoreFault::Flip => {
+                let mut flipped = right.to_vec();
+                let at = self.random.below(flipped.len() as u64) as usize;
+                flipped[at] ^= 1 << self.random.below(8);
+                Bytes::from(flipped)
+            }
+            StoreFault::Short => right.slice(..right.len() / 2),
+            StoreFault::WrongRange => {
+                let shift = (object.len() - right.len()) as u64;
+                let start = if shift == 0 { 0 } else { self.random.below(shift) as usize };
+                object.slice(start..start + right.len())
+            }
+            StoreFault::WrongObject => {
+                let others: Vec<_> = objects.values().filter(|other| other.len() >= end).collect();
+                others[self.random.below(others.len() as u64) as usize].slice(start..end)
+            }
+        })
+    }
+}
+
+#[async_trait::async_trait]
+impl BlobStore for TestStore {
+    async fn put(&self, key: &Key, payload: Vec<Bytes>, _: Purpose) -> Result<(), BlobError> {
+        tokio::time::sleep(self.latency).await;
+        let fails = |left: u64| left.checked_sub(1);
+        if self.failing_puts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fails).is_ok() {
+            return Err(BlobError::Unavailable("failed for the test".into()));
+        }
+        let replaced = self.objects.lock().insert(key.clone(), Bytes::from(payload.concat()));
+        assert!(replaced.is_none(), "an object id is used once");
+        Ok(())
+    }
+
+    async fn put_if_absent(&self, _: &Key, _: Bytes, _: Purpose) -> Result<bool, BlobError> {
+        unreachable!("the path puts plainly")
+    }
+
+    async fn get(&self, key: &Key, range: Range<u64>, _: Purpose) -> Result<Bytes, BlobError> {
+        tokio::time::sleep(self.latency).await;
+        self.read(key, range)
+    }
+
+    async fn get_all(&self, key: &Key, _: Purpose) -> Result<Bytes, BlobError> {
+        self.read(key, 0..u64::MAX)
+    }
+
+    async fn delete(&self, _: &[Key], _: Purpose) -> Result<(), BlobError> {
+        unreachable!("nothing deletes objects yet")
+    }
+
+    async fn list(&self, _: &str, _: Option<&Key>, _: usize) -> Result<Vec<ListedObject>, BlobError> {
+        unreachable!("the path does not list")
+    }
+
+    fn describe(&self) -> String {
+        "a test's memory".into()
+    }
+}
