@@ -40,6 +40,11 @@ impl State {
         holds(derived.names == self.derived.names, || "names".into(), "the index of names is stale")?;
         holds(derived.objects == self.derived.objects, || "objects".into(), "references are miscounted")?;
         holds(derived.inline == self.derived.inline, || "inline".into(), "the index of inline extents is stale")?;
+        // Two topics of one name, or of names that collide, would be one entry there.
+        let topics: usize = self.shards.iter().map(|shard| shard.body.topics.len()).sum();
+        let by_name: usize = derived.names.values().map(|names| names.by_name.len()).sum();
+        let folded: usize = derived.names.values().map(|names| names.folded.len()).sum();
+        holds(topics == by_name && topics == folded, || "names".into(), "two topics have one name")?;
         self.validate_objects()
     }
 
