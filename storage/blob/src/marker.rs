@@ -56,9 +56,8 @@ pub enum ClaimError {
 /// # Errors
 /// When it is another's, or is not known to be ours; nothing was written then, unless the store failed on the way.
 pub async fn claim(store: &dyn BlobStore, cluster_id: [u8; 16], random: &Random) -> Result<Claimed, ClaimError> {
-    match find(store).await? {
-        Some(found) => return ours(store, cluster_id, found).map(|()| Claimed::Already),
-        None => {}
+    if let Some(found) = find(store).await? {
+        return ours(store, cluster_id, found).map(|()| Claimed::Already);
     }
     let marker = encode(cluster_id, random.bytes());
     let written = match store.put_if_absent(&Key::new(KEY), marker.clone(), PURPOSE).await {

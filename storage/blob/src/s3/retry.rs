@@ -51,6 +51,8 @@ impl Retry {
                 answer.unwrap_or_else(|_| Err(BlobError::Unavailable(format!("no answer in {attempt_time:?}"))));
             let error = match answer {
                 Err(error) if error.kind().retry_is_sensible() => error,
+                // Rights may have gone between two tries.
+                Err(BlobError::Refused(text)) if may_have_happened => return Err(BlobError::Unavailable(text)),
                 answer => return answer,
             };
             may_have_happened |= matches!(error, BlobError::Unavailable(_));
@@ -110,6 +112,8 @@ mod tests {
         assert!(matches!(result, Err(BlobError::Throttled(_))) && asked == ATTEMPTS_MAX);
         let (result, _) = run(&[unavailable(), throttled()]).await;
         assert!(matches!(result, Err(BlobError::Unavailable(_))), "the first try may have landed");
+        let (result, asked) = run(&[unavailable(), Err(BlobError::Refused("403".to_owned()))]).await;
+        assert!(matches!(result, Err(BlobError::Unavailable(_))) && asked == 2);
     }
 
     #[tokio::test(start_paused = true)]
