@@ -36,3 +36,6 @@ mod wire;
 pub use error::OpenError;
 pub use options::RaftOptions;
 pub use raft_catalog::RaftCatalog;
+
+#[cfg(test)]
+mod suite_test;

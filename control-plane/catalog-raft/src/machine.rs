@@ -37,6 +37,8 @@ struct Shared {
     listeners: RwLock<Vec<Arc<dyn ApplyListener>>>,
     folder: SnapshotFolder,
     snapshot: Mutex<Option<StoredSnapshot>>,
+    /// Held by whoever changes the snapshot's folder.
+    writing: Mutex<()>,
     clock: Clock,
     /// Since the last snapshot.
     log_bytes: AtomicU64,
@@ -69,6 +71,7 @@ impl Machine {
             listeners: RwLock::new(Vec::new()),
             folder,
             snapshot: Mutex::new(snapshot),
+            writing: Mutex::new(()),
             clock,
             log_bytes: AtomicU64::new(0),
             log_entries: AtomicU64::new(0),
@@ -102,10 +105,11 @@ impl Machine {
         (self.shared.log_bytes.load(Ordering::Relaxed), self.shared.log_entries.load(Ordering::Relaxed))
     }
 
-    /// Writes a snapshot of the state as it is now, and returns its position. Blocks; the state goes on meanwhile. Must
-    /// not run twice at once. After an error the last snapshot is still there.
+    /// Writes a snapshot of the state as it is now, and returns its position. Blocks; the state goes on meanwhile.
+    /// After an error the last snapshot is still there.
     pub(crate) fn write_snapshot(&self) -> io::Result<Option<LogId>> {
         let shared = &self.shared;
+        let _writing = shared.writing.lock();
         let begun = shared.clock.now();
         let (frozen, position, since) = {
             let current = shared.current.read();
@@ -202,24 +206,22 @@ impl Machine {
     }
 }
 
-/// Hands openraft the snapshot that [`Machine::write_snapshot`] has written.
+/// Hands openraft a snapshot.
 pub(crate) struct Builder {
     machine: Machine,
+    /// Whether one is written now; else the last one will do.
+    write: bool,
 }
 
 impl RaftSnapshotBuilder<TypeConfig> for Builder {
     type SnapshotData = StoredSnapshot;
 
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
-        match self.machine.current_snapshot() {
-            Some(snapshot) => Ok(snapshot),
-            None => {
-                // Asked for before the first snapshot was due.
-                let machine = self.machine.clone();
-                tokio::task::spawn_blocking(move || machine.write_snapshot()).await.map_err(io::Error::other)??;
-                self.machine.current_snapshot().ok_or_else(|| io::Error::other("the snapshot was just written"))
-            }
+        if self.write {
+            let machine = self.machine.clone();
+            tokio::task::spawn_blocking(move || machine.write_snapshot()).await.map_err(io::Error::other)??;
         }
+        self.machine.current_snapshot().ok_or_else(|| io::Error::other("there is no snapshot"))
     }
 }
 
@@ -249,8 +251,14 @@ impl RaftStateMachine<TypeConfig> for Machine {
         Ok(())
     }
 
+    /// An error while building stops openraft, and a full disk must not. So unless it is forced, only what has been
+    /// written already is handed out.
+    async fn try_create_snapshot_builder(&mut self, force: bool) -> Option<Builder> {
+        (force || self.shared.snapshot.lock().is_some()).then(|| Builder { machine: self.clone(), write: force })
+    }
+
     async fn get_snapshot_builder(&mut self) -> Builder {
-        Builder { machine: self.clone() }
+        Builder { machine: self.clone(), write: true }
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: StoredSnapshot) -> Result<(), io::Error> {
@@ -258,6 +266,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
         let position = Position { last: meta.last_log_id, membership: meta.last_membership.clone() };
         let install = move || -> Result<(), io::Error> {
             let shared = &machine.shared;
+            let _writing = shared.writing.lock();
             let invalid = |error: OpenError| io::Error::new(io::ErrorKind::InvalidData, error.to_string());
             if snapshot.manifest.cluster != shared.folder.cluster || snapshot.manifest.position != position {
                 let problem = "the snapshot is of another cluster, or not the one that was announced";

@@ -53,20 +53,27 @@ pub struct RaftCatalog {
 
 /// What [`RaftCatalog::close`] lets go of.
 struct Held {
-    runtime: Runtime,
+    _runtime: OwnRuntime,
     _folder: Folder,
 }
 
-impl Drop for Held {
+/// Raft's own threads. A runtime may not be dropped where waiting is forbidden; this one waits for nothing.
+struct OwnRuntime {
+    runtime: Option<Runtime>,
+}
+
+impl Drop for OwnRuntime {
     fn drop(&mut self) {
-        // A runtime may not be dropped where waiting is forbidden; this way nothing waits.
-        let runtime = std::mem::replace(&mut self.runtime, empty_runtime());
-        runtime.shutdown_background();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
-fn empty_runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers needs nothing")
+impl Drop for RaftCatalog {
+    fn drop(&mut self) {
+        self.log.let_go();
+    }
 }
 
 impl RaftCatalog {
@@ -87,27 +94,35 @@ impl RaftCatalog {
             .enable_all()
             .build()
             .map_err(|error| OpenError::io(&options.dir, error))?;
-        let handle = runtime.handle().clone();
-        let opening = handle.spawn(open_on_raft_threads(options, disk, clock, random, runtime));
-        match opening.await {
-            Ok(opened) => opened,
-            Err(error) => Err(OpenError::Raft(error.to_string())),
-        }
+        let opening = runtime.spawn(open_on_raft_threads(options, disk, clock, random));
+        let runtime = OwnRuntime { runtime: Some(runtime) };
+        let (catalog, folder) = opening.await.map_err(|error| OpenError::Raft(error.to_string()))??;
+        *catalog.held.lock() = Some(Held { _runtime: runtime, _folder: folder });
+        Ok(catalog)
     }
 
     /// Writes a snapshot if there is much to read otherwise, stops Raft, and lets go of the folder. Proposals and reads
     /// answer errors from then on. A second call does nothing.
     pub async fn close(&self) {
         let Some(held) = self.held.lock().take() else { return };
-        self.proposer.close();
-        self.tasks.stop().await;
-        self.barrier.close();
+        self.stop_tasks().await;
         let (bytes, entries) = self.machine.since_snapshot();
         if (bytes >= self.options.snapshot_every_bytes / 8 || entries >= self.options.snapshot_every_entries / 8)
             && let Err(error) = self.snapshot_now().await
         {
             tracing::warn!(%error, "no snapshot was written at the end; the next start reads more log");
         }
+        self.stop_raft().await;
+        drop(held);
+    }
+
+    async fn stop_tasks(&self) {
+        self.proposer.close();
+        self.tasks.stop().await;
+        self.barrier.close();
+    }
+
+    async fn stop_raft(&self) {
         if let Err(error) = self.raft.shutdown().await {
             tracing::error!(%error, "raft did not stop by itself");
         }
@@ -115,7 +130,6 @@ impl RaftCatalog {
         if tokio::task::spawn_blocking(move || log.close()).await.is_err() {
             tracing::error!("closing the raft log panicked");
         }
-        drop(held);
     }
 
     /// The hash of the state as it is now: equal on all replicas at one index.
@@ -149,11 +163,6 @@ impl RaftCatalog {
             take_snapshot(&self.raft, &self.machine, &self.snapshot).await.map_err(CatalogError::Unavailable)?;
         Ok(LogIndex(index.map_or(0, |id| id.index)))
     }
-
-    #[cfg(test)]
-    pub(crate) fn look_at_disk(&self) {
-        self.log.look_at_disk();
-    }
 }
 
 async fn open_on_raft_threads(
@@ -161,8 +170,7 @@ async fn open_on_raft_threads(
     disk: Arc<dyn Disk>,
     clock: Clock,
     random: Random,
-    runtime: Runtime,
-) -> Result<Arc<RaftCatalog>, OpenError> {
+) -> Result<(Arc<RaftCatalog>, Folder), OpenError> {
     let (folder, log, machine) = {
         let (options, disk, clock, random) = (options.clone(), disk.clone(), clock.clone(), random.clone());
         let open = move || -> Result<_, OpenError> {
@@ -194,28 +202,37 @@ async fn open_on_raft_threads(
         options,
         tasks: Tasks::on_current_runtime(),
         snapshot: Arc::default(),
-        held: Mutex::new(Some(Held { runtime, _folder: folder })),
+        held: Mutex::new(None),
     });
     let tasks = &catalog.tasks;
     tasks.spawn("raft-propose", OnPanic::EndProcess, propose::forward(raft.clone(), proposed));
     tasks.spawn("raft-read", OnPanic::EndProcess, read_rounds(&catalog));
     tasks.spawn("raft-snapshot", OnPanic::EndProcess, take_snapshots(&catalog, clock.clone()));
 
-    catalog.barrier.wait().await.map_err(|error| OpenError::Raft(error.to_string()))?;
-    if catalog.machine.look(State::cluster).cluster_id == [0; 16] {
-        let incarnation = Incarnation(random.next() >> 1);
-        let bootstrap = catalog.proposer.propose(Command::Bootstrap { cluster_id: cluster, incarnation });
-        bootstrap.await.map_err(|error| OpenError::Raft(error.to_string()))?;
-    }
-    if catalog.machine.look(State::cluster).cluster_id != cluster {
-        let path = catalog.options.dir.clone();
-        catalog.close().await;
-        return Err(OpenError::OtherCluster { path });
+    if let Err(error) = catch_up(&catalog, cluster, &random).await {
+        catalog.stop_tasks().await;
+        catalog.stop_raft().await;
+        return Err(error);
     }
     if catalog.options.ticks {
         tasks.spawn("raft-tick", OnPanic::EndProcess, tick(&catalog, clock));
     }
-    Ok(catalog)
+    Ok((catalog, folder))
+}
+
+/// Waits until everything that was acknowledged before is visible, and gives a new catalog its names.
+async fn catch_up(catalog: &RaftCatalog, cluster: [u8; 16], random: &Random) -> Result<(), OpenError> {
+    let failed = |error: CatalogError| OpenError::Raft(error.to_string());
+    catalog.barrier.wait().await.map_err(failed)?;
+    if catalog.machine.look(State::cluster).cluster_id == [0; 16] {
+        let incarnation = Incarnation(random.next() >> 1);
+        let bootstrap = catalog.proposer.propose(Command::Bootstrap { cluster_id: cluster, incarnation });
+        bootstrap.await.map_err(failed)?;
+    }
+    if catalog.machine.look(State::cluster).cluster_id != cluster {
+        return Err(OpenError::OtherCluster { path: catalog.options.dir.clone() });
+    }
+    Ok(())
 }
 
 async fn start_raft(options: &RaftOptions, log: &RaftLog, machine: &Machine) -> Result<RaftHandle, OpenError> {

@@ -20,7 +20,11 @@
 //! already, and Raft's own votes and purges, then still have the rest of the active segment and the reserve. As soon as
 //! there is room again, the reserve is made and data is taken; nothing needs to be restarted.
 
+#[cfg(test)]
+mod damage_test;
 mod memory;
+#[cfg(test)]
+mod power_loss_test;
 pub(crate) mod record;
 mod recover;
 mod reserve;
@@ -264,10 +268,15 @@ impl RaftLog {
         self.shared.reserve.look();
     }
 
-    /// Writes what is queued and ends the threads. Blocks.
-    pub(crate) fn close(&self) {
+    /// Lets the threads end when they have written what is queued. Does not wait for them.
+    pub(crate) fn let_go(&self) {
         self.shared.queue.close();
         self.shared.reserve.stop();
+    }
+
+    /// Writes what is queued and ends the threads. Blocks.
+    pub(crate) fn close(&self) {
+        self.let_go();
         let threads = std::mem::take(&mut *self.shared.threads.lock());
         for thread in threads {
             if thread.join().is_err() {

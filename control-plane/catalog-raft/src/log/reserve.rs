@@ -29,6 +29,8 @@ struct State {
     ready: bool,
     stopping: bool,
     refusal: Option<String>,
+    /// The disk said something else than that it is full: waiting will not help.
+    broken: Option<String>,
 }
 
 /// Where the reserve lies until it is needed.
@@ -110,7 +112,12 @@ impl Reserve {
             }
         }
         let mut state = self.state.lock();
-        state.ready = made.is_ok();
+        // If there was one before, it may have been taken meanwhile.
+        if !ready {
+            state.ready = made.is_ok();
+        }
+        let full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        state.broken = made.as_ref().err().filter(|error| !full(error.kind())).map(ToString::to_string);
         match (&state.refusal, &refusal) {
             (None, Some(reason)) => tracing::warn!(reason, "raft log takes no more data"),
             (Some(_), None) => tracing::info!("raft log takes data again"),
@@ -136,12 +143,16 @@ impl Reserve {
     }
 
     /// Waits until the reserve is there and hands it over. Waits for ever on a full disk: data has been refused since the
-    /// reserve was last taken, so only a flood of housekeeping gets here. An error when the log is being closed.
+    /// reserve was last taken, so only a flood of housekeeping gets here. An error when the log is being closed, or the disk
+    /// fails otherwise.
     pub(super) fn take(&self) -> io::Result<PathBuf> {
         let mut state = self.state.lock();
         while !state.ready {
             if state.stopping {
                 return Err(io::Error::new(io::ErrorKind::StorageFull, "the raft log was closed without a reserve"));
+            }
+            if let Some(broken) = &state.broken {
+                return Err(io::Error::other(format!("the raft log's reserve cannot be made: {broken}")));
             }
             self.changed.notify_all();
             self.changed.wait_for(&mut state, LOOK_INTERVAL);
