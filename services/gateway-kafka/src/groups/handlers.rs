@@ -51,8 +51,14 @@ pub(crate) async fn join_group(
     header: &RequestHeader,
     request: JoinGroupRequest,
 ) -> JoinGroupResponse {
+    let join = join_of(context, header, request);
+    join_response(header.version, context.coordinator.join(join).await)
+}
+
+/// Takes the request to pieces: what waits has copies of its own, since the strings of a request share the memory of its frame.
+fn join_of(context: &Context<'_>, header: &RequestHeader, request: JoinGroupRequest) -> JoinRequest {
     let states_rebalance_timeout = header.version >= JOIN_REBALANCE_TIMEOUT_FROM;
-    let join = JoinRequest {
+    JoinRequest {
         key: context.key(&request.group_id),
         member_id: request.member_id.to_string(),
         instance_id: text(request.group_instance_id.as_ref()),
@@ -69,8 +75,7 @@ pub(crate) async fn join_group(
             .collect(),
         member_id_required: header.version >= JOIN_MEMBER_ID_FROM,
         can_skip_assignment: header.version >= JOIN_SKIP_ASSIGNMENT_FROM,
-    };
-    join_response(header.version, context.coordinator.join(join).await)
+    }
 }
 
 fn join_response(version: i16, answer: JoinAnswer) -> JoinGroupResponse {
@@ -112,7 +117,19 @@ pub(crate) async fn sync_group(
     if header.version >= SYNC_PROTOCOL_FROM && !states_protocol {
         return sync_refused(GroupError::InconsistentProtocol);
     }
-    let sync = SyncRequest {
+    match context.coordinator.sync(sync_of(context, request)).await {
+        Ok(Synced { protocol_type, protocol, assignment }) => message!(SyncGroupResponse {
+            protocol_type: Some(protocol_type.into()),
+            protocol_name: Some(protocol.into()),
+            assignment: assignment,
+        }),
+        Err(error) => sync_refused(error),
+    }
+}
+
+/// See [`join_of`].
+fn sync_of(context: &Context<'_>, request: SyncGroupRequest) -> SyncRequest {
+    SyncRequest {
         key: context.key(&request.group_id),
         claim: claim(&request.member_id, request.group_instance_id.as_ref(), request.generation_id),
         protocol_type: text(request.protocol_type.as_ref()),
@@ -120,14 +137,6 @@ pub(crate) async fn sync_group(
         assignments: (request.assignments.into_iter())
             .map(|share| (share.member_id.to_string(), share.assignment))
             .collect(),
-    };
-    match context.coordinator.sync(sync).await {
-        Ok(Synced { protocol_type, protocol, assignment }) => message!(SyncGroupResponse {
-            protocol_type: Some(protocol_type.into()),
-            protocol_name: Some(protocol.into()),
-            assignment: assignment,
-        }),
-        Err(error) => sync_refused(error),
     }
 }
 

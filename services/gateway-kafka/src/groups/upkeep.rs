@@ -10,6 +10,9 @@ use super::limits::GROUP_BYTES_MAX;
 use super::machine::{Answer, Group, GroupState, Phase, Waiter};
 use super::messages::{Claim, Leaving, SyncAnswer, SyncRequest, Synced};
 
+/// Whether one member has left.
+pub type Left = Result<(), GroupError>;
+
 impl Group {
     /// A member asks for its share; the leader brings everyone's.
     pub fn sync(&mut self, request: SyncRequest, waiter: Waiter, now: Instant) -> Vec<Answer> {
@@ -110,12 +113,7 @@ impl Group {
     ///
     /// # Errors
     /// When none of them could even be considered.
-    #[allow(clippy::type_complexity)]
-    pub fn leave(
-        &mut self,
-        leaving: &[Leaving],
-        now: Instant,
-    ) -> Result<(Vec<Result<(), GroupError>>, Vec<Answer>), GroupError> {
+    pub fn leave(&mut self, leaving: &[Leaving], now: Instant) -> Result<(Vec<Left>, Vec<Answer>), GroupError> {
         if self.state() == GroupState::Dead {
             return Err(GroupError::NotAvailable);
         }
@@ -131,7 +129,7 @@ impl Group {
         Ok((results, out))
     }
 
-    fn leave_one(&mut self, leaving: &Leaving, out: &mut Vec<Answer>) -> Result<(), GroupError> {
+    fn leave_one(&mut self, leaving: &Leaving, out: &mut Vec<Answer>) -> Left {
         let member_id = match &leaving.instance_id {
             Some(instance) if leaving.member_id.is_empty() => {
                 self.member_of_instance(instance).cloned().ok_or(GroupError::UnknownMember)?
