@@ -1,7 +1,7 @@
 //! Starting and stopping, in order.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,7 +68,6 @@ pub struct Node {
     base: Tasks,
     kafka: SocketAddr,
     about: Vec<(String, String)>,
-    _throwaway: Option<Throwaway>,
 }
 
 impl Node {
@@ -81,15 +80,10 @@ impl Node {
         let random = Random::real();
         let base = Tasks::on_current_runtime();
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let mut options = options;
-        let throwaway = (options.store.url == "memory:").then(|| Throwaway::new(&random));
-        if let Some(Throwaway(folder)) = &throwaway {
-            options.data_dir.clone_from(folder);
-        }
         let raft = RaftOptions::new(options.data_dir.join("raft"), NODE);
         let catalog = RaftCatalog::open(raft, disk.clone(), clock.clone(), random.clone()).await?;
         match Node::serve(options, catalog.clone(), disk, clock, random, base.clone()).await {
-            Ok(node) => Ok(Node { _throwaway: throwaway, ..node }),
+            Ok(node) => Ok(node),
             Err(error) => {
                 base.stop().await;
                 catalog.close().await;
@@ -149,7 +143,7 @@ impl Node {
             ("cache".to_owned(), cache.describe()),
         ];
         tracing::info!(%kafka, store = store.describe(), "serving");
-        Ok(Node { catalog, cache, ingest, doors, base, kafka, about, _throwaway: None })
+        Ok(Node { catalog, cache, ingest, doors, base, kafka, about })
     }
 
     /// Where Kafka clients connect.
@@ -216,21 +210,4 @@ async fn open_cache(options: &CacheOptions, data_dir: &Path, cluster: ClusterVie
         io: options.io,
     };
     FoyerCache::open(foyer, clock.clone()).await
-}
-
-/// A store in memory forgets everything, so the catalog must too: it gets a folder of its own, which goes with it.
-struct Throwaway(PathBuf);
-
-impl Throwaway {
-    fn new(random: &Random) -> Throwaway {
-        Throwaway(std::env::temp_dir().join(format!("tidelog-play-{:016x}", random.next())))
-    }
-}
-
-impl Drop for Throwaway {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::warn!(folder = %self.0.display(), %error, "the throwaway folder stays behind");
-        }
-    }
 }

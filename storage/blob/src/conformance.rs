@@ -48,6 +48,12 @@ async fn ranges_are_exact(store: &dyn BlobStore, base: &str) {
             "{range:?} gave {found:?}"
         );
     }
+    for (range, expected) in [(0..11, &b"0123456789"[..]), (9..11, b"9"), (3..7, b"3456"), (8..1000, b"89")] {
+        let found = store.get_up_to(&key, range, PURPOSE).await.expect("the range begins inside");
+        assert_eq!(found, expected);
+    }
+    let found = store.get_up_to(&key, 10..11, PURPOSE).await;
+    assert!(matches!(&found, Err(BlobError::OutOfRange { .. })), "{found:?}");
     delete(store, &[key]).await;
 }
 

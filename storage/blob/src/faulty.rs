@@ -154,18 +154,20 @@ impl FaultyStore {
         }
     }
 
-    /// A get of `range`, or of everything, with what may be wrong about it.
+    /// A get of `range` (or `up_to` it), or of everything, with what may be wrong about it.
     async fn read(
         &self,
         key: &Key,
         range: Option<Range<u64>>,
+        up_to: bool,
         purpose: Purpose,
-        call: Call,
     ) -> Result<Bytes, BlobError> {
+        let call = if range.is_some() { Call::Get } else { Call::GetAll };
         let fault = self.enter(call, purpose, 0).await?;
         let answer = match (fault, &range) {
             (Some(Fault::Missing), _) => Err(BlobError::NotFound { key: key.to_string() }),
             (Some(Fault::WrongRange), Some(range)) => self.shifted(key, range.clone(), purpose).await,
+            (_, Some(range)) if up_to => self.inner.get_up_to(key, range.clone(), purpose).await,
             (_, Some(range)) => self.inner.get(key, range.clone(), purpose).await,
             (_, None) => self.inner.get_all(key, purpose).await,
         };
@@ -255,11 +257,15 @@ impl BlobStore for FaultyStore {
     }
 
     async fn get(&self, key: &Key, range: Range<u64>, purpose: Purpose) -> Result<Bytes, BlobError> {
-        self.read(key, Some(range), purpose, Call::Get).await
+        self.read(key, Some(range), false, purpose).await
+    }
+
+    async fn get_up_to(&self, key: &Key, range: Range<u64>, purpose: Purpose) -> Result<Bytes, BlobError> {
+        self.read(key, Some(range), true, purpose).await
     }
 
     async fn get_all(&self, key: &Key, purpose: Purpose) -> Result<Bytes, BlobError> {
-        self.read(key, None, purpose, Call::GetAll).await
+        self.read(key, None, false, purpose).await
     }
 
     async fn delete(&self, keys: &[Key], purpose: Purpose) -> Result<(), BlobError> {

@@ -103,12 +103,18 @@ impl BlobStore for FileStore {
     async fn get(&self, key: &Key, range: Range<u64>, _purpose: Purpose) -> Result<Bytes, BlobError> {
         assert!(!range.is_empty(), "an empty range is not read");
         let key = key.clone();
-        self.blocking(move |inner| inner.get(&key, Some(range))).await
+        self.blocking(move |inner| inner.get(&key, Wanted::Exactly(range))).await
+    }
+
+    async fn get_up_to(&self, key: &Key, range: Range<u64>, _purpose: Purpose) -> Result<Bytes, BlobError> {
+        assert!(!range.is_empty(), "an empty range is not read");
+        let key = key.clone();
+        self.blocking(move |inner| inner.get(&key, Wanted::UpTo(range))).await
     }
 
     async fn get_all(&self, key: &Key, _purpose: Purpose) -> Result<Bytes, BlobError> {
         let key = key.clone();
-        self.blocking(move |inner| inner.get(&key, None)).await
+        self.blocking(move |inner| inner.get(&key, Wanted::All)).await
     }
 
     async fn delete(&self, keys: &[Key], _purpose: Purpose) -> Result<(), BlobError> {
@@ -127,6 +133,13 @@ impl BlobStore for FileStore {
     fn describe(&self) -> String {
         format!("file://{}", self.inner.root.display())
     }
+}
+
+/// What of an object is read.
+enum Wanted {
+    Exactly(Range<u64>),
+    UpTo(Range<u64>),
+    All,
 }
 
 impl Inner {
@@ -189,16 +202,19 @@ impl Inner {
         Ok(())
     }
 
-    fn get(&self, key: &Key, range: Option<Range<u64>>) -> Result<Bytes, BlobError> {
+    fn get(&self, key: &Key, wanted: Wanted) -> Result<Bytes, BlobError> {
         let out_of_range = |end| BlobError::OutOfRange { key: key.to_string(), end };
         let read = || -> io::Result<Result<Bytes, BlobError>> {
             let file = self.disk.open(&self.path(key))?;
             // The length first: a range that was received wrong must not make us allocate.
             let bytes = file.len()?;
-            let range = range.unwrap_or(0..bytes);
-            if range.end > bytes {
-                return Ok(Err(out_of_range(range.end)));
-            }
+            let range = match wanted {
+                Wanted::Exactly(range) if range.end > bytes => return Ok(Err(out_of_range(range.end))),
+                Wanted::UpTo(range) if range.start >= bytes => return Ok(Err(out_of_range(range.end))),
+                Wanted::Exactly(range) => range,
+                Wanted::UpTo(range) => range.start..range.end.min(bytes),
+                Wanted::All => 0..bytes,
+            };
             let mut buffer = BytesMut::zeroed((range.end - range.start) as usize);
             file.read_exact_at(&mut buffer, range.start)?;
             Ok(Ok(buffer.freeze()))

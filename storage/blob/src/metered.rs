@@ -91,6 +91,13 @@ impl BlobStore for Metered {
         answer
     }
 
+    async fn get_up_to(&self, key: &Key, range: Range<u64>, purpose: Purpose) -> Result<Bytes, BlobError> {
+        let start = self.clock.now();
+        let answer = self.inner.get_up_to(key, range, purpose).await;
+        self.done(Call::Get, purpose, start, answered(&answer), &answer);
+        answer
+    }
+
     async fn get_all(&self, key: &Key, purpose: Purpose) -> Result<Bytes, BlobError> {
         let start = self.clock.now();
         let answer = self.inner.get_all(key, purpose).await;

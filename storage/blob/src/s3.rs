@@ -105,7 +105,7 @@ impl S3Store {
         Key::received(if self.prefix.is_empty() { text } else { text.strip_prefix('/')? })
     }
 
-    async fn get_range(&self, key: &Key, range: Option<Range<u64>>) -> Result<Bytes, BlobError> {
+    async fn get_range(&self, key: &Key, range: Option<Range<u64>>, up_to: bool) -> Result<Bytes, BlobError> {
         let path = self.path(key);
         let bytes = range.as_ref().map_or(ANSWER_BYTES_EXPECTED, |range| range.end - range.start);
         let end = range.as_ref().map_or(0, |range| range.end);
@@ -120,7 +120,7 @@ impl S3Store {
             .await?;
         match range {
             // S3 answers what there is of a range that begins inside the object.
-            Some(range) if found.len() as u64 != range.end - range.start => {
+            Some(range) if !up_to && found.len() as u64 != range.end - range.start => {
                 Err(BlobError::OutOfRange { key: key.to_string(), end: range.end })
             }
             _ => Ok(found),
@@ -200,11 +200,16 @@ impl BlobStore for S3Store {
 
     async fn get(&self, key: &Key, range: Range<u64>, _purpose: Purpose) -> Result<Bytes, BlobError> {
         assert!(!range.is_empty(), "an empty range is not read");
-        self.get_range(key, Some(range)).await
+        self.get_range(key, Some(range), false).await
+    }
+
+    async fn get_up_to(&self, key: &Key, range: Range<u64>, _purpose: Purpose) -> Result<Bytes, BlobError> {
+        assert!(!range.is_empty(), "an empty range is not read");
+        self.get_range(key, Some(range), true).await
     }
 
     async fn get_all(&self, key: &Key, _purpose: Purpose) -> Result<Bytes, BlobError> {
-        self.get_range(key, None).await
+        self.get_range(key, None, false).await
     }
 
     async fn delete(&self, keys: &[Key], _purpose: Purpose) -> Result<(), BlobError> {

@@ -139,19 +139,8 @@ pub trait BlobStore: Send + Sync + 'static {
     async fn get(&self, key: &Key, range: Range<u64>, purpose: Purpose) -> Result<Bytes, BlobError>;
 
     /// Reads `range`, which is not empty, or what the object has of it: fewer bytes mean that the object ends there. A
-    /// range that begins at or after the end is [`BlobError::OutOfRange`]. One call to the store, where implemented as S3
-    /// answers ranges past the end; this default asks twice more when the object ends early.
-    async fn get_up_to(&self, key: &Key, range: Range<u64>, purpose: Purpose) -> Result<Bytes, BlobError> {
-        let whole = self.get(key, range.clone(), purpose).await;
-        let Err(BlobError::OutOfRange { .. }) = &whole else { return whole };
-        let listed = self.list(key.as_str(), None, 1).await?;
-        match listed.first() {
-            Some(object) if object.key == *key && object.bytes > range.start => {
-                self.get(key, range.start..object.bytes.min(range.end), purpose).await
-            }
-            _ => whole,
-        }
-    }
+    /// range that begins at or after the end is [`BlobError::OutOfRange`]. One call to the store.
+    async fn get_up_to(&self, key: &Key, range: Range<u64>, purpose: Purpose) -> Result<Bytes, BlobError>;
 
     /// Reads a whole (small) object.
     async fn get_all(&self, key: &Key, purpose: Purpose) -> Result<Bytes, BlobError>;
