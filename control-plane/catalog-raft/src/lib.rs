@@ -38,4 +38,6 @@ pub use options::RaftOptions;
 pub use raft_catalog::RaftCatalog;
 
 #[cfg(test)]
+mod raft_catalog_test;
+#[cfg(test)]
 mod suite_test;

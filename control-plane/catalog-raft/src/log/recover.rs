@@ -57,11 +57,13 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path, cluster: &[u8; 16], node: u64
         torn_bytes: 0,
     };
     let marked = read_mark(disk, dir, cluster)?;
+    for pair in numbers.windows(2) {
+        if pair[1] != pair[0] + 1 {
+            return Err(OpenError::damaged(&segment_path(dir, pair[1]), 0, "the segment before this one is missing"));
+        }
+    }
     for (nth, number) in numbers.iter().enumerate() {
         let path = segment_path(dir, *number);
-        if *number != first + nth as u64 {
-            return Err(OpenError::damaged(&path, 0, "the segment before this one is missing"));
-        }
         let last = nth + 1 == numbers.len();
         found.read_segment(disk, &path, *number, (nth == 0, last), (cluster, node), marked)?;
     }
