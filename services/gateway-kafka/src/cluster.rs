@@ -145,8 +145,8 @@ mod tests {
 
     #[test]
     fn operations_are_kafka_s_bits() {
-        assert_eq!(CLUSTER_OPERATIONS, [5, 7, 8, 9, 10, 11, 12].map(|bit| 1 << bit).iter().sum());
-        assert_eq!(TOPIC_OPERATIONS, [3, 4, 5, 6, 7, 8, 10, 11].map(|bit| 1 << bit).iter().sum());
+        assert_eq!(CLUSTER_OPERATIONS, [5, 7, 8, 9, 10, 11, 12].map(|bit| 1 << bit).iter().sum::<i32>());
+        assert_eq!(TOPIC_OPERATIONS, [3, 4, 5, 6, 7, 8, 10, 11].map(|bit| 1 << bit).iter().sum::<i32>());
     }
 
     #[test]

@@ -38,3 +38,11 @@ pub use gateway::{Gateway, GatewayParts};
 pub use options::GatewayOptions;
 pub use storage::{Appender, Reader, WatchTail};
 
+#[cfg(test)]
+mod fetch_test;
+#[cfg(test)]
+mod gateway_test;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod topics_test;

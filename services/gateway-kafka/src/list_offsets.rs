@@ -21,6 +21,8 @@ const LATEST_TIERED: i64 = -5;
 const MAX_TIMESTAMP_FROM_VERSION: i16 = 7;
 const EARLIEST_LOCAL_FROM_VERSION: i16 = 8;
 const LATEST_TIERED_FROM_VERSION: i16 = 9;
+/// Since which version answers have a leader epoch.
+const LEADER_EPOCH_FROM_VERSION: i16 = 4;
 
 /// An offset and the timestamp of its record; `None` when nothing is there.
 type Found = Option<(Offset, Option<TimestampMs>)>;
@@ -58,7 +60,8 @@ async fn one(
             partition_index: index,
             timestamp: timestamp.map_or(-1, |timestamp| timestamp.0),
             offset: offset.as_i64(),
-            leader_epoch: 0,
+            // Older versions have no such field, and may not set it.
+            leader_epoch: if header.version >= LEADER_EPOCH_FROM_VERSION { 0 } else { -1 },
         }),
         Ok(None) => message!(ListOffsetsPartitionResponse { partition_index: index }),
         Err(code) => {

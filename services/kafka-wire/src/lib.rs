@@ -15,6 +15,8 @@ mod frame;
 pub mod messages;
 mod request;
 mod response;
+#[doc(hidden)]
+pub mod testing;
 
 pub use apis::{ADVERTISED, Advertised, Api};
 pub use error_code::ErrorCode;

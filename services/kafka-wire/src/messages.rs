@@ -13,13 +13,16 @@ pub use kafka_wire::{
 };
 pub use kafka_wire::{
     api_versions_response, create_topics_request, create_topics_response, delete_topics_request,
-    delete_topics_response, describe_cluster_response, fetch_request, find_coordinator_response, join_group_request,
-    join_group_response, leave_group_request, leave_group_response, list_offsets_request, list_offsets_response,
-    metadata_request, metadata_response, offset_commit_request, offset_commit_response, offset_fetch_request,
-    offset_fetch_response, offset_for_leader_epoch_request, offset_for_leader_epoch_response, produce_request,
-    produce_response, sync_group_request,
+    delete_topics_response, describe_cluster_response, fetch_request, fetch_response, find_coordinator_response,
+    join_group_request, join_group_response, leave_group_request, leave_group_response, list_offsets_request,
+    list_offsets_response, metadata_request, metadata_response, offset_commit_request, offset_commit_response,
+    offset_fetch_request, offset_fetch_response, offset_for_leader_epoch_request, offset_for_leader_epoch_response,
+    produce_request, produce_response, sync_group_request,
 };
 
+pub use kafka_wire::FetchResponse;
+/// A message that a client sends.
+pub use kafka_wire::KafkaRequest as AnyRequest;
 /// A message that is sent to a client.
 pub use kafka_wire::KafkaResponse as Response;
 

@@ -1,0 +1,439 @@
+//! A door in a test: a catalog of topics in memory, a write path and a read path that the test drives by hand, and a
+//! client that speaks frames.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use tidelog_catalog_api::{
+    ApplyListener, Catalog, CatalogError, ClusterView, Command, CreateTopicError, CreatedTopic, Extent, ExtentPlan,
+    GroupOffset, InlineExtent, OrphanRange, Outcome, PartitionView, Proposal, TopicView,
+};
+use tidelog_fetch::{Read, ReadError, ReadOutcome};
+use tidelog_host::{Clock, Random, Tasks};
+use tidelog_ingest::{Append, AppendError, Appended};
+use tidelog_kafka_wire::RequestHeader;
+use tidelog_kafka_wire::testing::{decode_response, encode_request};
+use tidelog_model::{
+    Incarnation, LogIndex, NodeId, ObjectId, Offset, PartitionId, ProducerId, TenantId, TimestampMs, TopicId,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::groups::Coordinator;
+use crate::storage::{Appender, Reader, WatchTail};
+use crate::{Gateway, GatewayOptions, GatewayParts};
+
+pub(crate) const TENANT: TenantId = TenantId(1);
+
+/// What the parts were asked, in order.
+#[derive(Clone, Default)]
+pub(crate) struct Events(Arc<Mutex<Vec<String>>>);
+
+impl Events {
+    pub(crate) fn note(&self, event: impl Into<String>) {
+        self.0.lock().push(event.into());
+    }
+
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.0.lock().clone()
+    }
+}
+
+/// Topics, which may be invisible until the next read barrier.
+#[derive(Default)]
+pub(crate) struct FakeCatalog {
+    topics: Mutex<Vec<Arc<TopicView>>>,
+    hidden: Mutex<Vec<Arc<TopicView>>>,
+    pub(crate) tails: Mutex<BTreeMap<PartitionId, u64>>,
+    pub(crate) is_down: Mutex<bool>,
+    producer_ids: Mutex<i64>,
+    pub(crate) events: Events,
+}
+
+impl FakeCatalog {
+    pub(crate) fn add(&self, tenant: TenantId, name: &str, partitions: u32) -> TopicId {
+        let topic = view(tenant, name, partitions);
+        let id = topic.id;
+        self.topics.lock().push(topic);
+        id
+    }
+
+    /// A topic that this node does not see until it asks the leader.
+    pub(crate) fn add_unseen(&self, name: &str, partitions: u32) -> TopicId {
+        let topic = view(TENANT, name, partitions);
+        let id = topic.id;
+        self.hidden.lock().push(topic);
+        id
+    }
+}
+
+fn view(tenant: TenantId, name: &str, partitions: u32) -> Arc<TopicView> {
+    let mut id = [0x40; 16];
+    id[0] = tenant.0 as u8;
+    for (at, byte) in name.bytes().enumerate() {
+        id[1 + at % 15] = id[1 + at % 15].wrapping_mul(31).wrapping_add(byte);
+    }
+    Arc::new(TopicView {
+        id: TopicId(id),
+        tenant,
+        name: name.into(),
+        partitions,
+        replication_factor: 1,
+        configs: Arc::default(),
+    })
+}
+
+#[async_trait]
+impl Catalog for FakeCatalog {
+    fn propose(&self, command: Command) -> Proposal {
+        if *self.is_down.lock() {
+            return Box::pin(async { Err(CatalogError::Unavailable("down".to_owned())) });
+        }
+        let outcome = match command {
+            Command::CreateTopics { topics } => {
+                let create = |new: tidelog_catalog_api::NewTopic| {
+                    let mut topics = self.topics.lock();
+                    if topics.iter().any(|topic| topic.name.as_ref() == new.name) {
+                        return Err(CreateTopicError::Exists(new.name));
+                    }
+                    topics.push(Arc::new(TopicView {
+                        id: new.id,
+                        tenant: new.tenant,
+                        name: new.name.into(),
+                        partitions: new.partitions,
+                        replication_factor: new.replication_factor,
+                        configs: Arc::new(new.configs),
+                    }));
+                    Ok(CreatedTopic { id: new.id })
+                };
+                Outcome::TopicsCreated(topics.into_iter().map(create).collect())
+            }
+            Command::DeleteTopics { topics } => {
+                let delete = |id: TopicId| {
+                    let mut topics = self.topics.lock();
+                    let before = topics.len();
+                    topics.retain(|topic| topic.id != id);
+                    topics.len() < before
+                };
+                Outcome::TopicsDeleted(topics.into_iter().map(delete).collect())
+            }
+            Command::AllocateProducerIds { count } => {
+                self.events.note("allocate");
+                let mut next = self.producer_ids.lock();
+                let first = ProducerId(*next);
+                *next += i64::from(count);
+                Outcome::ProducerIds { first, count }
+            }
+            Command::CommitOffsets { offsets, .. } => Outcome::OffsetsCommitted(vec![Ok(()); offsets.len()]),
+            other => unreachable!("the door does not propose {other:?}"),
+        };
+        Box::pin(async move { Ok(outcome) })
+    }
+    async fn read_barrier(&self) -> Result<LogIndex, CatalogError> {
+        if *self.is_down.lock() {
+            return Err(CatalogError::Unavailable("down".to_owned()));
+        }
+        self.events.note("barrier");
+        self.topics.lock().append(&mut self.hidden.lock());
+        Ok(LogIndex(1))
+    }
+    fn applied(&self) -> LogIndex {
+        LogIndex(1)
+    }
+    fn cluster(&self) -> ClusterView {
+        ClusterView { cluster_id: [0; 16], incarnation: Incarnation(1) }
+    }
+    fn topic(&self, id: TopicId) -> Option<Arc<TopicView>> {
+        self.topics.lock().iter().find(|topic| topic.id == id).cloned()
+    }
+    fn topic_by_name(&self, tenant: TenantId, name: &str) -> Option<Arc<TopicView>> {
+        self.topics.lock().iter().find(|topic| topic.tenant == tenant && topic.name.as_ref() == name).cloned()
+    }
+    fn topics(&self, tenant: TenantId) -> Vec<Arc<TopicView>> {
+        self.topics.lock().iter().filter(|topic| topic.tenant == tenant).cloned().collect()
+    }
+    fn partition(&self, partition: PartitionId) -> Option<PartitionView> {
+        let topic = self.topic(partition.topic)?;
+        (partition.index < topic.partitions).then(|| bounds(self.tails.lock().get(&partition).copied().unwrap_or(0)))
+    }
+    fn group_offsets(&self, _: TenantId, _: &str, _: Option<&[PartitionId]>) -> Vec<GroupOffset> {
+        Vec::new()
+    }
+    fn extents(&self, _: PartitionId, _: Offset, _: usize) -> Option<ExtentPlan> {
+        unreachable!("the door reads through the read path")
+    }
+    fn extent_by_time(&self, _: PartitionId, _: TimestampMs) -> Option<Extent> {
+        unreachable!("the door reads through the read path")
+    }
+    fn extent_of_max_timestamp(&self, _: PartitionId) -> Option<Extent> {
+        unreachable!("the door reads through the read path")
+    }
+    fn inline_payload(&self, _: LogIndex) -> Option<Bytes> {
+        unreachable!("the door reads through the read path")
+    }
+    fn inline_bytes(&self) -> usize {
+        0
+    }
+    fn inline_extents(&self, _: usize) -> Vec<InlineExtent> {
+        Vec::new()
+    }
+    fn orphans(&self) -> Vec<OrphanRange> {
+        Vec::new()
+    }
+    fn object_count(&self) -> usize {
+        0
+    }
+    fn is_referenced(&self, _: ObjectId) -> bool {
+        false
+    }
+    fn listen(&self, _: Arc<dyn ApplyListener>) {}
+}
+
+fn bounds(tail: u64) -> PartitionView {
+    PartitionView { log_start: Offset(0), high_watermark: Offset(tail), last_stable: Offset(tail) }
+}
+
+/// An append that waits for the test to resolve it.
+pub(crate) struct Appending {
+    pub(crate) append: Append,
+    answer: oneshot::Sender<Result<Appended, AppendError>>,
+}
+
+impl Appending {
+    pub(crate) fn succeed(self, base_offset: u64) {
+        let appended = Appended { base_offset: Offset(base_offset), log_append_time: None, log_start: Offset(0) };
+        // The connection may be gone.
+        let _ = self.answer.send(Ok(appended));
+    }
+
+    pub(crate) fn fail(self, error: AppendError) {
+        let _ = self.answer.send(Err(error));
+    }
+}
+
+pub(crate) struct FakeIngest {
+    appends: mpsc::UnboundedSender<Appending>,
+    events: Events,
+}
+
+impl Appender for FakeIngest {
+    fn reserve(&self, _: usize) -> BoxFuture<'_, Box<dyn Send>> {
+        async { Box::new(()) as Box<dyn Send> }.boxed()
+    }
+
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>> {
+        self.events.note(format!("append {}", append.partition.index));
+        let (answer, answered) = oneshot::channel();
+        self.appends.send(Appending { append, answer }).ok().expect("the test takes appends");
+        async move { answered.await.unwrap_or(Err(AppendError::Stopping)) }.boxed()
+    }
+}
+
+/// Every partition holds records of `record_bytes` each; tails are the catalog's.
+pub(crate) struct FakeFetch {
+    catalog: Arc<FakeCatalog>,
+    pub(crate) record_bytes: usize,
+    advanced: watch::Sender<u64>,
+}
+
+impl FakeFetch {
+    /// Moves a partition's tail and wakes who waits.
+    pub(crate) fn advance(&self, partition: PartitionId, records: u64) {
+        *self.catalog.tails.lock().entry(partition).or_default() += records;
+        self.advanced.send_modify(|count| *count += 1);
+    }
+
+    /// How many fetches wait at the tail.
+    pub(crate) fn waiting(&self) -> usize {
+        self.advanced.receiver_count()
+    }
+
+    fn view(&self, partition: PartitionId) -> Result<PartitionView, ReadError> {
+        self.catalog.partition(partition).ok_or(ReadError::UnknownPartition)
+    }
+}
+
+impl Reader for FakeFetch {
+    fn read(&self, read: Read) -> BoxFuture<'_, Result<ReadOutcome, ReadError>> {
+        async move {
+            let view = self.view(read.partition)?;
+            if read.offset > view.high_watermark {
+                return Err(ReadError::OutOfRange { view });
+            }
+            let there = (view.high_watermark.0 - read.offset.0) as usize;
+            let fits = read.bytes_max / self.record_bytes;
+            let records = there.min(if read.at_least_one { fits.max(1) } else { fits });
+            let chunks = (0..records).map(|_| Bytes::from(vec![b'r'; self.record_bytes])).collect();
+            Ok(ReadOutcome { bytes: records * self.record_bytes, chunks, partition: view })
+        }
+        .boxed()
+    }
+
+    fn watch(&self, _: &[PartitionId]) -> Box<dyn WatchTail> {
+        Box::new(FakeWatch(self.advanced.subscribe()))
+    }
+
+    fn offset_for_time(
+        &self,
+        partition: PartitionId,
+        timestamp: TimestampMs,
+    ) -> BoxFuture<'_, Result<Option<(Offset, TimestampMs)>, ReadError>> {
+        async move {
+            let view = self.view(partition)?;
+            let offset = timestamp.0 as u64;
+            Ok((offset < view.high_watermark.0).then_some((Offset(offset), timestamp)))
+        }
+        .boxed()
+    }
+
+    fn offset_of_max_timestamp(
+        &self,
+        partition: PartitionId,
+    ) -> BoxFuture<'_, Result<Option<(Offset, TimestampMs)>, ReadError>> {
+        async move {
+            let last = self.view(partition)?.high_watermark.0.checked_sub(1);
+            Ok(last.map(|last| (Offset(last), TimestampMs(last as i64))))
+        }
+        .boxed()
+    }
+
+    fn bounds(&self, partition: PartitionId) -> BoxFuture<'_, Result<PartitionView, ReadError>> {
+        async move { self.view(partition) }.boxed()
+    }
+}
+
+struct FakeWatch(watch::Receiver<u64>);
+
+impl WatchTail for FakeWatch {
+    fn changed(&mut self) -> BoxFuture<'_, ()> {
+        async move {
+            self.0.changed().await.expect("the read path outlives its watches");
+        }
+        .boxed()
+    }
+}
+
+/// A door that listens on loopback.
+pub(crate) struct Door {
+    pub(crate) catalog: Arc<FakeCatalog>,
+    pub(crate) fetch: Arc<FakeFetch>,
+    pub(crate) appends: mpsc::UnboundedReceiver<Appending>,
+    pub(crate) events: Events,
+    pub(crate) tasks: Tasks,
+    pub(crate) address: std::net::SocketAddr,
+    pub(crate) closed: tokio::task::JoinHandle<()>,
+}
+
+impl Door {
+    pub(crate) async fn open() -> Door {
+        Door::open_with(|_| {}).await
+    }
+
+    pub(crate) async fn open_with(change: impl FnOnce(&mut GatewayOptions)) -> Door {
+        let mut options = GatewayOptions::embedded(NodeId(7), TENANT, "there".to_owned(), 9092);
+        change(&mut options);
+        let events = Events::default();
+        let catalog = Arc::new(FakeCatalog { events: events.clone(), ..FakeCatalog::default() });
+        let (sender, appends) = mpsc::unbounded_channel();
+        let ingest = Arc::new(FakeIngest { appends: sender, events: events.clone() });
+        let fetch =
+            Arc::new(FakeFetch { catalog: catalog.clone(), record_bytes: 1000, advanced: watch::Sender::new(0) });
+        let (clock, random, tasks) = (Clock::real(), Random::seeded(1), Tasks::on_current_runtime());
+        let groups =
+            Coordinator::start(catalog.clone(), clock.clone(), random.clone(), &tasks, Duration::from_millis(1));
+        let parts = GatewayParts {
+            catalog: catalog.clone(),
+            ingest,
+            fetch: fetch.clone(),
+            groups,
+            clock,
+            random,
+            tasks: tasks.clone(),
+        };
+        let gateway = Gateway::new(options, parts);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let closed = tokio::spawn(async move { gateway.serve(listener).await });
+        Door { catalog, fetch, appends, events, tasks, address, closed }
+    }
+
+    pub(crate) async fn connect(&self) -> Client {
+        Client { stream: TcpStream::connect(self.address).await.unwrap(), correlation: 0, sent: Vec::new().into() }
+    }
+}
+
+/// A client that sends when told and reads answers when told.
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    correlation: i32,
+    sent: std::collections::VecDeque<RequestHeader>,
+}
+
+impl Client {
+    /// Sends a request without waiting for its answer.
+    pub(crate) async fn send<R: tidelog_kafka_wire::messages::AnyRequest>(&mut self, version: i16, request: &R) {
+        self.correlation += 1;
+        let (header, frame) = encode_request(version, self.correlation, request);
+        self.stream.write_all(&frame).await.unwrap();
+        self.sent.push_back(header);
+    }
+
+    /// The next answer, which must be to the oldest request that was not answered yet.
+    pub(crate) async fn answer<M: tidelog_kafka_wire::messages::Response>(&mut self) -> M {
+        let header = self.sent.pop_front().expect("a request was sent");
+        let frame = self.frame().await.expect("an answer comes");
+        decode_response(&header, frame)
+    }
+
+    /// Sends a request and reads its answer.
+    pub(crate) async fn call<R, M>(&mut self, version: i16, request: &R) -> M
+    where
+        R: tidelog_kafka_wire::messages::AnyRequest,
+        M: tidelog_kafka_wire::messages::Response,
+    {
+        self.send(version, request).await;
+        self.answer().await
+    }
+
+    /// The next frame without its length, or `None` when the door has closed the connection.
+    pub(crate) async fn frame(&mut self) -> Option<Bytes> {
+        let length = match self.stream.read_u32().await {
+            Ok(length) => length as usize,
+            Err(_) => return None,
+        };
+        let mut frame = BytesMut::zeroed(length);
+        self.stream.read_exact(&mut frame).await.ok()?;
+        Some(frame.freeze())
+    }
+}
+
+/// A batch of one small record, as a plain producer sends it.
+pub(crate) fn batch() -> Bytes {
+    // Length, attributes, timestamp delta, offset delta, no key, a value of three bytes, no headers.
+    let record = [18, 0, 0, 0, 1, 6, b'a', b'b', b'c', 0];
+    let mut batch = vec![0_u8; 8];
+    batch.extend_from_slice(&(49 + record.len() as i32).to_be_bytes());
+    batch.extend_from_slice(&(-1_i32).to_be_bytes());
+    batch.push(2);
+    batch.extend_from_slice(&[0; 4]); // The checksum, below.
+    batch.extend_from_slice(&[0; 2]);
+    batch.extend_from_slice(&0_i32.to_be_bytes());
+    batch.extend_from_slice(&1_i64.to_be_bytes());
+    batch.extend_from_slice(&1_i64.to_be_bytes());
+    batch.extend_from_slice(&(-1_i64).to_be_bytes());
+    batch.extend_from_slice(&(-1_i16).to_be_bytes());
+    batch.extend_from_slice(&(-1_i32).to_be_bytes());
+    batch.extend_from_slice(&1_i32.to_be_bytes());
+    batch.extend_from_slice(&record);
+    let checksum = tidelog_model::BatchHeader::read(&batch).unwrap().check_checksum(&batch).unwrap_err();
+    let tidelog_model::BatchError::Checksum { found, .. } = checksum else { panic!("only the checksum is wrong") };
+    batch[17..21].copy_from_slice(&found.to_be_bytes());
+    Bytes::from(batch)
+}
