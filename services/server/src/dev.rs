@@ -1,10 +1,91 @@
 //! `tidelog dev`: one process with every role, from start to drained stop.
 
-use crate::settings::Settings;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
 
-/// Runs until told to stop.
+use anyhow::Context;
+use tidelog_host::Tasks;
+use tidelog_node::Node;
+
+use crate::assemble::node_options;
+use crate::banner::{Colours, banner};
+use crate::logging::{self, colours_suit};
+use crate::play_folder::PlayFolder;
+use crate::settings::{LogFormat, Settings, StoreUrl};
+use crate::version::VERSION;
+use crate::{open_files, signals};
+
+/// A drain that takes longer is given up: requests, uploads and the cache have bounds of their own, which in a row stay
+/// below this. What was acknowledged is durable without a drain.
+const DRAIN_MAX: Duration = Duration::from_secs(60);
+/// File calls that are still under way when all else has stopped get this long.
+const THREADS_END_MAX: Duration = Duration::from_secs(2);
+
+/// Runs until told to stop, then drains.
+///
+/// # Errors
+/// When it cannot start, or cannot drain in time.
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
-    crate::logging::start(settings.log_format, settings.log_filter.clone())?;
-    crate::open_files::raise_limit();
-    anyhow::bail!("not wired yet")
+    logging::start(settings.log_format, settings.log_filter.clone())?;
+    tracing::info!(version = VERSION, data_dir = %settings.data_dir.display(), "starting");
+    warn_of_test_switches();
+    open_files::raise_limit();
+    let data_dir = std::path::absolute(&settings.data_dir).context("the data folder has no absolute path")?;
+    let for_play = match settings.store.url {
+        StoreUrl::Memory => Some(PlayFolder::make(&data_dir).context("cannot make the data folder")?),
+        StoreUrl::InDataDir | StoreUrl::Folder(_) | StoreUrl::S3 { .. } => None,
+    };
+    let data_dir = for_play.as_ref().map_or(data_dir.as_path(), PlayFolder::path);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("tidelog")
+        .build()
+        .context("cannot start threads")?;
+    let outcome = runtime.block_on(serve(settings, data_dir));
+    // Before the folder for play goes, in which something may still be writing.
+    runtime.shutdown_timeout(THREADS_END_MAX);
+    outcome
+}
+
+async fn serve(settings: &Settings, data_dir: &Path) -> anyhow::Result<()> {
+    // Before anything is started, so that there is no moment at which a signal is fatal.
+    let mut told_to_stop = signals::take_over(&Tasks::on_current_runtime()).context("cannot take over signals")?;
+    let node = tokio::select! {
+        started = Node::start(node_options(settings, data_dir)) => started?,
+        // What was begun is found unfinished at the next start, as after a crash.
+        signal = &mut told_to_stop => {
+            tracing::info!(signal = signal.unwrap_or_default(), "stopped before serving");
+            return Ok(());
+        }
+    };
+    if settings.log_format == LogFormat::Text {
+        greet(settings, &node);
+    }
+
+    let signal = told_to_stop.await.unwrap_or_default();
+    tracing::info!(signal, "draining");
+    tokio::time::timeout(DRAIN_MAX, node.stop())
+        .await
+        .with_context(|| format!("not drained after {} s; what was acknowledged is kept", DRAIN_MAX.as_secs()))?;
+    Ok(())
+}
+
+/// Prints the banner. Nobody may be there to read it, which is no reason to stop.
+fn greet(settings: &Settings, node: &Node) {
+    let colours = if colours_suit(&io::stdout()) { Colours::Ansi } else { Colours::Plain };
+    // The address that clients will be told anyway.
+    let address = settings.kafka_advertised.as_ref().map_or_else(|| node.kafka_addr().to_string(), ToString::to_string);
+    let text = banner(VERSION, &node.describe(), &address, colours);
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// What ends or breaks a process on purpose should not go unnoticed where it was not meant.
+fn warn_of_test_switches() {
+    for variable in ["TIDELOG_FAILPOINT", "TIDELOG_MUTANT"] {
+        if let Some(value) = std::env::var_os(variable) {
+            tracing::warn!(variable, ?value, "a switch for tests is on: this process will fail on purpose");
+        }
+    }
 }

@@ -7,12 +7,15 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod assemble;
 mod banner;
 mod command_line;
 mod dev;
 mod logging;
 mod open_files;
+mod play_folder;
 mod settings;
+mod signals;
 mod version;
 
 use std::io::Write;

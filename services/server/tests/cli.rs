@@ -1,15 +1,24 @@
 //! The real binary, from outside: what it prints, how it ends, and what it leaves behind.
 
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
-/// Runs `tidelog` in `folder`, with nothing of ours in its environment but `environment`.
-fn tidelog(folder: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> Output {
+use rustix::process::{Pid, Signal, kill_process};
+
+/// `tidelog` in `folder`, with nothing of ours in its environment but `environment`.
+fn command(folder: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidelog"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TIDELOG_")) {
         command.env_remove(name);
     }
-    command.args(arguments).envs(environment.iter().copied()).current_dir(folder).output().expect("tidelog starts")
+    command.args(arguments).envs(environment.iter().copied()).current_dir(folder);
+    command
+}
+
+fn tidelog(folder: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> Output {
+    command(folder, environment, arguments).output().expect("tidelog starts")
 }
 
 /// Given this environment and command line, it ends with this code and says these things; the folder stays empty.
@@ -86,4 +95,118 @@ fn refusals_start_nothing() {
         );
     }
     check(&[], &["serve"], 2, &["unrecognized subcommand"]);
+}
+
+/// A `tidelog dev` that serves; killed when dropped.
+struct Serving {
+    process: Child,
+    address: String,
+    banner: String,
+}
+
+impl Serving {
+    /// Starts it on a free port with its data in `folder`, and reads the banner to its end.
+    fn start(folder: &Path, more: &[&str]) -> Serving {
+        let arguments = [&["dev", "--kafka-listen", "127.0.0.1:0", "--data-dir", "data"], more].concat();
+        let mut command = command(folder, &[], &arguments);
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("tidelog starts");
+        let mut lines = BufReader::new(process.stdout.take().expect("piped above")).lines();
+        let mut banner = String::new();
+        while !banner.contains("Ctrl-C drains") {
+            let Some(line) = lines.next() else {
+                let mut said = String::new();
+                process.stderr.take().expect("piped above").read_to_string(&mut said).expect("it has ended");
+                panic!("it ended before it served:\n{banner}{said}");
+            };
+            banner.push_str(&line.expect("text"));
+            banner.push('\n');
+        }
+        let address = banner.split("kcat -L -b ").nth(1).and_then(|rest| rest.lines().next()).expect("a line to try");
+        Serving { process, address: address.to_owned(), banner }
+    }
+
+    /// Sends a signal and waits for the end: the exit code, if it was not killed, and what it logged.
+    fn end(mut self, signal: Signal) -> (Option<i32>, String) {
+        kill_process(Pid::from_child(&self.process), signal).expect("it runs");
+        let mut said = String::new();
+        self.process.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
+        (self.process.wait().expect("it is our child").code(), said)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn dev_serves_until_told_to_stop() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for signal in [Signal::TERM, Signal::INT] {
+        let serving = Serving::start(folder.path(), &[]);
+        for part in [env!("CARGO_PKG_VERSION"), "kafka", "data", "store", "cache", "kcat -P -b", "kcat -C -b"] {
+            assert!(serving.banner.contains(part), "the banner lacks {part}:\n{}", serving.banner);
+        }
+        assert!(!serving.banner.contains('\x1b'), "colours are for terminals");
+        TcpStream::connect(&serving.address).expect("it listens where it says");
+        let address = serving.address.clone();
+        let (code, said) = serving.end(signal);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
+    }
+}
+
+#[test]
+fn a_folder_in_use_is_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let first = Serving::start(folder.path(), &[]);
+    let arguments = ["dev", "--kafka-listen", "127.0.0.1:0", "--data-dir", "data"];
+    let mut command = command(folder.path(), &[], &arguments);
+    let mut second = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("tidelog starts");
+    // Nothing is printed by one that is refused; one that serves would never end by itself.
+    let mut first_line = String::new();
+    let mut out = BufReader::new(second.stdout.take().expect("piped above"));
+    out.read_line(&mut first_line).expect("text");
+    if !first_line.is_empty() {
+        let _ = second.kill();
+    }
+    let second = second.wait_with_output().expect("it is our child");
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(1), "{said}");
+    assert!(said.contains("in use") && said.contains("data"), "{said}");
+    assert_eq!(first.end(Signal::TERM).0, Some(0), "the first is not disturbed");
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("it is bound").to_string();
+    let output = tidelog(folder.path(), &[], &["dev", "--store", "memory:", "--kafka-listen", &address]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&address), "{said}");
+}
+
+#[test]
+fn the_log_may_be_json() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let arguments = ["dev", "--log-format=json", "--store=memory:", "--kafka-listen=127.0.0.1:0"];
+    let mut process = command(folder.path(), &[], &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let process = process.as_mut().expect("tidelog starts");
+    let mut lines = BufReader::new(process.stderr.take().expect("piped above")).lines();
+    let serving = lines.by_ref().map(|line| line.expect("text")).find(|line| line.contains("\"serving\""));
+    let serving: serde_json::Value = serde_json::from_str(&serving.expect("it serves")).expect("every line is JSON");
+    assert_eq!(serving["level"], "INFO");
+    kill_process(Pid::from_child(process), Signal::TERM).expect("it runs");
+    for line in lines {
+        serde_json::from_str::<serde_json::Value>(&line.expect("text")).expect("every line is JSON");
+    }
+    let mut out = String::new();
+    process.stdout.take().expect("piped above").read_to_string(&mut out).expect("text");
+    assert_eq!(out, "", "the banner is for people");
+    assert_eq!(process.wait().expect("it is our child").code(), Some(0));
+    assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 0, "memory leaves nothing behind");
 }

@@ -49,7 +49,8 @@ pub const SETTINGS: &[Setting] = &[
         placeholder: "FOLDER",
         default: Some("./tidelog-data"),
         example: "./tidelog-data",
-        summary: "Folder of the catalog's log and snapshots, the disk cache and, with `store.url = \"file\"`, all objects.",
+        summary: "Folder of the catalog's log and snapshots, the disk cache and, with `store.url = \"file\"`, all objects. With \
+                  `memory:` a folder in it that is removed at the end.",
         trade: "Every small append waits for one fsync here, so the disk's fsync time is the latency of an \
                 acknowledgement. Losing the folder loses the catalog: put it on a disk you trust.",
     },
@@ -206,9 +207,10 @@ pub const SETTINGS: &[Setting] = &[
         placeholder: "ENGINE",
         default: Some("auto"),
         example: "auto",
-        summary: "How the disk cache does its I/O: `io_uring`, `psync` (plain reads and writes on threads), or `auto` \
-                  (io_uring where the kernel allows it, psync otherwise).",
-        trade: "io_uring costs less CPU time per read; psync works everywhere.",
+        summary: "How the disk cache does its I/O: `psync` (plain reads and writes on threads), `io_uring` (psync where the \
+                  kernel refuses it), or `auto` (the better one for this version, at present psync).",
+        trade: "io_uring answers sooner under load, but at present keeps one core busy even when idle; psync works \
+                everywhere.",
     },
     Setting {
         key: LOG_FORMAT,
