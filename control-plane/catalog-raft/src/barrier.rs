@@ -22,8 +22,9 @@ impl Barrier {
     /// Waits for a round that begins after this call.
     pub(crate) async fn wait(&self) -> Answer {
         let (answer, wait) = oneshot::channel();
-        if let Some(waiting) = self.waiting.lock().as_mut() {
-            waiting.push(answer);
+        match self.waiting.lock().as_mut() {
+            Some(waiting) => waiting.push(answer),
+            None => return Err(CatalogError::Stopped("it was closed".to_owned())),
         }
         self.arrived.notify_one();
         wait.await.unwrap_or_else(|_| Err(CatalogError::Stopped("it was closed".to_owned())))

@@ -30,6 +30,7 @@ pub(super) fn open(disk: &ForgetfulDisk) -> Result<RaftLog, crate::OpenError> {
 
 pub(super) fn new_log(seed: u64) -> ForgetfulDisk {
     let disk = ForgetfulDisk::new(seed);
+    tidelog_host::disk::create_dir_all_durable(&disk, Path::new("/data")).unwrap();
     RaftLog::create(&disk, Path::new(DIR), CLUSTER, 1, &OPTIONS).unwrap();
     disk
 }
@@ -188,14 +189,14 @@ async fn run(seed: u64, lie: impl FnOnce(&ForgetfulDisk)) -> Result<(), String> 
 
 #[tokio::test]
 async fn what_was_answered_survives_power_loss() {
-    for seed in 1..=20 {
+    for seed in 1..=100 {
         run(seed, |_| {}).await.unwrap();
     }
 }
 
 /// Whether some seed notices that syncs are lied about.
 async fn is_noticed(lie: impl Fn(&ForgetfulDisk)) -> bool {
-    for seed in 1..=20 {
+    for seed in 1..=100 {
         let run = std::panic::AssertUnwindSafe(run(seed, &lie));
         if !matches!(futures::FutureExt::catch_unwind(run).await, Ok(Ok(()))) {
             return true;
