@@ -9,4 +9,4 @@ mod node;
 mod options;
 
 pub use node::{Node, StartError};
-pub use options::{CacheOptions, NodeOptions, StoreOptions};
+pub use options::{CacheOptions, IoEngine, NodeOptions, StoreOptions};
