@@ -13,8 +13,9 @@
 //! at once is kept as a [`Waiter`], and every waiter is answered exactly once, by this step or a later one. Who owns a group
 //! calls [`Group::time_passed`] at [`Group::deadline`].
 //!
-//! Codes and transitions are Apache Kafka's (`GroupMetadataManager`, classic groups). Where Kafka forgets a waiting request
-//! (a second JoinGroup of a member, a member that leaves while it waits), it is answered here.
+//! Codes and transitions are Apache Kafka's (`GroupMetadataManager`, classic groups; compared with a 4.3.1 broker). On purpose
+//! different: where Kafka forgets a waiting request (a second JoinGroup of a member, a member that leaves while it waits), it
+//! is answered here; and a client that gives back a member id it never joined with causes no rebalance.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
