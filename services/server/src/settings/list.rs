@@ -227,7 +227,8 @@ pub const SETTINGS: &[Setting] = &[
         variable: "TIDELOG_LOG_FILTER",
         flag: "log-filter",
         placeholder: "FILTER",
-        default: Some("info"),
+        // The libraries tell their own story at info, which is not ours.
+        default: Some("info,openraft=warn,foyer=warn"),
         example: "info,tidelog_ingest=debug",
         summary: "What is logged: a level (off, error, warn, info, debug, trace), and `target=level` for parts of it, \
                   separated by commas.",
