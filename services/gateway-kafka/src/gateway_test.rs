@@ -11,7 +11,8 @@ use tidelog_kafka_wire::{ADVERTISED, ErrorCode, Uuid, message};
 use tidelog_model::limits::FRAME_BYTES_MAX;
 use tokio::io::AsyncWriteExt;
 
-use crate::testing::{Appending, Client, Door, TENANT, batch};
+use crate::testing::{Appending, Door, TENANT, batch};
+use crate::testing_client::Client;
 
 fn produce(acks: i16, partition: i32) -> ProduceRequest {
     message!(ProduceRequest {

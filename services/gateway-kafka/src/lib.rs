@@ -45,4 +45,6 @@ mod gateway_test;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
+mod testing_client;
+#[cfg(test)]
 mod topics_test;

@@ -1,12 +1,11 @@
-//! A door in a test: a catalog of topics in memory, a write path and a read path that the test drives by hand, and a
-//! client that speaks frames.
+//! A door in a test: a catalog of topics in memory, a write path and a read path that the test drives by hand.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -17,17 +16,15 @@ use tidelog_catalog_api::{
 use tidelog_fetch::{Read, ReadError, ReadOutcome};
 use tidelog_host::{Clock, Random, Tasks};
 use tidelog_ingest::{Append, AppendError, Appended};
-use tidelog_kafka_wire::RequestHeader;
-use tidelog_kafka_wire::testing::{decode_response, encode_request};
 use tidelog_model::{
     Incarnation, LogIndex, NodeId, ObjectId, Offset, PartitionId, ProducerId, TenantId, TimestampMs, TopicId,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::groups::Coordinator;
 use crate::storage::{Appender, Reader, WatchTail};
+use crate::testing_client::Client;
 use crate::{Gateway, GatewayOptions, GatewayParts};
 
 pub(crate) const TENANT: TenantId = TenantId(1);
@@ -365,52 +362,7 @@ impl Door {
     }
 
     pub(crate) async fn connect(&self) -> Client {
-        Client { stream: TcpStream::connect(self.address).await.unwrap(), correlation: 0, sent: Vec::new().into() }
-    }
-}
-
-/// A client that sends when told and reads answers when told.
-pub(crate) struct Client {
-    pub(crate) stream: TcpStream,
-    correlation: i32,
-    sent: std::collections::VecDeque<RequestHeader>,
-}
-
-impl Client {
-    /// Sends a request without waiting for its answer.
-    pub(crate) async fn send<R: tidelog_kafka_wire::messages::AnyRequest>(&mut self, version: i16, request: &R) {
-        self.correlation += 1;
-        let (header, frame) = encode_request(version, self.correlation, request);
-        self.stream.write_all(&frame).await.unwrap();
-        self.sent.push_back(header);
-    }
-
-    /// The next answer, which must be to the oldest request that was not answered yet.
-    pub(crate) async fn answer<M: tidelog_kafka_wire::messages::Response>(&mut self) -> M {
-        let header = self.sent.pop_front().expect("a request was sent");
-        let frame = self.frame().await.expect("an answer comes");
-        decode_response(&header, frame)
-    }
-
-    /// Sends a request and reads its answer.
-    pub(crate) async fn call<R, M>(&mut self, version: i16, request: &R) -> M
-    where
-        R: tidelog_kafka_wire::messages::AnyRequest,
-        M: tidelog_kafka_wire::messages::Response,
-    {
-        self.send(version, request).await;
-        self.answer().await
-    }
-
-    /// The next frame without its length, or `None` when the door has closed the connection.
-    pub(crate) async fn frame(&mut self) -> Option<Bytes> {
-        let length = match self.stream.read_u32().await {
-            Ok(length) => length as usize,
-            Err(_) => return None,
-        };
-        let mut frame = BytesMut::zeroed(length);
-        self.stream.read_exact(&mut frame).await.ok()?;
-        Some(frame.freeze())
+        Client::new(TcpStream::connect(self.address).await.unwrap())
     }
 }
 

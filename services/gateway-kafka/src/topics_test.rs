@@ -16,7 +16,8 @@ use tidelog_kafka_wire::messages::{
 use tidelog_kafka_wire::{ErrorCode, Uuid, message};
 use tidelog_model::{PartitionId, TenantId};
 
-use crate::testing::{Client, Door, TENANT};
+use crate::testing::{Door, TENANT};
+use crate::testing_client::Client;
 
 fn by_name(names: &[&str], create: bool) -> MetadataRequest {
     let topic = |name: &&str| message!(MetadataRequestTopic { name: Some((*name).into()) });
