@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use tidelog_cache::ObjectReader;
 use tidelog_catalog_api::{Catalog, Extent, ExtentPlan, PartitionView};
 use tidelog_host::metric::counter;
-use tidelog_model::{Offset, PREFIX_BYTES, PartitionId, patch_prefix};
+use tidelog_model::{Offset, PREFIX_BYTES, PartitionId, mutant, patch_prefix};
 
 use crate::ReadError;
 use crate::hints::Hints;
@@ -105,7 +105,9 @@ impl Fetch {
         {
             return Ok(plan);
         }
-        self.catalog.read_barrier().await?;
+        if !mutant::is("stale-negative") {
+            self.catalog.read_barrier().await?;
+        }
         let plan = self.catalog.extents(partition, from, bytes_max).ok_or(ReadError::UnknownPartition)?;
         if plan.extents.is_empty() && from != plan.partition.high_watermark {
             return Err(ReadError::OutOfRange { view: plan.partition });

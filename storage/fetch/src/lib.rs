@@ -4,6 +4,13 @@
 //! waiting readers. **Promises:** what is delivered was appended to that partition at those offsets, byte for byte: bytes
 //! that came from a store or a disk are checked batch by batch; and a negative or a tail is never answered from a view that
 //! may be stale. **Does not know:** protocols, writers, how the catalog replicates.
+//!
+//! With the feature `mutants`, `TIDELOG_MUTANT` plants one of these bugs, and `tidelog-node`'s test `path` fails:
+//!
+//! | name | bug | breaks |
+//! |---|---|---|
+//! | `stale-negative` | the tail, or out of range, is answered without a read barrier | I7 |
+//! | `unchecked-read` | bytes from a store are delivered without a look at their address and checksum | I6 |
 
 mod error;
 mod fetch;

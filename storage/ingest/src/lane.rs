@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tidelog_host::Clock;
 use tidelog_host::metric::{counter, histogram};
-use tidelog_model::PartitionId;
+use tidelog_model::{PartitionId, mutant};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -162,6 +162,9 @@ impl Sealer {
             let (mut batches, bytes) = self.buffer.take(limit.min(FLUSH_BYTES_MAX));
             if batches.is_empty() {
                 continue;
+            }
+            if mutant::is("reordered-seal") {
+                batches.reverse();
             }
             // Stable, so that a partition's batches keep their order.
             batches.sort_by_key(|pending| pending.partition);

@@ -8,6 +8,14 @@
 //!
 //! The path, in the order of the files: [`admit`] → [`Ingest::append`] (`ingest.rs`) → `lane.rs` seals → `flush.rs` lays
 //! out → `upload.rs` → `committer.rs` → the caller's [`AppendFuture`].
+//!
+//! With the feature `mutants`, `TIDELOG_MUTANT` plants one of these bugs, and `tidelog-node`'s test `path` fails:
+//!
+//! | name | bug | breaks |
+//! |---|---|---|
+//! | `acknowledge-before-commit` | batches are answered when their commit is proposed | I1 |
+//! | `resequence-lost-answers` | a commit whose answer was lost is proposed under a new sequence | I3, I8 |
+//! | `reordered-seal` | a flush turns the order of its batches round | I5 |
 
 mod admit;
 mod append;
