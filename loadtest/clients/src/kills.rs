@@ -13,7 +13,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use tidelog_history::{Report, check_file};
@@ -94,8 +94,10 @@ impl fmt::Display for Summary {
 const ACKNOWLEDGEMENTS_MIN: u64 = 20;
 /// How long clients may need to come back to a new life.
 const PROGRESS_WAIT_MAX: Duration = Duration::from_secs(30);
+/// How long to wait for a moment with something in flight.
+const IN_FLIGHT_WAIT_MAX: Duration = Duration::from_secs(2);
 /// How long a failpoint may take to be reached.
-const FAILPOINT_WAIT_MAX: Duration = Duration::from_secs(20);
+const FAILPOINT_WAIT_MAX: Duration = Duration::from_secs(40);
 /// A failpoint that is missed is tried again, so often in all.
 const ATTEMPTS_PER_KILL_MAX: u32 = 3;
 
@@ -192,16 +194,22 @@ fn kill_again_and_again(
     server.kill9()?;
     let (mut kills, mut not_counted) = (BTreeMap::new(), 0);
     while let Some((end, attempt)) = ends.pop() {
+        let began = Instant::now();
         let counts = match end {
             End::Random => kill_at_random(server, world, &mut chance)?,
             End::At(failpoint) => kill_at(failpoint, server, world, &mut chance)?,
         };
+        let (took, acknowledged) = (began.elapsed().as_millis(), world.acknowledged_in_this_life());
+        let verdict = if counts { "counts" } else { "does not count" };
+        println!("kill at {}: {verdict}, after {took} ms and {acknowledged} acknowledgements", end.name());
         if counts {
             *kills.entry(end.name()).or_insert(0) += 1;
         } else {
             not_counted += 1;
             if attempt < ATTEMPTS_PER_KILL_MAX {
                 ends.push((end, attempt + 1));
+                // A life that ends at random lets pass what may have come before the clients did.
+                ends.push((End::Random, ATTEMPTS_PER_KILL_MAX));
             }
         }
     }
@@ -219,9 +227,10 @@ fn kill_at_random(server: &mut Server, world: &World, chance: &mut Chance) -> an
     world.wait_acknowledged(enough, PROGRESS_WAIT_MAX)?;
     // Not at the moment of an acknowledgement, which is where this thread has just been woken.
     std::thread::sleep(Duration::from_micros(chance.below(15_000)));
-    let counts = world.in_flight() > 0;
+    let in_flight = world.wait_in_flight(IN_FLIGHT_WAIT_MAX);
     server.kill9()?;
-    Ok(counts)
+    // An acknowledgement may have been under way already. What is unanswered now stays so until the next life.
+    Ok(world.is_any_unanswered(&in_flight))
 }
 
 fn kill_at(
@@ -231,10 +240,12 @@ fn kill_at(
     chance: &mut Chance,
 ) -> anyhow::Result<bool> {
     world.life_begins();
-    let count = 1 + chance.below(failpoint.count_max);
+    let count = failpoint.count_min + chance.below(failpoint.count_max - failpoint.count_min + 1);
     server.start_again(Some(&format!("{}:{count}", failpoint.name)))?;
+    world.set_heavy(failpoint.needs_log);
     let ended = server.wait_end(FAILPOINT_WAIT_MAX);
     let (in_flight, acknowledged) = (world.in_flight(), world.acknowledged_in_this_life());
+    world.set_heavy(false);
     match ended {
         Ok(status) if status.success() => {
             bail!("the server ended by itself, without being asked:\n{}", server.output())
@@ -243,7 +254,7 @@ fn kill_at(
             bail!("the server died of something else than failpoint {}:\n{}", failpoint.name, server.output())
         }
         // On a request's path the request that got there is in flight; elsewhere connections must have been up.
-        Ok(_) => Ok(in_flight > 0 && (failpoint.is_on_path || acknowledged > 0)),
+        Ok(_) => Ok(!in_flight.is_empty() && (failpoint.is_on_path || acknowledged > 0)),
         Err(_) => {
             server.kill9()?;
             Ok(false)

@@ -98,6 +98,7 @@ impl Server {
             command.env("TIDELOG_FAILPOINT", failpoint);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        end_with_us(&mut command);
         let mut child = command.spawn().with_context(|| format!("starting {}", binary.display()))?;
         let (sender, lines) = channel();
         let stdout = child.stdout.take().expect("piped above");
@@ -213,6 +214,22 @@ impl Drop for Server {
         self.end_quietly();
     }
 }
+
+/// Has the kernel kill the process when the thread that started it ends, so that a test that is killed leaves nothing.
+#[cfg(target_os = "linux")]
+fn end_with_us(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: one system call, which is safe between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            Ok(())
+        });
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn end_with_us(_: &mut Command) {}
 
 /// Copies lines from `pipe` until it closes.
 fn keep_lines(

@@ -71,7 +71,7 @@ pub(crate) fn start(world: &Arc<World>, seed: u64) -> Vec<JoinHandle<()>> {
 
 fn produce(world: &Arc<World>, process: u32, guarantees: Guarantees, seed: u64) {
     let mut config = config(&world.address);
-    config.set("linger.ms", "2").set("retry.backoff.ms", "20").set("retry.backoff.max.ms", "200");
+    config.set("linger.ms", "0").set("retry.backoff.ms", "20").set("retry.backoff.max.ms", "200");
     config.set("message.timeout.ms", DELIVERY_WAIT_MAX.as_millis().to_string());
     if guarantees.idempotent {
         config.set("enable.idempotence", "true");
@@ -89,10 +89,11 @@ fn produce(world: &Arc<World>, process: u32, guarantees: Guarantees, seed: u64) 
     let mut chance = Chance::new(seed ^ (u64::from(process) << 32));
     let mut sequences = vec![0; usize::try_from(PARTITIONS).expect("few")];
     while !world.pace(PACE) {
+        let heavy = world.is_heavy();
         for _ in 0..=chance.below(BURST_RECORDS_MAX) {
             let partition = u32::try_from(chance.below(u64::from(PARTITIONS))).expect("few");
             let sequence = &mut sequences[usize::try_from(partition).expect("few")];
-            send(world, &producer, process, partition, *sequence, guarantees, bytes_of_a_record(&mut chance));
+            send(world, &producer, process, partition, *sequence, guarantees, bytes_of_a_record(&mut chance, heavy));
             *sequence += 1;
         }
     }
@@ -102,8 +103,13 @@ fn produce(world: &Arc<World>, process: u32, guarantees: Guarantees, seed: u64) 
 }
 
 /// Mostly small, so that flushes ride in the log; now and then large enough that an object is made.
-fn bytes_of_a_record(chance: &mut Chance) -> usize {
-    let bytes = if chance.below(50) == 0 { 200_000 } else { 100 + chance.below(1_500) };
+/// A heavy load is made of records that are just not large enough for an object, so that all of it goes into the log.
+fn bytes_of_a_record(chance: &mut Chance, heavy: bool) -> usize {
+    let bytes = match (heavy, chance.below(50)) {
+        (true, _) => 6_000,
+        (false, 0) => 300_000,
+        (false, _) => 100 + chance.below(1_500),
+    };
     usize::try_from(bytes).expect("small")
 }
 
@@ -117,7 +123,7 @@ fn send(
     bytes: usize,
 ) {
     let append = world.recorder.append_begins(process, &place(partition), sequence, guarantees, "kafka", bytes);
-    world.sent(append.operation);
+    world.sent(append.operation, guarantees.idempotent);
     let record = BaseRecord::<(), [u8], _>::with_opaque_to(TOPIC, Box::new(append.operation))
         .partition(i32::try_from(partition).expect("few"))
         .payload(&append.bytes);

@@ -14,7 +14,7 @@ use tidelog_history::{Place, Recorder};
 pub(crate) const TOPIC: &str = "kills";
 pub(crate) const PARTITIONS: u32 = 4;
 /// Younger than this, a record may still be on its way through the client's own threads.
-const IN_FLIGHT_AGE_MIN: Duration = Duration::from_millis(1);
+const IN_FLIGHT_AGE_MIN: Duration = Duration::from_micros(300);
 /// Troubles kept; the first ones tell the story.
 const TROUBLES_MAX: usize = 50;
 
@@ -27,8 +27,11 @@ pub(crate) struct World {
 
 #[derive(Default)]
 struct Pulse {
-    /// Handed to a client and not answered, by operation.
+    /// Records of clients that retry, sent and not acknowledged, by operation. Those of other clients are answered by the
+    /// client itself when the connection breaks, so they would not show afterwards what was lost on the way.
     in_flight: BTreeMap<u64, Instant>,
+    /// Whether producers shall fill the log quickly.
+    heavy: bool,
     acknowledged: u64,
     /// `acknowledged` when this life of the server began.
     before_this_life: u64,
@@ -50,8 +53,19 @@ impl World {
         Ok(World { recorder, address: address.to_owned(), pulse, changed })
     }
 
-    pub(crate) fn sent(&self, operation: u64) {
-        self.pulse().in_flight.insert(operation, Instant::now());
+    pub(crate) fn sent(&self, operation: u64, retries: bool) {
+        if retries {
+            self.pulse().in_flight.insert(operation, Instant::now());
+        }
+    }
+
+    /// Tells producers whether to fill the log quickly, because a snapshot is wanted.
+    pub(crate) fn set_heavy(&self, heavy: bool) {
+        self.pulse().heavy = heavy;
+    }
+
+    pub(crate) fn is_heavy(&self) -> bool {
+        self.pulse().heavy
     }
 
     pub(crate) fn answered(&self, operation: u64, acknowledged: bool) {
@@ -84,10 +98,31 @@ impl World {
         pulse.acknowledged - pulse.before_this_life
     }
 
-    /// Records that were given to a client a while ago and are not answered.
-    pub(crate) fn in_flight(&self) -> usize {
+    /// Operations that were given to a client a while ago and are not acknowledged.
+    pub(crate) fn in_flight(&self) -> Vec<u64> {
         let now = Instant::now();
-        self.pulse().in_flight.values().filter(|sent| now.duration_since(**sent) >= IN_FLIGHT_AGE_MIN).count()
+        let pulse = self.pulse();
+        let old = pulse.in_flight.iter().filter(|(_, sent)| now.duration_since(**sent) >= IN_FLIGHT_AGE_MIN);
+        old.map(|(operation, _)| *operation).collect()
+    }
+
+    /// Waits for a moment at which something is in flight, and says what.
+    pub(crate) fn wait_in_flight(&self, bound: Duration) -> Vec<u64> {
+        let deadline = Instant::now() + bound;
+        loop {
+            let in_flight = self.in_flight();
+            if !in_flight.is_empty() || Instant::now() >= deadline {
+                return in_flight;
+            }
+            // The moment is shorter than what a thread needs to be woken.
+            std::thread::yield_now();
+        }
+    }
+
+    /// Whether any of `operations` is still unacknowledged.
+    pub(crate) fn is_any_unanswered(&self, operations: &[u64]) -> bool {
+        let pulse = self.pulse();
+        operations.iter().any(|operation| pulse.in_flight.contains_key(operation))
     }
 
     /// Waits until `count` records were acknowledged in this life of the server.

@@ -1,7 +1,5 @@
 //! One life of the process after another: what is there stays, and two never share a folder.
 
-use std::process::Command;
-
 use tidelog_clients::tools::{bounded, run};
 
 use crate::server;
@@ -38,10 +36,10 @@ fn kcat_finds_everything_again_after_a_stop_and_after_a_kill() {
 fn a_second_start_on_the_same_folder_is_refused() {
     let server = server();
     let program = std::fs::read_link(format!("/proc/{}/exe", server.process().unwrap())).unwrap();
-    let mut second = Command::new(program);
+    let mut second = bounded(program.to_str().unwrap(), 30);
     second.arg("dev").arg("--data-dir").arg(server.folder().join("data")).args(["--kafka-listen", "127.0.0.1:0"]);
     let output = second.output().unwrap();
-    assert!(!output.status.success());
+    assert_eq!(output.status.code(), Some(1), "124 would be: still running");
     let said = String::from_utf8_lossy(&output.stderr).to_lowercase();
     assert!(said.contains("data"), "{said}");
     assert!(!said.contains("panicked"), "{said}");
