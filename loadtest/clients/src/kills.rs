@@ -242,10 +242,10 @@ fn kill_at(
     world.life_begins();
     let count = failpoint.count_min + chance.below(failpoint.count_max - failpoint.count_min + 1);
     server.start_again(Some(&format!("{}:{count}", failpoint.name)))?;
-    world.set_heavy(failpoint.needs_log);
+    world.set_pressed(!failpoint.is_on_path);
     let ended = server.wait_end(FAILPOINT_WAIT_MAX);
     let (in_flight, acknowledged) = (world.in_flight(), world.acknowledged_in_this_life());
-    world.set_heavy(false);
+    world.set_pressed(false);
     match ended {
         Ok(status) if status.success() => {
             bail!("the server ended by itself, without being asked:\n{}", server.output())

@@ -11,18 +11,16 @@ pub struct Failpoint {
     pub(crate) count_max: u64,
     /// Whether only a client's request leads there.
     pub(crate) is_on_path: bool,
-    /// Whether much log must be written before it is reached.
-    pub(crate) needs_log: bool,
 }
 
 /// All of them, along the way of a record.
 pub const FAILPOINTS: &[Failpoint] = &[
-    Failpoint { name: "admit", count_min: 1, count_max: 60, is_on_path: true, needs_log: false },
-    Failpoint { name: "upload", count_min: 1, count_max: 3, is_on_path: false, needs_log: false },
-    Failpoint { name: "commit_proposed", count_min: 1, count_max: 40, is_on_path: true, needs_log: false },
-    Failpoint { name: "applied", count_min: 100, count_max: 300, is_on_path: false, needs_log: false },
-    Failpoint { name: "before_acknowledge", count_min: 1, count_max: 40, is_on_path: true, needs_log: false },
-    Failpoint { name: "snapshot_write", count_min: 1, count_max: 1, is_on_path: false, needs_log: true },
-    Failpoint { name: "snapshot_switch", count_min: 1, count_max: 1, is_on_path: false, needs_log: true },
-    Failpoint { name: "log_purge", count_min: 1, count_max: 1, is_on_path: false, needs_log: true },
+    Failpoint { name: "admit", count_min: 1, count_max: 60, is_on_path: true },
+    Failpoint { name: "upload", count_min: 1, count_max: 3, is_on_path: false },
+    Failpoint { name: "commit_proposed", count_min: 1, count_max: 40, is_on_path: true },
+    Failpoint { name: "applied", count_min: 100, count_max: 300, is_on_path: false },
+    Failpoint { name: "before_acknowledge", count_min: 1, count_max: 40, is_on_path: true },
+    Failpoint { name: "snapshot_write", count_min: 1, count_max: 1, is_on_path: false },
+    Failpoint { name: "snapshot_switch", count_min: 1, count_max: 1, is_on_path: false },
+    Failpoint { name: "log_purge", count_min: 1, count_max: 1, is_on_path: false },
 ];

@@ -24,6 +24,8 @@ const PRODUCERS: [Guarantees; 4] = [
 /// A burst of records goes out so often.
 const PACE: Duration = Duration::from_millis(20);
 const BURST_RECORDS_MAX: u64 = 10;
+/// Under pressure, the next record is sent when the last one was answered, or after this.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(1);
 /// Longer than any time between two lives: a record is given up only when something is wrong.
 const DELIVERY_WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -88,13 +90,21 @@ fn produce(world: &Arc<World>, process: u32, guarantees: Guarantees, seed: u64) 
     };
     let mut chance = Chance::new(seed ^ (u64::from(process) << 32));
     let mut sequences = vec![0; usize::try_from(PARTITIONS).expect("few")];
-    while !world.pace(PACE) {
-        let heavy = world.is_heavy();
-        for _ in 0..=chance.below(BURST_RECORDS_MAX) {
+    loop {
+        let pressed = guarantees.idempotent && world.is_pressed();
+        let records = if pressed { 1 } else { 1 + chance.below(BURST_RECORDS_MAX) };
+        for _ in 0..records {
             let partition = u32::try_from(chance.below(u64::from(PARTITIONS))).expect("few");
             let sequence = &mut sequences[usize::try_from(partition).expect("few")];
-            send(world, &producer, process, partition, *sequence, guarantees, bytes_of_a_record(&mut chance, heavy));
+            let bytes = bytes_of_a_record(&mut chance, pressed);
+            let operation = send(world, &producer, process, partition, *sequence, guarantees, bytes);
             *sequence += 1;
+            if pressed {
+                world.wait_answered(operation, ANSWER_WAIT_MAX);
+            }
+        }
+        if world.pace(if pressed { Duration::ZERO } else { PACE }) {
+            break;
         }
     }
     if producer.flush(DELIVERY_WAIT_MAX).is_err() {
@@ -103,9 +113,9 @@ fn produce(world: &Arc<World>, process: u32, guarantees: Guarantees, seed: u64) 
 }
 
 /// Mostly small, so that flushes ride in the log; now and then large enough that an object is made.
-/// A heavy load is made of records that are just not large enough for an object, so that all of it goes into the log.
-fn bytes_of_a_record(chance: &mut Chance, heavy: bool) -> usize {
-    let bytes = match (heavy, chance.below(50)) {
+/// Under pressure all of it shall go into the log, and soon be enough for a snapshot.
+fn bytes_of_a_record(chance: &mut Chance, pressed: bool) -> usize {
+    let bytes = match (pressed, chance.below(50)) {
         (true, _) => 6_000,
         (false, 0) => 300_000,
         (false, _) => 100 + chance.below(1_500),
@@ -121,7 +131,7 @@ fn send(
     sequence: u64,
     guarantees: Guarantees,
     bytes: usize,
-) {
+) -> u64 {
     let append = world.recorder.append_begins(process, &place(partition), sequence, guarantees, "kafka", bytes);
     world.sent(append.operation, guarantees.idempotent);
     let record = BaseRecord::<(), [u8], _>::with_opaque_to(TOPIC, Box::new(append.operation))
@@ -132,4 +142,5 @@ fn send(
         world.recorder.append_ends(process, append.operation, Outcome::Fail);
         world.answered(append.operation, false);
     }
+    append.operation
 }

@@ -14,7 +14,7 @@ use tidelog_history::{Place, Recorder};
 pub(crate) const TOPIC: &str = "kills";
 pub(crate) const PARTITIONS: u32 = 4;
 /// Younger than this, a record may still be on its way through the client's own threads.
-const IN_FLIGHT_AGE_MIN: Duration = Duration::from_micros(300);
+const IN_FLIGHT_AGE_MIN: Duration = Duration::from_micros(200);
 /// Troubles kept; the first ones tell the story.
 const TROUBLES_MAX: usize = 50;
 
@@ -30,8 +30,8 @@ struct Pulse {
     /// Records of clients that retry, sent and not acknowledged, by operation. Those of other clients are answered by the
     /// client itself when the connection breaks, so they would not show afterwards what was lost on the way.
     in_flight: BTreeMap<u64, Instant>,
-    /// Whether producers shall fill the log quickly.
-    heavy: bool,
+    /// Whether clients that retry shall have something in flight all the time.
+    pressed: bool,
     acknowledged: u64,
     /// `acknowledged` when this life of the server began.
     before_this_life: u64,
@@ -59,13 +59,21 @@ impl World {
         }
     }
 
-    /// Tells producers whether to fill the log quickly, because a snapshot is wanted.
-    pub(crate) fn set_heavy(&self, heavy: bool) {
-        self.pulse().heavy = heavy;
+    /// Tells producers that retry whether to have something in flight all the time, because nobody can say when the server
+    /// will end itself. It also fills the log, which brings snapshots.
+    pub(crate) fn set_pressed(&self, pressed: bool) {
+        self.pulse().pressed = pressed;
     }
 
-    pub(crate) fn is_heavy(&self) -> bool {
-        self.pulse().heavy
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.pulse().pressed
+    }
+
+    /// Waits until `operation` is answered, for at most `bound`.
+    pub(crate) fn wait_answered(&self, operation: u64, bound: Duration) {
+        let wait = |pulse: &mut Pulse| !pulse.stopping && pulse.in_flight.contains_key(&operation);
+        let waited = self.changed.wait_timeout_while(self.pulse(), bound, wait);
+        drop(waited.expect("clients do not panic while holding the pulse"));
     }
 
     pub(crate) fn answered(&self, operation: u64, acknowledged: bool) {
