@@ -242,7 +242,7 @@ fn kill_at(
     world.life_begins();
     let count = failpoint.count_min + chance.below(failpoint.count_max - failpoint.count_min + 1);
     server.start_again(Some(&format!("{}:{count}", failpoint.name)))?;
-    world.set_pressed(!failpoint.is_on_path);
+    world.set_pressed(true);
     let ended = server.wait_end(FAILPOINT_WAIT_MAX);
     let (in_flight, acknowledged) = (world.in_flight(), world.acknowledged_in_this_life());
     world.set_pressed(false);
