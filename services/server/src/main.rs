@@ -26,9 +26,6 @@ use clap::Parser;
 use command_line::{Action, CommandLine, SettingFlags};
 use settings::{Effective, Refused, Settings};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The command line or a setting is wrong; clap ends with the same code.
 const EXIT_REFUSED: u8 = 2;
 /// Running failed.

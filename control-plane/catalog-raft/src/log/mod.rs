@@ -52,6 +52,9 @@ use memory::Memory;
 use reserve::Reserve;
 use writer::{Item, Queue};
 
+/// What is read of a segment at a time to see whether it has anything in it.
+const WINDOW_BYTES: usize = 256 * 1024;
+
 /// How the log is laid out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LogOptions {
@@ -112,12 +115,21 @@ impl RaftLog {
             return Ok(false);
         }
         for number in recover::segment_numbers(disk, dir)? {
-            let file = disk.open(&segment_path(dir, number))?;
-            let mut bytes = vec![0; usize::try_from(file.len()?).expect("a segment fits into memory")];
-            file.read_exact_at(&mut bytes, 0)?;
-            let records = bytes.get(record::RECORDS_START as usize..).unwrap_or_default();
-            if number > 1 || records.iter().any(|byte| *byte != 0) {
+            if number > 1 {
                 return Ok(true);
+            }
+            let file = disk.open(&segment_path(dir, number))?;
+            let bytes = file.len()?;
+            // In windows: a buffer for a whole segment would stay with the allocator for as long as the process lives.
+            let mut window = vec![0; WINDOW_BYTES];
+            let mut at = record::RECORDS_START;
+            while at < bytes {
+                let window = &mut window[..WINDOW_BYTES.min((bytes - at) as usize)];
+                file.read_exact_at(window, at)?;
+                if window.iter().any(|byte| *byte != 0) {
+                    return Ok(true);
+                }
+                at += window.len() as u64;
             }
         }
         Ok(false)
