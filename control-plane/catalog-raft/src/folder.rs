@@ -52,7 +52,11 @@ impl Folder {
             Some((_, found)) if found != node => {
                 return Err(OpenError::OtherNode { path: dir.to_owned(), found, expected: node });
             }
-            Some((cluster, _)) => cluster,
+            Some((cluster, _)) => {
+                // Its name may be from a process that was killed before it could make that durable.
+                disk.sync_dir(dir).map_err(io_error)?;
+                cluster
+            }
             None => {
                 check_unused(disk, dir, &log)?;
                 let cluster = random.bytes();

@@ -28,6 +28,8 @@ pub(crate) struct Recovered {
     pub next_sequence: u64,
     /// Bytes of a write that a crash cut short; they were never acknowledged and are zeros now.
     pub torn_bytes: u64,
+    /// Where in the last segment the last group of records begins: those before were durable when it was written.
+    last_group: usize,
 }
 
 /// Numbers of the segments in `dir`, in order.
@@ -55,6 +57,7 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path, cluster: &[u8; 16], node: u64
         end: RECORDS_START,
         next_sequence: 0,
         torn_bytes: 0,
+        last_group: RECORDS_START as usize,
     };
     let marked = read_mark(disk, dir, cluster)?;
     for pair in numbers.windows(2) {
@@ -138,6 +141,9 @@ impl Recovered {
                 return Err(OpenError::damaged(path, end as u64, problem));
             }
             self.torn_bytes = erase(file.as_ref(), end as u64, tail).map_err(io_error)?;
+            if marked + 1 < self.next_sequence {
+                write_again(file.as_ref(), &bytes[..end], self.last_group).map_err(io_error)?;
+            }
         } else {
             // Whether the records of a finished segment are all there is told by the next one's `first_sequence`.
             self.next_sequence_must_follow(disk, path, number, end)?;
@@ -169,10 +175,14 @@ impl Recovered {
     /// Takes the valid records from the front; where they end.
     fn read_records(&mut self, path: &Path, number: u64, bytes: &[u8]) -> Result<usize, OpenError> {
         let mut at = RECORDS_START as usize;
+        self.last_group = at;
         while let Some(record) = bytes.get(at..).and_then(|rest| read_record(number, rest)) {
             if record.sequence != self.next_sequence {
                 let problem = format!("record {} stands where {} belongs", record.sequence, self.next_sequence);
                 return Err(OpenError::damaged(path, at as u64, problem));
+            }
+            if record.synced + 1 == record.sequence {
+                self.last_group = at;
             }
             let body = &bytes[at + RECORD_HEADER_BYTES..][..record.body_bytes];
             let place = Place { segment: number, position: at as u64, body_bytes: record.body_bytes as u32 };
@@ -276,4 +286,12 @@ fn erase(file: &dyn DiskFile, end: u64, tail: &[u8]) -> io::Result<u64> {
     file.write_all_at(&[&vec![0; torn]], end)?;
     file.sync()?;
     Ok(torn as u64)
+}
+
+/// Makes the last group durable, of which nobody says that it is: what is promised from here on was perhaps only read from
+/// the operating system's memory. An fsync alone would not do. The process before may have ended because an fsync failed;
+/// then these pages count as clean, and only writing them again brings them to the disk.
+fn write_again(file: &dyn DiskFile, records: &[u8], from: usize) -> io::Result<()> {
+    file.write_all_at(&[&records[from..]], from as u64)?;
+    file.sync()
 }

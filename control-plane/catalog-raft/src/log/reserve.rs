@@ -22,6 +22,8 @@ pub(super) struct Reserve {
     free_bytes_min: u64,
     state: Mutex<State>,
     changed: Condvar,
+    /// Held by whoever looks.
+    looking: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -76,6 +78,7 @@ impl Reserve {
             free_bytes_min: options.disk_free_bytes_min,
             state: Mutex::new(State::default()),
             changed: Condvar::new(),
+            looking: Mutex::new(()),
         }
     }
 
@@ -95,6 +98,7 @@ impl Reserve {
 
     /// Looks at the free space, and makes the reserve if there is none.
     pub(super) fn look(&self) {
+        let _looking = self.looking.lock();
         let mut refusal = None;
         let ready = self.state.lock().ready;
         let made = if ready { Ok(()) } else { self.find_or_make() };

@@ -150,8 +150,8 @@ impl Writer {
     ) -> io::Result<Writer> {
         let path = mark_path(&shared.dir);
         let mark = if shared.disk.exists(&path)? { shared.disk.open(&path)? } else { shared.disk.create(&path)? };
-        // What was found when opening may not have been fsynced; from here on it is promised.
-        active.file.sync()?;
+        // The active segment may have its name from a process that was killed before it could make that durable.
+        shared.disk.sync_dir(&shared.dir)?;
         let writer = Writer {
             shared,
             facts,

@@ -52,6 +52,9 @@ impl SnapshotFolder {
         if !self.disk.exists(&path).map_err(|error| OpenError::io(&path, error))? {
             return Ok(None);
         }
+        // Its name may be from a process that was killed before it could make that durable, and the log before it is
+        // purged on the strength of it.
+        self.disk.sync_dir(&self.dir).map_err(|error| OpenError::io(&self.dir, error))?;
         let bytes = read_whole(self.disk.as_ref(), &path).map_err(|error| OpenError::io(&path, error))?;
         let manifest = Manifest::decode(bytes).map_err(|corrupt| OpenError::damaged(&path, 0, corrupt.problem))?;
         if manifest.cluster != self.cluster {
