@@ -1,3 +1,5 @@
+//! Extent lists against a plain vector.
+
 use super::*;
 use tidelog_model::{LogIndex, ObjectId};
 

@@ -1,3 +1,5 @@
+//! Producers: wrap-around, idleness, eviction.
+
 use super::*;
 
 fn batch(id: i64, epoch: i16, sequence: i32) -> ProducerBatch {

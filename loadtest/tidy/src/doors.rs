@@ -17,14 +17,14 @@ pub const DOORS: &[(&str, &[&str])] = &[
     ("rustix", &["tidelog-host", "tidelog-server"]),
     ("metrics-util", &["tidelog-host"]),
     ("socket2", &["tidelog-gateway-kafka"]),
-    ("mimalloc", &["tidelog-server"]),
     ("figment", &["tidelog-server"]),
     ("tracing-subscriber", &["tidelog-server"]),
-    ("clap", &["tidelog-server", "tidelog-clients"]),
-    ("rdkafka", &["tidelog-clients"]),
+    ("clap", &["tidelog-server", "tidelog-clients", "tidelog-bench", "tidelog-fuzz"]),
+    ("rdkafka", &["tidelog-clients", "tidelog-bench"]),
     ("rskafka", &["tidelog-clients"]),
     // Errors without a kind are for programs, not for libraries.
-    ("anyhow", &["tidelog-server", "tidelog-clients"]),
+    // The example of catalog-raft is a program.
+    ("anyhow", &["tidelog-server", "tidelog-clients", "tidelog-bench", "tidelog-fuzz", "tidelog-catalog-raft"]),
     // Domain types are not serialisable by accident: layouts are written by hand in `format`.
     ("serde", &["tidelog-server", "tidelog-history", "tidelog-clients", "tidelog-tidy"]),
 ];
@@ -33,7 +33,7 @@ pub const DOORS: &[(&str, &[&str])] = &[
 pub const TESTS_ONLY: &[&str] = &["proptest", "tempfile", "kafka-protocol"];
 
 /// Crates that put up test servers, so what others use in tests is what they ship.
-const TEST_CRATES: &[&str] = &["tidelog-clients"];
+const TEST_CRATES: &[&str] = &["tidelog-clients", "tidelog-bench"];
 
 /// A crate and what it must not know, tests excepted.
 pub const UNKNOWN: &[(&str, &[&str])] = &[

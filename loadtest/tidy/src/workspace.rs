@@ -143,7 +143,10 @@ fn read_crate(root: &Path, folder: &Path) -> Crate {
         .map(|path| {
             let path_shown = relative(root, &path);
             let below = relative(folder, &path);
-            let is_test = below.starts_with("tests/") || below.starts_with("benches/") || below.ends_with("_test.rs");
+            let is_test = below.starts_with("tests/")
+                || below.starts_with("src/tests/")
+                || below.starts_with("benches/")
+                || below.ends_with("_test.rs");
             SourceFile { path: path_shown, text: read(&path), is_test }
         })
         .collect();

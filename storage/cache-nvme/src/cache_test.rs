@@ -1,3 +1,5 @@
+//! The disk cache: restarts, damage, foreign folders, failing disks, on both engines.
+
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::Path;

@@ -1,3 +1,5 @@
+//! The reader against a store that counts, waits and fails as told.
+
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;

@@ -1,3 +1,5 @@
+//! Batch headers: good ones, damaged ones, and noise.
+
 use super::*;
 
 /// One uncompressed batch of `values`, as a producer would send it.

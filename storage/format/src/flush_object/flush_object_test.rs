@@ -1,3 +1,5 @@
+//! Flush objects: the golden file, round trips, and damage of every kind.
+
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, checksum};
 use proptest::prelude::*;

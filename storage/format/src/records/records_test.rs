@@ -1,3 +1,5 @@
+//! Record checks: codecs, bombs, damage, and that streamed and whole checks agree.
+
 use std::ops::ControlFlow;
 
 use crc_fast::{CrcAlgorithm, checksum};
