@@ -21,7 +21,7 @@ pub struct Target {
     pub corpus: Vec<Vec<u8>>,
     pub run: fn(&[u8]),
     /// Makes checksums right again.
-    pub repair: fn(&mut Vec<u8>),
+    pub repair: fn(&mut [u8]),
     /// Memory that may be taken: per byte of input, and besides.
     pub bytes_per_byte: usize,
     pub bytes_fixed: usize,
@@ -107,7 +107,7 @@ fn batches() -> anyhow::Result<Vec<Vec<u8>>> {
         .collect()
 }
 
-fn repair_batch(batch: &mut Vec<u8>) {
+fn repair_batch(batch: &mut [u8]) {
     if batch.len() >= HEADER_BYTES {
         let crc = checksum(CrcAlgorithm::Crc32Iscsi, &batch[21..]) as u32;
         batch[17..21].copy_from_slice(&crc.to_be_bytes());
@@ -132,7 +132,7 @@ fn run_object(input: &[u8]) {
 }
 
 /// The trailer's own checksum is its last four bytes.
-fn repair_object(object: &mut Vec<u8>) {
+fn repair_object(object: &mut [u8]) {
     if let Some(start) = object.len().checked_sub(TRAILER_BYTES) {
         let end = object.len() - 4;
         let crc = checksum(CrcAlgorithm::Crc32Iscsi, &object[start..end]) as u32;
@@ -213,7 +213,7 @@ fn run_snapshot(input: &[u8]) {
     drop(State::restore(parts.collect()));
 }
 
-fn repair_part(input: &mut Vec<u8>) {
+fn repair_part(input: &mut [u8]) {
     if input.len() > 9 {
         let end = input.len() - 8;
         let crc = checksum(CrcAlgorithm::Crc64Nvme, &input[1..end]);

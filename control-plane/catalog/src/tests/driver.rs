@@ -208,11 +208,11 @@ impl Driver {
         let own = self.model.grants.iter().filter(|grant| grant.view.session == session && !grant.ended);
         let own: Vec<_> = own.map(|grant| grant.view).collect();
         let all: Vec<_> = self.model.grants.iter().map(|grant| grant.view).collect();
-        let from = if pick % 16 == 0 || own.is_empty() { &all } else { &own };
+        let from = if pick.is_multiple_of(16) || own.is_empty() { &all } else { &own };
         match from.get(usize::from(pick / 8) % from.len().max(1)) {
-            Some(grant) => {
-                ObjectId(grant.first.0 + u64::from(pick % 5) % (u64::from(grant.count) + u64::from(pick % 16 == 0)))
-            }
+            Some(grant) => ObjectId(
+                grant.first.0 + u64::from(pick % 5) % (u64::from(grant.count) + u64::from(pick.is_multiple_of(16))),
+            ),
             None => ObjectId(u64::from(pick)),
         }
     }
@@ -312,7 +312,7 @@ impl Driver {
             let start = if *pick == 255 { start.saturating_sub(1) } else { start };
             entries.push(CommitEntry { partition, position: start, batches });
         }
-        let payload = if step.object % 3 == 0 {
+        let payload = if step.object.is_multiple_of(3) {
             Payload::Inline(Bytes::from(vec![step.object; position as usize]))
         } else {
             Payload::Object { object: self.object(session, step.object), bytes: if step.object == 7 { 1 } else { 500 } }

@@ -72,17 +72,29 @@ impl Folder {
         }
         let (added, removed) = ((to_name, Some(entry)), (from_name, None));
         if from_parent == to_parent {
-            self.folder(&to_parent, |folder| Ok(folder.change(vec![added, removed])))
+            self.folder(&to_parent, |folder| {
+                folder.change(vec![added, removed]);
+                Ok(())
+            })
         } else {
-            self.folder(&to_parent, |folder| Ok(folder.change(vec![added])))?;
-            self.folder(&from_parent, |folder| Ok(folder.change(vec![removed])))
+            self.folder(&to_parent, |folder| {
+                folder.change(vec![added]);
+                Ok(())
+            })?;
+            self.folder(&from_parent, |folder| {
+                folder.change(vec![removed]);
+                Ok(())
+            })
         }
     }
 
     pub(super) fn remove(&mut self, path: &Path) -> io::Result<()> {
         self.file(path)?;
         let (parent, name) = split(path)?;
-        self.folder(&parent, |folder| Ok(folder.change(vec![(name, None)])))
+        self.folder(&parent, |folder| {
+            folder.change(vec![(name, None)]);
+            Ok(())
+        })
     }
 
     pub(super) fn list(&mut self, path: &Path) -> io::Result<Vec<PathBuf>> {
