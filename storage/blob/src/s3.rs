@@ -2,10 +2,12 @@
 //!
 //! Credentials come from the environment, in this order: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` (and
 //! `AWS_SESSION_TOKEN`); `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_ROLE_ARN` (EKS service accounts); the container endpoints
-//! of ECS and EKS Pod Identity; the instance metadata service (IMDSv2). Profiles and `~/.aws` files are not read.
+//! of ECS and EKS Pod Identity; the instance metadata service (IMDSv2). Profiles and `~/.aws` files are not read, and
+//! beside the region nothing else of the environment is.
 //!
 //! Payloads are not signed (TLS protects them, and our own checksums are inside), so a put costs no SHA-256.
 
+mod credentials;
 mod errors;
 mod retry;
 
@@ -24,6 +26,7 @@ use object_store::{
 };
 use tidelog_host::{Clock, Random};
 
+use self::credentials::Source;
 use self::errors::translate;
 use self::retry::{Retry, attempt_time};
 use crate::{BlobError, BlobStore, Key, ListedObject, Purpose};
@@ -82,16 +85,20 @@ impl S3Store {
         }
         let prefix = Path::parse(&options.prefix).map_err(|error| refused(format!("store prefix: {error}")))?;
         let mut client_options = client_options(options)?;
-        let client = match builder(options, client_options.clone()).build() {
+        let (environment, source) = credentials::from_environment(|name| std::env::var(name).ok());
+        let client = match builder(environment.clone(), options, client_options.clone()).build() {
             // A machine without any system certificates can still talk http.
             Err(_) if options.allow_http => {
                 client_options = client_options.with_no_system_certificates(true);
-                builder(options, client_options).build()
+                builder(environment, options, client_options).build()
             }
             built => built,
         };
         let client = client.map_err(|error| refused(format!("S3 settings: {error}")))?;
+        tracing::debug!(%source, "S3 client made");
         let retry = Retry::new(clock, random);
+        // The other sources are somebody's choice; this one is also what is left when somebody forgot to choose.
+        let retry = if source == Source::Machine { retry.with_hint(source.to_string()) } else { retry };
         Ok(S3Store { client, bucket: options.bucket.clone(), prefix: prefix.as_ref().to_owned(), retry })
     }
 
@@ -264,10 +271,10 @@ fn client_options(options: &S3Options) -> Result<ClientOptions, BlobError> {
     Ok(client)
 }
 
-fn builder(options: &S3Options, client: ClientOptions) -> AmazonS3Builder {
+fn builder(environment: AmazonS3Builder, options: &S3Options, client: ClientOptions) -> AmazonS3Builder {
     // Retries are ours: only so is it known whether an earlier try may have landed.
     let once = RetryConfig { backoff: BackoffConfig::default(), max_retries: 0, retry_timeout: Duration::ZERO };
-    let mut builder = AmazonS3Builder::from_env()
+    let mut builder = environment
         .with_client_options(client)
         .with_bucket_name(&options.bucket)
         .with_virtual_hosted_style_request(!options.path_style)

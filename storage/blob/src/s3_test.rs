@@ -1,10 +1,9 @@
-//! Settings of the S3 store, and the suite against a server when there is one.
+//! Settings of the S3 store.
 
-use bytes::Bytes;
 use tidelog_host::{Clock, Random};
 
 use super::{S3Options, S3Store};
-use crate::{BlobError, BlobStore, Key, Purpose};
+use crate::{BlobError, BlobStore, Key};
 
 fn options() -> S3Options {
     S3Options {
@@ -48,30 +47,4 @@ fn keys_live_below_the_prefix() {
     assert_eq!(store.describe(), "s3://bucket/some/prefix");
     let store = new(&S3Options { prefix: String::new(), ..options() }).unwrap();
     assert_eq!(store.key(&store.path(&key)), Some(key));
-}
-
-/// Runs when TIDELOG_TEST_S3_ENDPOINT names a server and TIDELOG_TEST_S3_BUCKET a bucket on it; credentials as always.
-#[tokio::test]
-async fn a_server_conforms() {
-    let Ok(endpoint) = std::env::var("TIDELOG_TEST_S3_ENDPOINT") else {
-        println!("skipped: TIDELOG_TEST_S3_ENDPOINT is not set");
-        return;
-    };
-    let bucket = std::env::var("TIDELOG_TEST_S3_BUCKET").unwrap_or_else(|_| "tidelog-test".to_owned());
-    let prefix = format!("test/{:016x}", Random::real().next());
-    let ca_file = std::env::var_os("TIDELOG_TEST_S3_CA").map(Into::into);
-    let endpoint = Some(endpoint);
-    let server = S3Options { bucket, prefix, endpoint, path_style: true, ca_file, allow_http: true, ..options() };
-    let store = new(&server).unwrap();
-    crate::conformance::conforms(&store, "suite").await;
-
-    let abilities = crate::probe(&store, &Random::real()).await.unwrap();
-    assert!(abilities.ranged_get && abilities.list_after_put && abilities.delete, "{abilities}");
-    let mine = crate::claim(&store, [1; 16], &Random::real()).await.unwrap();
-    assert_eq!(mine, crate::Claimed::Now);
-    assert!(crate::claim(&store, [2; 16], &Random::real()).await.is_err());
-
-    let none = new(&S3Options { bucket: "no-such-bucket-here".to_owned(), ..server }).unwrap();
-    let error = none.put(&Key::new("k"), vec![Bytes::new()], Purpose::Flush).await;
-    assert!(matches!(error, Err(BlobError::Refused(_))), "{error:?}");
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore};
 use tidelog_host::{Clock, Random};
@@ -34,7 +35,8 @@ async fn store(answers: &[(u16, &'static str)]) -> S3Store {
     let bucket = "bucket".to_owned();
     let options = S3Options { bucket, endpoint, path_style: true, allow_http: true, ..S3Options::default() };
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = builder(&options, client_options(&options).unwrap().with_no_system_certificates(true));
+    let client =
+        builder(AmazonS3Builder::new(), &options, client_options(&options).unwrap().with_no_system_certificates(true));
     let client = client.with_access_key_id("a").with_secret_access_key("b").build().unwrap();
     let retry = Retry::new(Clock::real(), Random::seeded(1));
     S3Store { client, bucket: options.bucket, prefix: String::new(), retry }

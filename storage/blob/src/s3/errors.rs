@@ -12,9 +12,10 @@ pub(super) fn translate(key: &Key, end: u64, error: &object_store::Error) -> Blo
     use object_store::Error as Theirs;
     let text = whole_text(error);
     let status = status(&text);
-    let text = shortened(text);
-    if text.contains("NoSuchBucket") {
-        return BlobError::Refused(text);
+    let is_bucket_missing = text.contains("<Code>NoSuchBucket</Code>");
+    let text = shortened(readable(text));
+    if is_bucket_missing {
+        return BlobError::Refused(format!("there is no such bucket: {text}"));
     }
     match (error, status) {
         (_, Some(416)) => BlobError::OutOfRange { key: key.to_string(), end },
@@ -48,6 +49,21 @@ fn whole_text(error: &object_store::Error) -> String {
     text
 }
 
+/// The error with the store's XML, which nobody reads, brought down to its code and message.
+fn readable(text: String) -> String {
+    let Some(start) = text.find("<?xml").or_else(|| text.find("<Error>")) else { return text };
+    let (before, body) = text.split_at(start);
+    let inside = |tag: &str| {
+        let (_, rest) = body.split_once(&format!("<{tag}>"))?;
+        rest.split_once('<').map(|(value, _)| value).filter(|value| !value.is_empty())
+    };
+    match (inside("Code"), inside("Message")) {
+        (Some(code), Some(message)) => format!("{before}{code} ({message})"),
+        (Some(code), None) => format!("{before}{code}"),
+        (None, _) => text,
+    }
+}
+
 /// The client keeps the status in its text alone.
 fn status(text: &str) -> Option<u16> {
     let (_, rest) = text.split_once("status code: ")?;
@@ -72,6 +88,14 @@ mod tests {
         assert_eq!(status("Server returned non-2xx status code: 416 Range Not Satisfiable: "), Some(416));
         assert_eq!(status("error sending request"), None);
         assert_eq!(status("status code: "), None);
+    }
+
+    #[test]
+    fn of_xml_the_code_and_message_are_kept() {
+        let body = "<?xml version=\"1.0\"?><Error><Code>NoSuchBucket</Code><Message>no</Message><Id>7</Id></Error>";
+        assert_eq!(readable(format!("404: {body}")), "404: NoSuchBucket (no)");
+        assert_eq!(readable("404: <Error><Code>A</Code><Message></Message></Error>".to_owned()), "404: A");
+        assert_eq!(readable("<?xml cut".to_owned()), "<?xml cut");
     }
 
     #[test]

@@ -28,16 +28,34 @@ pub(super) fn attempt_time(bytes: u64) -> Duration {
 pub(super) struct Retry {
     clock: Clock,
     random: Random,
+    hint: Option<String>,
 }
 
 impl Retry {
     pub(super) fn new(clock: Clock, random: Random) -> Retry {
-        Retry { clock, random }
+        Retry { clock, random, hint: None }
+    }
+
+    /// Adds `hint` to errors that people will read: a refusal, and giving up.
+    pub(super) fn with_hint(self, hint: String) -> Retry {
+        Retry { hint: Some(hint), ..self }
     }
 
     /// Calls until it works, fails for good, or time is up. The error is that of the last attempt, but never says less
     /// may have happened than any attempt did. A cancelled caller cancels the attempt.
     pub(super) async fn run<T, F: Future<Output = Result<T, BlobError>>>(
+        &self,
+        attempt_time: Duration,
+        call: impl Fn() -> F,
+    ) -> Result<T, BlobError> {
+        self.try_until_done(attempt_time, call).await.map_err(|error| match (error, &self.hint) {
+            (BlobError::Refused(text), Some(hint)) => BlobError::Refused(format!("{text}; {hint}")),
+            (BlobError::Unavailable(text), Some(hint)) => BlobError::Unavailable(format!("{text}; {hint}")),
+            (error, _) => error,
+        })
+    }
+
+    async fn try_until_done<T, F: Future<Output = Result<T, BlobError>>>(
         &self,
         attempt_time: Duration,
         call: impl Fn() -> F,
@@ -58,7 +76,11 @@ impl Retry {
             may_have_happened |= matches!(error, BlobError::Unavailable(_));
             let wait = Duration::from_micros(self.random.below(wait_max.as_micros() as u64) + 1);
             if attempt >= ATTEMPTS_MAX || self.clock.now() - start + wait > CALL_TIME_MAX {
-                return Err(if may_have_happened { BlobError::Unavailable(error.to_string()) } else { error });
+                return Err(match error {
+                    BlobError::Unavailable(_) => error,
+                    error if may_have_happened => BlobError::Unavailable(error.to_string()),
+                    error => error,
+                });
             }
             tracing::debug!(attempt, wait_ms = wait.as_millis(), %error, "store call failed, trying again");
             self.clock.sleep(wait).await;
@@ -114,6 +136,19 @@ mod tests {
         assert!(matches!(result, Err(BlobError::Unavailable(_))), "the first try may have landed");
         let (result, asked) = run(&[unavailable(), Err(BlobError::Refused("403".to_owned()))]).await;
         assert!(matches!(result, Err(BlobError::Unavailable(_))) && asked == 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_people_read_says_it_once_and_with_the_hint() {
+        let retry = Retry::new(Clock::real(), Random::seeded(1)).with_hint("try this".to_owned());
+        let call = |answer: BlobError| {
+            let retry = &retry;
+            async move { retry.run(ATTEMPT_TIME_MIN, || async { Err::<(), _>(answer.clone()) }).await.unwrap_err() }
+        };
+        let text = call(BlobError::Unavailable("500".to_owned())).await.to_string();
+        assert_eq!(text, "the store is unavailable: 500; try this");
+        let text = call(BlobError::Refused("403".to_owned())).await.to_string();
+        assert_eq!(text, "the store refuses: 403; try this");
     }
 
     #[tokio::test(start_paused = true)]
