@@ -10,6 +10,7 @@ mod memory;
 mod record;
 mod targets;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
@@ -51,20 +52,35 @@ fn main() -> anyhow::Result<()> {
     let seed = arguments.seed.unwrap_or_else(|| Random::real().next());
     println!("seed {seed}");
     let wanted = |name: &str| arguments.target.as_ref().is_none_or(|part| name.contains(part.as_str()));
-    let mut failed = 0;
-    let mut passed = 0;
-    for target in targets::all(arguments.plant)?.into_iter().filter(|target| wanted(target.name)) {
-        match fuzz(&target, seed, &arguments) {
-            Ok(executions) => {
-                passed += 1;
-                println!("{:<10} ok, {executions} executions from {} seeds", target.name, target.corpus.len());
+    // Panics are findings here; their place is printed with the input.
+    std::panic::set_hook(Box::new(|_| {}));
+    let targets = targets::all(arguments.plant)?;
+    let next = AtomicUsize::new(0);
+    let (passed, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    // Memory is counted per thread, so targets can share the machine.
+    let worker = || {
+        while let Some(target) = targets.get(next.fetch_add(1, Ordering::SeqCst)) {
+            if !wanted(target.name) {
+                continue;
             }
-            Err(finding) => {
-                failed += 1;
-                println!("{:<10} FAILED: {finding}", target.name);
+            match fuzz(target, seed, &arguments) {
+                Ok(executions) => {
+                    passed.fetch_add(1, Ordering::SeqCst);
+                    println!("{:<10} ok, {executions} executions from {} seeds", target.name, target.corpus.len());
+                }
+                Err(finding) => {
+                    failed.fetch_add(1, Ordering::SeqCst);
+                    println!("{:<10} FAILED: {finding}", target.name);
+                }
             }
         }
-    }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(worker);
+        }
+    });
+    let (passed, failed) = (passed.into_inner(), failed.into_inner());
     println!("{passed} passed, {failed} failed");
     if failed > 0 {
         std::process::exit(1);
@@ -76,8 +92,6 @@ fn main() -> anyhow::Result<()> {
 fn fuzz(target: &targets::Target, seed: u64, arguments: &Arguments) -> Result<u64, String> {
     let random = Random::seeded(seed);
     let ends = Instant::now() + Duration::from_secs(arguments.seconds);
-    // Panics are findings here; their place is printed with the input.
-    std::panic::set_hook(Box::new(|_| {}));
     let mut executions = 0;
     while executions < arguments.executions || Instant::now() < ends {
         executions += 1;

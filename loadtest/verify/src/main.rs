@@ -9,6 +9,7 @@
 
 mod machine;
 mod process;
+mod proofs;
 mod report;
 mod stages;
 mod tally;

@@ -1,11 +1,12 @@
 //! The stages: what each runs, in the order that finds cheap failures first.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use crate::machine::{Machine, Tool};
 use crate::process::{self, Ended};
+use crate::proofs::{fuzz, mutants};
 use crate::tally::{Tally, count_cargo_test};
 
 /// One thing that `cargo verify` can run by name.
@@ -24,13 +25,19 @@ pub const STAGES: &[Stage] = &[
     Stage { name: "clippy", about: "cargo clippy, warnings are errors", run: clippy },
     Stage { name: "clients", about: "real Kafka clients against the real binary", run: clients },
     Stage { name: "kills", about: "kill -9 at random moments and failpoints, then the history is checked", run: kills },
+    Stage { name: "mutants", about: "known bugs are planted one by one, and the tests must fail", run: mutants },
+    Stage {
+        name: "fuzz",
+        about: "damaged bytes for everything that decodes, and a planted bug that is found",
+        run: fuzz,
+    },
 ];
 
 /// Short names for groups of stages.
 const GROUPS: &[(&str, &[&str])] = &[("lint", &["fmt", "clippy"]), ("advisories", &["tidy"])];
 
 /// Tests with real processes live in this crate; `unit` leaves them to the stages that prepare for them.
-const CLIENTS_CRATE: &str = "tidelog-clients";
+const CLIENTS_FOLDER: &str = "clients";
 const TIDY_CRATE: &str = "tidelog-tidy";
 
 /// Pinned: a newer one may judge an old checkout differently.
@@ -67,12 +74,39 @@ fn tidy(machine: &mut Machine, stage: &'static str) -> Tally {
     cargo_test(machine, stage, &["--package", TIDY_CRATE], 8)
 }
 
+/// Everything that needs no server process of ours beside it. Always the whole workspace with targets picked by name, here
+/// and below: picking packages would resolve other features, and build the dependencies once more.
 fn unit(machine: &mut Machine, stage: &'static str) -> Tally {
-    let arguments = ["--workspace", "--exclude", TIDY_CRATE, "--exclude", CLIENTS_CRATE];
-    let mut tally = cargo_test(machine, stage, &arguments, 20);
-    // The library of the clients' crate needs no server, so its tests belong here.
-    tally.add(cargo_test(machine, stage, &["--package", CLIENTS_CRATE, "--lib"], 10));
-    tally
+    let tests = integration_tests(&machine.root, CLIENTS_FOLDER);
+    let mut arguments = vec!["--workspace", "--lib", "--bins"];
+    for test in &tests {
+        arguments.extend(["--test", test]);
+    }
+    cargo_test(machine, stage, &arguments, 25)
+}
+
+/// Names of the integration tests in every crate but one.
+fn integration_tests(root: &Path, without: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for area in ["storage", "control-plane", "services", "loadtest"] {
+        for package in entries(&root.join(area)).into_iter().filter(|package| !package.ends_with(without)) {
+            for test in entries(&package.join("tests")) {
+                let is_file = test.extension().is_some_and(|extension| extension == "rs");
+                if is_file || test.join("main.rs").exists() {
+                    names.extend(test.file_stem().map(|name| name.to_string_lossy().into_owned()));
+                }
+            }
+        }
+    }
+    names
+}
+
+/// What is in a folder, sorted; nothing when there is none.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let found = std::fs::read_dir(folder).into_iter().flatten();
+    let mut found: Vec<PathBuf> = found.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    found.sort();
+    found
 }
 
 fn deny(machine: &mut Machine, stage: &'static str) -> Tally {
@@ -112,7 +146,7 @@ fn clients(machine: &mut Machine, stage: &'static str) -> Tally {
     if tally.failed > 0 {
         return tally;
     }
-    let mut arguments: Vec<String> = ["--package", CLIENTS_CRATE, "--test", "clients", "--"].map(str::to_owned).into();
+    let mut arguments: Vec<String> = ["--workspace", "--test", "clients", "--"].map(str::to_owned).into();
     // Every test that needs a tool has its name in its own: that is how it is left out.
     let needs: [(&str, &[Tool], Prepare); 3] = [
         ("kcat", &[Tool::Kcat], nothing_to_prepare),
@@ -137,12 +171,7 @@ fn clients(machine: &mut Machine, stage: &'static str) -> Tally {
 fn kills(machine: &mut Machine, stage: &'static str) -> Tally {
     let mut tally = build_server(machine, stage);
     if tally.failed == 0 {
-        tally.add(cargo_test(
-            machine,
-            stage,
-            &["--package", CLIENTS_CRATE, "--test", "kills", "--", "--nocapture"],
-            10,
-        ));
+        tally.add(cargo_test(machine, stage, &["--workspace", "--test", "kills", "--", "--nocapture"], 10));
     }
     tally
 }
@@ -195,11 +224,11 @@ fn prepared(machine: &Machine, stage: &'static str, commands: Vec<Command>, minu
 
 /// Builds the binary that the tests start; counts nothing when it goes well.
 fn build_server(machine: &Machine, stage: &'static str) -> Tally {
-    let build = cargo(machine, &["build", "--release", "--quiet", "--package", "tidelog-server"]);
+    let build = cargo(machine, &["build", "--release", "--quiet", "--workspace", "--bins"]);
     prepared(machine, stage, [build].into(), 20)
 }
 
-fn cargo(machine: &Machine, arguments: &[&str]) -> Command {
+pub(crate) fn cargo(machine: &Machine, arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(&machine.root).args(arguments);
     // Set by the `cargo run` that started us, for our own package: the tests must not see it.
@@ -233,7 +262,7 @@ fn cargo_test(machine: &Machine, stage: &'static str, arguments: &[&str], minute
 }
 
 /// A command that is one check: good when it exits with 0.
-fn one_check(machine: &Machine, stage: &'static str, command: Command, minutes: u64) -> Tally {
+pub(crate) fn one_check(machine: &Machine, stage: &'static str, command: Command, minutes: u64) -> Tally {
     match run(machine, stage, command, minutes) {
         Ok(ended) if ended.good => Tally::passed(1),
         Ok(ended) => with_tail(Tally::failed(ended.why.clone()), &ended),
@@ -241,12 +270,12 @@ fn one_check(machine: &Machine, stage: &'static str, command: Command, minutes: 
     }
 }
 
-fn run(machine: &Machine, stage: &'static str, command: Command, minutes: u64) -> Result<Ended, Tally> {
+pub(crate) fn run(machine: &Machine, stage: &'static str, command: Command, minutes: u64) -> Result<Ended, Tally> {
     let log = machine.logs.join(format!("{stage}.log"));
     process::run(command, &log, Duration::from_secs(minutes * 60)).map_err(|error| Tally::failed(error.to_string()))
 }
 
-fn with_tail(mut tally: Tally, ended: &Ended) -> Tally {
+pub(crate) fn with_tail(mut tally: Tally, ended: &Ended) -> Tally {
     if tally.failed > 0 {
         tally.tail = process::tail(&ended.output, 60);
     }

@@ -1,0 +1,153 @@
+//! Proofs that the tests test something: known bugs are planted, and decoders are fed with damage.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::machine::Machine;
+use crate::stages::{cargo, one_check, run, with_tail};
+use crate::tally::{Tally, count_cargo_test};
+
+/// Each test binary, the folder it runs in, and the known bugs with which it must fail. Without any it is green.
+const MUTANTS: &[(&str, &str, &[Mutant])] = &[
+    (
+        "path",
+        "services/node",
+        &[
+            Mutant { name: "acknowledge-before-commit", breaks: "I1" },
+            Mutant { name: "resequence-lost-answers", breaks: "I3 I8" },
+            Mutant { name: "reordered-seal", breaks: "I5" },
+            Mutant { name: "stale-negative", breaks: "I7" },
+            Mutant { name: "unchecked-read", breaks: "I6" },
+        ],
+    ),
+    (
+        "tidelog_catalog",
+        "control-plane/catalog",
+        &[
+            Mutant { name: "dedup-outside-snapshot", breaks: "I8 I19" },
+            Mutant { name: "unfenced-orphan", breaks: "I15" },
+            Mutant { name: "wrong-repeated-outcome", breaks: "I3 I8" },
+            Mutant { name: "high-watermark-off-by-one", breaks: "I7" },
+            Mutant { name: "stale-epoch-accepted", breaks: "I9" },
+        ],
+    ),
+    (
+        "tidelog_catalog_raft",
+        "control-plane/catalog-raft",
+        &[Mutant { name: "skip_log_fsync", breaks: "I1" }, Mutant { name: "skip_part_fsync", breaks: "I1 I19" }],
+    ),
+];
+
+/// A known bug, and the invariants that it breaks.
+struct Mutant {
+    name: &'static str,
+    breaks: &'static str,
+}
+
+/// Minutes that one run of one of these binaries may take.
+const RUN_MINUTES: u64 = 5;
+
+/// Plants each known bug: with none of them the tests are green, with any of them they are not.
+pub fn mutants(machine: &mut Machine, stage: &'static str) -> Tally {
+    let binaries = match build_with_mutants(machine, stage) {
+        Ok(binaries) => binaries,
+        Err(failed) => return failed,
+    };
+    let mut tally = Tally::default();
+    for (binary, folder, mutants) in MUTANTS {
+        let Some(program) = binaries.get(*binary) else {
+            tally.add(Tally::failed(format!("no test binary {binary} was built")));
+            continue;
+        };
+        match run_with(machine, stage, program, folder, "none") {
+            Ok((true, counted, _)) if counted.passed > 0 => tally.passed += 1,
+            Ok((_, _, red)) => tally.add(Tally { notes: vec![format!("{binary} is red without a bug")], ..red }),
+            Err(failed) => tally.add(failed),
+        }
+        for Mutant { name, breaks } in *mutants {
+            match run_with(machine, stage, program, folder, name) {
+                // A test that fails has caught the bug; a run that aborts or hangs has proved nothing.
+                Ok((_, counted, _)) if counted.failed > 0 => {
+                    tally.passed += 1;
+                    let by = counted.failed;
+                    tally.notes.push(format!("{name}: breaks {breaks}, caught by {by} tests of {binary}"));
+                }
+                Ok((_, _, green)) => {
+                    tally.add(Tally {
+                        notes: vec![format!("{name}: {binary} does not see it break {breaks}")],
+                        ..green
+                    });
+                }
+                Err(failed) => tally.add(failed),
+            }
+        }
+    }
+    tally
+}
+
+/// Runs a test binary with a bug: whether it ended well, what it counted, and what to say when that was wrong.
+fn run_with(
+    machine: &Machine,
+    stage: &'static str,
+    program: &Path,
+    folder: &str,
+    mutant: &str,
+) -> Result<(bool, Tally, Tally), Tally> {
+    let mut command = Command::new(program);
+    command.arg("--quiet").current_dir(machine.root.join(folder));
+    command.env("TIDELOG_MUTANT", mutant).env("RUST_BACKTRACE", "0");
+    let ended = run(machine, stage, command, RUN_MINUTES)?;
+    let wrong = with_tail(Tally::failed(""), &ended);
+    Ok((ended.good, count_cargo_test(&ended.output), wrong))
+}
+
+/// Builds the test binaries with the switch for known bugs, once, and finds them by name.
+fn build_with_mutants(machine: &Machine, stage: &'static str) -> Result<BTreeMap<String, PathBuf>, Tally> {
+    let features = "tidelog-node/mutants,tidelog-catalog/mutants,tidelog-catalog-raft/mutants";
+    let build = cargo(
+        machine,
+        &["test", "--release", "--workspace", "--no-run", "--lib", "--test", "path", "--features", features],
+    );
+    let ended = run(machine, stage, build, 15)?;
+    if !ended.good {
+        return Err(with_tail(Tally::failed("the tests do not build with mutants"), &ended));
+    }
+    // `Executable unittests src/lib.rs (target/release/deps/tidelog_catalog-0123456789abcdef)`
+    let programs = ended.output.lines().filter(|line| line.trim_start().starts_with("Executable")).filter_map(|line| {
+        let path = line.rsplit_once('(')?.1.strip_suffix(')')?;
+        let name = Path::new(path).file_name()?.to_str()?.rsplit_once('-')?.0;
+        Some((name.to_owned(), machine.root.join(path)))
+    });
+    Ok(programs.collect())
+}
+
+/// Executions and seconds per target; the harness must also find a bug that is planted for it.
+pub fn fuzz(machine: &mut Machine, stage: &'static str) -> Tally {
+    let build = cargo(machine, &["build", "--release", "--quiet", "--workspace", "--bins"]);
+    let mut tally = one_check(machine, stage, build, 15);
+    if tally.failed > 0 {
+        return tally;
+    }
+    tally = Tally::default();
+    let run_fuzzer = |more: &[&str]| {
+        let mut command = Command::new(machine.root.join("target/release/tidelog-fuzz"));
+        command.current_dir(&machine.root).args(more);
+        run(machine, stage, command, 15)
+    };
+    match run_fuzzer(&["--seconds", "60", "--executions", "100000"]) {
+        Ok(ended) => {
+            tally.passed = ended.output.lines().filter(|line| line.contains(" ok, ")).count() as u64;
+            if !ended.good || tally.passed == 0 {
+                tally.add(with_tail(Tally::failed("fuzzing found something"), &ended));
+            }
+        }
+        Err(failed) => tally.add(failed),
+    }
+    match run_fuzzer(&["planted", "--plant", "--seconds", "1", "--executions", "100000"]) {
+        Ok(ended) if !ended.good && ended.output.contains("FAILED: took") => tally.passed += 1,
+        Ok(ended) => tally.add(with_tail(Tally::failed("the planted count was not found"), &ended)),
+        Err(failed) => tally.add(failed),
+    }
+    tally
+}
