@@ -21,6 +21,8 @@ mod barrier;
 mod catalog;
 mod error;
 mod folder;
+#[cfg(test)]
+mod lies;
 mod log;
 mod log_store;
 mod machine;
@@ -39,5 +41,7 @@ pub use raft_catalog::RaftCatalog;
 
 #[cfg(test)]
 mod raft_catalog_test;
+#[cfg(test)]
+mod skipped_sync_test;
 #[cfg(test)]
 mod suite_test;

@@ -43,7 +43,7 @@ pub struct RaftCatalog {
     pub(crate) proposer: Proposer,
     pub(crate) barrier: Arc<Barrier>,
     raft: RaftHandle,
-    log: RaftLog,
+    pub(crate) log: RaftLog,
     options: RaftOptions,
     tasks: Tasks,
     /// One snapshot at a time.
@@ -284,13 +284,23 @@ async fn read_index(raft: &RaftHandle, machine: &Machine) -> Result<LogIndex, Ca
     match raft.get_read_log_id(ReadPolicy::ReadIndex).await {
         Ok((read, _applied)) => {
             let index = read.log_id().index;
-            machine.wait_visible(index).await;
-            Ok(LogIndex(index))
+            tokio::select! {
+                () = machine.wait_visible(index) => Ok(LogIndex(index)),
+                reason = stopped(raft) => Err(CatalogError::Stopped(reason)),
+            }
         }
         Err(RaftError::APIError(
             error @ (LinearizableReadError::ForwardToLeader(_) | LinearizableReadError::QuorumNotEnough(_)),
         )) => Err(CatalogError::Unavailable(error.to_string())),
         Err(RaftError::Fatal(error)) => Err(CatalogError::Stopped(error.to_string())),
+    }
+}
+
+/// Waits until Raft has stopped, and says why: what is not applied by then never will be.
+async fn stopped(raft: &RaftHandle) -> String {
+    match raft.wait(None).metrics(|metrics| metrics.running_state.is_err(), "raft has stopped").await {
+        Ok(metrics) => metrics.running_state.err().map_or_else(String::new, |fatal| fatal.to_string()),
+        Err(error) => error.to_string(),
     }
 }
 

@@ -4,16 +4,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidelog_catalog_api::{Catalog, Command, Commit, CommitBatch, CommitEntry, NewTopic, Outcome, Payload};
+use tidelog_catalog_api::{
+    Catalog, CatalogError, Command, Commit, CommitBatch, CommitEntry, NewTopic, Outcome, Payload,
+};
 use tidelog_host::{Clock, Disk, ForgetfulDisk, Random, RealDisk};
 use tidelog_model::{CommitSequence, LaneId, NodeId, Offset, PartitionId, SessionId, TenantId, TimestampMs, TopicId};
 
 use crate::{OpenError, RaftCatalog, RaftOptions};
 
 const TOPIC: TopicId = TopicId([5; 16]);
-const PARTITION: PartitionId = PartitionId { topic: TOPIC, index: 0 };
+pub(crate) const PARTITION: PartitionId = PartitionId { topic: TOPIC, index: 0 };
 
-fn options(dir: &Path) -> RaftOptions {
+pub(crate) fn options(dir: &Path) -> RaftOptions {
     RaftOptions {
         segment_bytes: 64 * 1024,
         entries_kept: 2,
@@ -27,7 +29,8 @@ async fn open(disk: &ForgetfulDisk) -> Result<Arc<RaftCatalog>, OpenError> {
     RaftCatalog::open(options(Path::new("/data")), Arc::new(disk.clone()), Clock::real(), Random::seeded(1)).await
 }
 
-async fn prepare(catalog: &RaftCatalog) -> SessionId {
+/// Makes the topic and opens a session.
+pub(crate) async fn prepare(catalog: &RaftCatalog) -> Result<SessionId, CatalogError> {
     let topic = NewTopic {
         tenant: TenantId(0),
         id: TOPIC,
@@ -36,15 +39,15 @@ async fn prepare(catalog: &RaftCatalog) -> SessionId {
         replication_factor: 1,
         configs: Default::default(),
     };
-    let created = catalog.propose(Command::CreateTopics { topics: vec![topic] }).await.unwrap();
+    let created = catalog.propose(Command::CreateTopics { topics: vec![topic] }).await?;
     assert!(matches!(&created, Outcome::TopicsCreated(topics) if topics[0].is_ok()), "{created:?}");
-    match catalog.propose(Command::OpenSession { node: NodeId(1) }).await.unwrap() {
-        Outcome::SessionOpened(session) => session,
+    match catalog.propose(Command::OpenSession { node: NodeId(1) }).await? {
+        Outcome::SessionOpened(session) => Ok(session),
         other => panic!("{other:?}"),
     }
 }
 
-fn commit(session: SessionId, sequence: u64) -> Command {
+pub(crate) fn commit(session: SessionId, sequence: u64) -> Command {
     let batch =
         CommitBatch { bytes: 500, records: 1, max_timestamp: TimestampMs(0), producer: None, expected_offset: None };
     Command::Commit(Commit {
@@ -57,7 +60,7 @@ fn commit(session: SessionId, sequence: u64) -> Command {
     })
 }
 
-fn high_watermark(catalog: &RaftCatalog) -> u64 {
+pub(crate) fn high_watermark(catalog: &RaftCatalog) -> u64 {
     catalog.partition(PARTITION).unwrap().high_watermark.0
 }
 
@@ -66,7 +69,7 @@ async fn what_was_acknowledged_survives_power_loss_with_and_without_a_snapshot()
     for seed in 1..=6 {
         let disk = ForgetfulDisk::new(seed);
         let catalog = open(&disk).await.unwrap();
-        let (cluster, session) = (catalog.cluster(), prepare(&catalog).await);
+        let (cluster, session) = (catalog.cluster(), prepare(&catalog).await.unwrap());
         for sequence in 1..=30 {
             catalog.propose(commit(session, sequence)).await.unwrap();
             if sequence % 11 == 0 && seed % 2 == 0 {
@@ -98,7 +101,7 @@ async fn what_was_acknowledged_survives_power_loss_with_and_without_a_snapshot()
 async fn a_damaged_snapshot_is_refused() {
     let disk = ForgetfulDisk::new(1);
     let catalog = open(&disk).await.unwrap();
-    let session = prepare(&catalog).await;
+    let session = prepare(&catalog).await.unwrap();
     for sequence in 1..=20 {
         catalog.propose(commit(session, sequence)).await.unwrap();
     }
@@ -131,7 +134,7 @@ async fn a_folder_in_use_is_refused() {
 async fn barriers_see_what_was_proposed_and_share_rounds() {
     let disk = ForgetfulDisk::new(1);
     let catalog = open(&disk).await.unwrap();
-    let session = prepare(&catalog).await;
+    let session = prepare(&catalog).await.unwrap();
     let proposals: Vec<_> = (1..=20).map(|sequence| catalog.propose(commit(session, sequence))).collect();
     for proposal in proposals {
         proposal.await.unwrap();
