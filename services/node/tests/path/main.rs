@@ -4,7 +4,10 @@
 mod batches;
 mod harness;
 mod local_catalog;
+mod stack;
 
+mod full_disk;
+mod golden;
 mod pipelining;
 mod reads;
 mod writes;
