@@ -158,6 +158,12 @@ impl Node {
         self.about.clone()
     }
 
+    /// Resolves, with the reason, when the node can acknowledge nothing any more and only a restart helps: its catalog
+    /// replica has stopped, or a newer life of it has begun.
+    pub async fn ended(&self) -> String {
+        self.ingest.ended().await
+    }
+
     /// Drains: takes nothing in any more, resolves what was taken in, writes a snapshot when it is worth it, and releases
     /// the folder.
     pub async fn stop(self) {

@@ -63,7 +63,11 @@ async fn serve(settings: &Settings, data_dir: &Path) -> anyhow::Result<()> {
         greet(settings, &node);
     }
 
-    let signal = told_to_stop.await.unwrap_or_default();
+    let signal = tokio::select! {
+        signal = told_to_stop => signal.unwrap_or_default(),
+        // What was acknowledged is durable; a process that can take nothing more is of no use to anybody.
+        why = node.ended() => anyhow::bail!("the node cannot go on: {why}"),
+    };
     tracing::info!(signal, "draining");
     tokio::time::timeout(DRAIN_MAX, node.stop())
         .await

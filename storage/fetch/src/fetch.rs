@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use tidelog_cache::ObjectReader;
 use tidelog_catalog_api::{Catalog, Extent, ExtentPlan, PartitionView};
 use tidelog_host::metric::counter;
+use tidelog_model::limits::CACHE_BLOCK_BYTES;
 use tidelog_model::{Offset, PREFIX_BYTES, PartitionId, mutant, patch_prefix};
 
 use crate::ReadError;
@@ -18,8 +19,10 @@ const REPLANS_MAX: usize = 8;
 /// Bytes asked of an extent at once: at least, and at most.
 const WINDOW_BYTES_MIN: usize = 64 << 10;
 const WINDOW_BYTES_MAX: usize = 4 << 20;
-/// Batches below this are copied next to their neighbours; for larger ones only the prefix is.
+/// Pieces below this are copied next to their neighbours; for larger ones only the prefix is.
 const COPY_BYTES_MAX: usize = 4 << 10;
+/// The same for pieces of cached blocks: a small one would keep its whole block alive for as long as its reader takes.
+const COPY_FROM_BLOCK_BYTES_MAX: usize = CACHE_BLOCK_BYTES / 8;
 /// The leader epoch is constant: a partition's offsets never diverge between nodes.
 const LEADER_EPOCH: u32 = 0;
 
@@ -162,7 +165,8 @@ struct Delivery {
 
 impl Delivery {
     fn push(&mut self, batch: ScannedBatch) {
-        let ScannedBatch { base_offset, header, pieces, .. } = batch;
+        let ScannedBatch { base_offset, header, pieces, in_blocks, .. } = batch;
+        let copy_bytes_max = if in_blocks { COPY_FROM_BLOCK_BYTES_MAX } else { COPY_BYTES_MAX };
         self.bytes += header.bytes;
         let mut first = [0; PREFIX_BYTES];
         let mut filled = 0;
@@ -178,7 +182,7 @@ impl Delivery {
         }
         self.gathered.extend_from_slice(&patch_prefix(&first, base_offset, LEADER_EPOCH));
         for piece in left_over.into_iter().chain(rest) {
-            if piece.len() <= COPY_BYTES_MAX {
+            if piece.len() <= copy_bytes_max {
                 self.gathered.extend_from_slice(&piece);
             } else {
                 self.chunks.push(self.gathered.split().freeze());

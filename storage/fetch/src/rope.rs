@@ -21,7 +21,8 @@ impl Rope {
         self.bytes
     }
 
-    /// The length that a batch header at the front states, when that much of it is there.
+    /// The length that a batch header at the front states; `None` when too little of it is there to tell. A length that
+    /// cannot be is longer than anything.
     pub(crate) fn batch_bytes(&self) -> Option<usize> {
         let mut start = [0; 12];
         let mut filled = 0;
@@ -31,7 +32,7 @@ impl Rope {
             filled += count;
             if filled == start.len() {
                 let length = i32::from_be_bytes([start[8], start[9], start[10], start[11]]);
-                let length = usize::try_from(length).ok()?;
+                let length = usize::try_from(length).unwrap_or(usize::MAX - start.len());
                 return Some((length + start.len()).max(HEADER_BYTES));
             }
         }

@@ -25,6 +25,8 @@ pub(crate) struct ScannedBatch {
     pub header: BatchHeader,
     /// Bytes from the extent's start.
     pub skip: u32,
+    /// Whether the pieces are parts of larger cached blocks, which they keep alive.
+    pub in_blocks: bool,
     pub pieces: Vec<Bytes>,
 }
 
@@ -87,6 +89,9 @@ impl<'a> Scan<'a> {
                     want = want.max(bytes);
                     self.fill(want).await?;
                 }
+                None if self.rope.len() >= left as usize => {
+                    self.read_again(format!("{left} bytes are no batch"), want).await?;
+                }
                 None => self.fill(want).await?,
             }
         }
@@ -109,7 +114,8 @@ impl<'a> Scan<'a> {
                 BatchHeader::parse(&first).map_err(|error| error.to_string())?
             }
         };
-        let batch = ScannedBatch { base_offset: self.next_offset, header, skip: self.skip, pieces };
+        let in_blocks = self.suspect.is_some();
+        let batch = ScannedBatch { base_offset: self.next_offset, header, skip: self.skip, in_blocks, pieces };
         if batch.end_offset() > self.extent.end_offset() {
             return Err(format!("its batches go past offset {}", self.extent.end_offset()));
         }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::FutureExt;
@@ -10,7 +11,7 @@ use tidelog_model::{ErrorKind, FirstTry, Offset, PartitionId, ProducerEpoch, Tim
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::CheckedBatch;
+use crate::{CheckedBatch, Reservation};
 
 /// Batches of one partition of one request.
 #[derive(Clone, Debug)]
@@ -19,11 +20,13 @@ pub struct Append {
     pub partition: PartitionId,
     /// What, in order.
     pub batches: Vec<CheckedBatch>,
-    /// Who: a number for the connection. When an append fails, later ones of the same source and partition that are
-    /// already under way fail too, so that a plain producer's order is kept.
+    /// Who: a number for the connection. When an append cannot be stored, later ones of the same source and partition
+    /// that are not yet proposed to the catalog fail too, so that a plain producer's order is kept.
     pub source: u64,
     /// When to stop waiting. What is under way then may still land.
     pub deadline: Instant,
+    /// The request's share of the bytes in flight: kept for as long as a batch is, also when nobody waits any more.
+    pub held: Option<Arc<Reservation>>,
 }
 
 /// An append that is durable and has its offsets.

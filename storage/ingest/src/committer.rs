@@ -22,15 +22,15 @@ use tidelog_catalog_api::{
 use tidelog_host::metric::{counter, histogram};
 use tidelog_host::{Clock, failpoint};
 use tidelog_model::{CommitSequence, FirstTry, Offset, PartitionId, mutant};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::append::{AppendError, Appended};
 use crate::flush::{Flush, Writer};
 use crate::lane::{Buffer, Pending};
-use crate::parked::{Parked, ParkedBatch};
+use crate::parked::Parked;
 use crate::upload::{FailedUpload, Uploading};
 
-/// Proposals under way at once.
+/// Proposals under way at once, on the whole lane.
 const PROPOSALS_MAX: usize = 16;
 /// Between two tries of a proposal whose answer was lost.
 const RETRY_DELAY: Duration = Duration::from_millis(50);
@@ -48,8 +48,8 @@ pub(crate) struct Committer {
     proposed: VecDeque<Proposed>,
     parked: Parked,
     poisoned: HashMap<(u64, PartitionId), u64>,
-    /// Set when the session is fenced or the catalog has stopped: nothing can be committed any more.
-    ended: Option<String>,
+    /// Says why when the session is fenced or the catalog has stopped: nothing can be committed any more.
+    ended: watch::Sender<Option<String>>,
 }
 
 struct Proposed {
@@ -76,6 +76,7 @@ impl Committer {
         buffer: Arc<Buffer>,
         flushes: mpsc::Receiver<Uploading>,
         parking: Duration,
+        ended: watch::Sender<Option<String>>,
     ) -> Committer {
         Committer {
             catalog,
@@ -88,7 +89,7 @@ impl Committer {
             proposed: VecDeque::new(),
             parked: Parked::new(parking),
             poisoned: HashMap::new(),
-            ended: None,
+            ended,
         }
     }
 
@@ -127,8 +128,9 @@ impl Committer {
     }
 
     fn propose(&mut self, flush: Flush) {
-        if let Some(why) = &self.ended {
-            let error = AppendError::Unavailable(why.clone());
+        let ended = self.ended.borrow().clone();
+        if let Some(why) = ended {
+            let error = AppendError::Unavailable(why);
             flush.batches.into_iter().for_each(|(pending, _)| answer(pending, Err(error.clone())));
             return;
         }
@@ -163,15 +165,12 @@ impl Committer {
     }
 
     fn propose_parked(&mut self) {
-        let (again, given_up) = self.parked.take_due(self.clock.now());
-        for batch in given_up {
-            let expected = batch.expected;
-            answer(batch.pending, Err(AppendError::OutOfOrder { expected }));
+        let room = PROPOSALS_MAX.saturating_sub(self.proposed.len());
+        let due = self.parked.take_due(self.clock.now(), room);
+        for (pending, expected) in due.given_up {
+            answer(pending, Err(AppendError::OutOfOrder { expected }));
         }
-        for batch in again {
-            let ParkedBatch { pending, position, place, .. } = batch;
-            self.propose(Flush { batches: vec![(pending, position)], place, _slot: None });
-        }
+        due.flushes.into_iter().for_each(|flush| self.propose(flush));
     }
 
     async fn on_answer(&mut self, first: Answer) {
@@ -208,8 +207,9 @@ impl Committer {
                 Answer::Gap => again.push(proposed.flush),
                 Answer::Refused(why) => self.fail(proposed.flush, AppendError::Unavailable(why)),
                 Answer::Ended(why) => {
-                    self.end(why.clone());
-                    self.fail(proposed.flush, AppendError::Unavailable(why));
+                    // It may have been applied.
+                    self.end(why);
+                    self.fail(proposed.flush, AppendError::Stopping);
                 }
                 Answer::Lost(_) => {
                     assert!(mutant::is("resequence-lost-answers"), "the caller asks again when an answer was lost");
@@ -251,9 +251,9 @@ impl Committer {
     }
 
     fn end(&mut self, why: String) {
-        if self.ended.is_none() {
+        if self.ended.borrow().is_none() {
             tracing::error!(%why, "this node can commit nothing any more");
-            self.ended = Some(why);
+            self.ended.send_replace(Some(why));
         }
     }
 
@@ -275,12 +275,11 @@ impl Committer {
         assert_eq!(flush.batches.len(), outcomes.len(), "one outcome per batch");
         failpoint::hit("before_acknowledge");
         let mut log_start: Option<(PartitionId, Offset)> = None;
-        let mut appended = false;
         for ((pending, position), outcome) in flush.batches.into_iter().zip(outcomes) {
             let error = match *outcome {
                 BatchOutcome::Appended { base_offset } | BatchOutcome::Duplicate { base_offset } => {
-                    appended = true;
                     let partition = pending.partition;
+                    self.parked.landed(partition, pending.batch.header.producer_id, self.clock.now());
                     if log_start.is_none_or(|(known, _)| known != partition) {
                         let view = self.catalog.partition(partition);
                         log_start = Some((partition, view.map_or(Offset(0), |view| view.log_start)));
@@ -305,9 +304,6 @@ impl Committer {
                 BatchOutcome::UnexpectedOffset { tail } => AppendError::UnexpectedOffset { tail },
             };
             answer(pending, Err(error));
-        }
-        if appended {
-            self.parked.try_now(self.clock.now());
         }
     }
 

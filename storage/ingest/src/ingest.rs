@@ -9,7 +9,7 @@ use tidelog_catalog_api::{Catalog, CatalogError, Command, Outcome};
 use tidelog_host::tasks::OnPanic;
 use tidelog_host::{Clock, Tasks, failpoint};
 use tidelog_model::{LaneId, SessionId};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::append::{Append, AppendError, AppendFuture};
 use crate::committer::Committer;
@@ -34,9 +34,11 @@ pub struct Ingest {
     /// Resolves when everything that was appended is resolved.
     drained: Mutex<Option<oneshot::Receiver<()>>>,
     stopping: std::sync::atomic::AtomicBool,
+    ended: watch::Receiver<Option<String>>,
 }
 
-/// A share of the bytes that may be in flight. Held until the response is written; dropping it gives the share back.
+/// A share of the bytes that may be in flight: held until the response is written and the batches are resolved; dropping
+/// it gives the share back.
 #[derive(Debug)]
 pub struct Reservation {
     _permit: OwnedSemaphorePermit,
@@ -89,7 +91,8 @@ impl Ingest {
             stop: stop.clone(),
         };
         let writer = Writer { session, lane: LaneId(0) };
-        let committer = Committer::new(catalog, clock.clone(), writer, buffer.clone(), sealed, options.parking);
+        let (end, ended) = watch::channel(None);
+        let committer = Committer::new(catalog, clock.clone(), writer, buffer.clone(), sealed, options.parking, end);
         let (done, drained) = oneshot::channel();
         tasks.spawn_detached("sealer", OnPanic::EndProcess, sealer.run());
         tasks.spawn_detached("committer", OnPanic::EndProcess, async move {
@@ -108,6 +111,7 @@ impl Ingest {
             stop,
             drained: Mutex::new(Some(drained)),
             stopping: std::sync::atomic::AtomicBool::new(false),
+            ended,
         }))
     }
 
@@ -129,20 +133,32 @@ impl Ingest {
     /// Gives the batches their place in the order, at once; the future resolves when they are durable and have their
     /// offsets. The batches were [`crate::admit`]ted, one at least.
     pub fn append(&self, append: Append) -> AppendFuture {
-        let Append { partition, batches, source, deadline } = append;
-        assert!(!batches.is_empty(), "an append has a batch at least");
-        if self.stopping.load(std::sync::atomic::Ordering::SeqCst) {
-            return AppendFuture::ready(Err(AppendError::Unavailable("the node is stopping".into())));
-        }
+        assert!(!append.batches.is_empty(), "an append has a batch at least");
+        let deadline = append.deadline;
         failpoint::hit("admit");
-        let answers = self.buffer.push(partition, source, self.clock.now(), batches);
-        AppendFuture::new(answers, deadline)
+        let is_stopping = self.stopping.load(std::sync::atomic::Ordering::SeqCst);
+        let answers = if is_stopping { None } else { self.buffer.push(append, self.clock.now()) };
+        match answers {
+            Some(answers) => AppendFuture::new(answers, deadline),
+            None => AppendFuture::ready(Err(AppendError::Unavailable("the node is stopping".into()))),
+        }
     }
 
     /// This life of the node.
     #[must_use]
     pub fn session(&self) -> SessionId {
         self.session
+    }
+
+    /// Resolves, with the reason, when this node can commit nothing any more: a newer session of it was opened, or its
+    /// catalog replica has stopped. Only a restart helps.
+    pub async fn ended(&self) -> String {
+        let mut ended = self.ended.clone();
+        match ended.wait_for(Option::is_some).await {
+            Ok(why) => why.clone().expect("waited for"),
+            // The committer is gone without an error: the node was drained.
+            Err(_) => std::future::pending().await,
+        }
     }
 
     /// Refuses new appends, seals what waits, and returns when all of it is resolved.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::append::BatchResult;
 use crate::options::FLUSH_BYTES_MAX;
 use crate::upload::Uploader;
-use crate::{CheckedBatch, LaneProfile};
+use crate::{Append, CheckedBatch, LaneProfile, Reservation};
 
 /// A batch that waits to be part of a flush.
 pub(crate) struct Pending {
@@ -23,7 +23,11 @@ pub(crate) struct Pending {
     pub partition: PartitionId,
     pub batch: CheckedBatch,
     pub admitted: Instant,
+    /// When the catalog first said that it is ahead of its sequence.
+    pub parked: Option<Instant>,
     pub answer: oneshot::Sender<BatchResult>,
+    /// Given back when the batch is resolved.
+    pub _held: Option<Arc<Reservation>>,
 }
 
 /// What was taken from the buffer at once.
@@ -46,35 +50,46 @@ struct BufferState {
     batches: Vec<Pending>,
     bytes: usize,
     admissions: u64,
+    /// Set by the sealer when it leaves: nobody would ever take what comes now.
+    closed: bool,
 }
 
 impl Buffer {
     pub(crate) fn new() -> Arc<Buffer> {
-        let state = BufferState { batches: Vec::new(), bytes: 0, admissions: 0 };
+        let state = BufferState { batches: Vec::new(), bytes: 0, admissions: 0, closed: false };
         Arc::new(Buffer { state: Mutex::new(state), arrived: Notify::new() })
     }
 
-    /// Gives the batches their place in the order. Bounded by the reservations that callers hold.
-    pub(crate) fn push(
-        &self,
-        partition: PartitionId,
-        source: u64,
-        now: Instant,
-        batches: Vec<CheckedBatch>,
-    ) -> Vec<oneshot::Receiver<BatchResult>> {
+    /// Gives the batches their place in the order; `None` when the lane has closed. Bounded by the reservations that
+    /// the batches hold.
+    pub(crate) fn push(&self, append: Append, now: Instant) -> Option<Vec<oneshot::Receiver<BatchResult>>> {
+        let Append { partition, batches, source, held, deadline: _ } = append;
         let mut answers = Vec::with_capacity(batches.len());
         let mut state = self.state.lock();
+        if state.closed {
+            return None;
+        }
         for batch in batches {
             let (answer, receiver) = oneshot::channel();
             answers.push(receiver);
             state.admissions += 1;
             state.bytes += batch.bytes.len();
             let admission = state.admissions;
-            state.batches.push(Pending { admission, source, partition, batch, admitted: now, answer });
+            let held = held.clone();
+            let pending =
+                Pending { admission, source, partition, batch, admitted: now, parked: None, answer, _held: held };
+            state.batches.push(pending);
         }
         drop(state);
         self.arrived.notify_one();
-        answers
+        Some(answers)
+    }
+
+    /// Closes the lane if nothing waits in it.
+    fn close_if_empty(&self) -> bool {
+        let mut state = self.state.lock();
+        state.closed = state.batches.is_empty();
+        state.closed
     }
 
     /// The number of the last batch that was admitted.
@@ -85,6 +100,9 @@ impl Buffer {
     /// Takes what waits, up to `bytes_max` (one batch at least), oldest first.
     fn take(&self, bytes_max: usize) -> (Vec<Pending>, usize) {
         let mut state = self.state.lock();
+        // Nobody waits for these any more, and nothing was said about them: behind a store that hangs they would pile up.
+        state.batches.retain(|pending| !pending.answer.is_closed());
+        state.bytes = state.batches.iter().map(|pending| pending.batch.bytes.len()).sum();
         if state.bytes <= bytes_max {
             let bytes = std::mem::take(&mut state.bytes);
             return (std::mem::take(&mut state.batches), bytes);
@@ -129,8 +147,11 @@ impl Sealer {
         let mut stopping = false;
         loop {
             let Some((bytes, oldest)) = self.buffer.waiting() else {
-                if stopping {
+                if stopping && self.buffer.close_if_empty() {
                     return;
+                }
+                if stopping {
+                    continue;
                 }
                 tokio::select! {
                     () = self.buffer.arrived.notified() => {}

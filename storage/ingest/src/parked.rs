@@ -1,11 +1,14 @@
-//! Batches that arrived ahead of their producer's sequence: their bytes are durable, and they are proposed again until the
-//! one before them has landed or their time is up. So a change of routing never turns into a loss.
+//! Batches that arrived ahead of their producer's sequence: their bytes are durable or in memory, and they are proposed
+//! again until the one before them has landed or their time is up. So a change of routing never turns into a loss.
 
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
+use tidelog_model::limits::INLINE_FLUSH_BYTES_MAX;
+use tidelog_model::{ObjectId, PartitionId, ProducerId};
 use tokio::time::Instant;
 
-use crate::flush::Place;
+use crate::flush::{Flush, Place};
 use crate::lane::Pending;
 
 /// Between two tries, when nothing else suggests one.
@@ -19,13 +22,21 @@ pub(crate) struct Parked {
     due: Option<Instant>,
 }
 
-pub(crate) struct ParkedBatch {
-    pub pending: Pending,
-    pub position: u32,
-    pub place: Place,
+struct ParkedBatch {
+    pending: Pending,
+    /// Where it is in an object: object, its length, position. Others are small, and ride in a commit again.
+    stored: Option<(ObjectId, u32, u32)>,
     /// The sequence that the catalog wanted.
-    pub expected: i32,
+    expected: i32,
     since: Instant,
+}
+
+/// What is to be done about parked batches now.
+pub(crate) struct Due {
+    /// To be proposed.
+    pub flushes: Vec<Flush>,
+    /// Their time is up; with the sequence that the catalog wanted.
+    pub given_up: Vec<(Pending, i32)>,
 }
 
 impl Parked {
@@ -42,15 +53,20 @@ impl Parked {
         if self.batches.is_empty() { None } else { self.due }
     }
 
-    /// Something was appended: perhaps what they wait for.
-    pub(crate) fn try_now(&mut self, now: Instant) {
-        self.due = Some(now);
+    /// A batch of this producer was appended: perhaps the one that a parked one waits for.
+    pub(crate) fn landed(&mut self, partition: PartitionId, producer: ProducerId, now: Instant) {
+        let waits_for = |parked: &ParkedBatch| {
+            parked.pending.partition == partition && parked.pending.batch.header.producer_id == producer
+        };
+        if self.batches.iter().any(waits_for) {
+            self.due = Some(now);
+        }
     }
 
     /// Parks a batch, unless waiting cannot help: it is behind the sequence, its time is up, or there is no room.
     pub(crate) fn offer(
         &mut self,
-        pending: Pending,
+        mut pending: Pending,
         position: u32,
         place: &Place,
         expected: i32,
@@ -59,17 +75,22 @@ impl Parked {
         // Sequences wrap, so "ahead" is the shorter way round.
         let ahead = pending.batch.header.base_sequence.wrapping_sub(expected) & i32::MAX;
         let is_ahead = ahead > 0 && ahead < i32::MAX / 2;
-        let since = pending.admitted;
+        // From when it was first refused, however long its upload took.
+        let since = *pending.parked.get_or_insert(now);
         if !is_ahead || now >= since + self.parking || self.batches.len() >= PARKED_MAX {
             return Err(pending);
         }
-        self.batches.push(ParkedBatch { pending, position, place: place.clone(), expected, since });
+        let stored = match place {
+            Place::Object { object, bytes } => Some((*object, *bytes, position)),
+            Place::Inline(_) => None,
+        };
+        self.batches.push(ParkedBatch { pending, stored, expected, since });
         self.due = Some(now + RETRY_DELAY);
         Ok(())
     }
 
-    /// What to propose again, in sequence, and what to give up.
-    pub(crate) fn take_due(&mut self, now: Instant) -> (Vec<ParkedBatch>, Vec<ParkedBatch>) {
+    /// What to propose again, in sequence, in `flushes_max` commits at most, and what to give up.
+    pub(crate) fn take_due(&mut self, now: Instant, flushes_max: usize) -> Due {
         self.due = Some(now + RETRY_DELAY);
         let parking = self.parking;
         let (given_up, mut again): (Vec<_>, Vec<_>) =
@@ -78,6 +99,48 @@ impl Parked {
             let header = &batch.pending.batch.header;
             (batch.pending.partition, header.producer_id, header.base_sequence.wrapping_sub(batch.expected) & i32::MAX)
         });
-        (again, given_up)
+        let mut flushes = Vec::new();
+        let mut small = Small::default();
+        for batch in again {
+            // One commit for all the small ones; batches in objects need not be neighbours, so each has its own.
+            let full = flushes.len() + usize::from(!small.batches.is_empty()) >= flushes_max;
+            match batch.stored {
+                Some((object, bytes, position)) if !full => {
+                    let place = Place::Object { object, bytes };
+                    flushes.push(Flush { batches: vec![(batch.pending, position)], place, _slot: None });
+                }
+                None if small.has_room(&batch.pending) && (!full || !small.batches.is_empty()) => {
+                    small.push(batch.pending);
+                }
+                _ => self.batches.push(batch),
+            }
+        }
+        flushes.extend(small.finish());
+        let given_up = given_up.into_iter().map(|batch| (batch.pending, batch.expected)).collect();
+        Due { flushes, given_up }
+    }
+}
+
+/// Small batches that ride in one commit.
+#[derive(Default)]
+struct Small {
+    batches: Vec<(Pending, u32)>,
+    payload: BytesMut,
+}
+
+impl Small {
+    fn has_room(&self, pending: &Pending) -> bool {
+        self.payload.len() + pending.batch.bytes.len() <= INLINE_FLUSH_BYTES_MAX
+    }
+
+    fn push(&mut self, pending: Pending) {
+        let position = u32::try_from(self.payload.len()).expect("inline flushes are limited to far less");
+        self.payload.extend_from_slice(&pending.batch.bytes);
+        self.batches.push((pending, position));
+    }
+
+    fn finish(self) -> Option<Flush> {
+        let place = Place::Inline(Bytes::from(self.payload));
+        (!self.batches.is_empty()).then_some(Flush { batches: self.batches, place, _slot: None })
     }
 }

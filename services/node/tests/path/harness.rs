@@ -14,7 +14,7 @@ use tidelog_catalog_api::{Catalog, Command, NewTopic, Outcome};
 use tidelog_fetch::{Fetch, Read};
 use tidelog_format::flush_object::object_key;
 use tidelog_host::{Clock, Random, Tasks};
-use tidelog_ingest::{AdmitRules, Append, AppendFuture, Ingest, IngestOptions, admit};
+use tidelog_ingest::{AdmitRules, Append, AppendFuture, Ingest, IngestOptions, Reservation, admit};
 use tidelog_model::{Incarnation, NodeId, Offset, PartitionId, TenantId, TopicId};
 
 use crate::batches::records;
@@ -79,11 +79,19 @@ impl Path {
         Path { topic, catalog, store, ingest, fetch }
     }
 
+    /// Appends one batch under a share of the bytes in flight, and does not wait for what becomes of it.
+    pub fn append_and_leave(&self, bytes: &Bytes, held: Reservation) {
+        let batches = admit(bytes.clone(), &AdmitRules { batch_bytes_max: 16 << 20 }).expect("the batch is good");
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        let held = Some(Arc::new(held));
+        drop(self.ingest.append(Append { partition: partition(self.topic, 0), batches, source: 1, deadline, held }));
+    }
+
     /// Appends one batch; it has its place in the order when this returns.
     pub fn append(&self, source: u64, index: u32, bytes: &Bytes) -> AppendFuture {
         let batches = admit(bytes.clone(), &AdmitRules { batch_bytes_max: 16 << 20 }).expect("the batch is good");
         let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
-        self.ingest.append(Append { partition: partition(self.topic, index), batches, source, deadline })
+        self.ingest.append(Append { partition: partition(self.topic, index), batches, source, deadline, held: None })
     }
 
     pub async fn read_all(&self, index: u32) -> Vec<(u64, Vec<u8>)> {
@@ -123,6 +131,8 @@ pub enum StoreFault {
     Short,
     WrongRange,
     WrongObject,
+    /// The length field of the first batch turns negative.
+    NegativeLength,
 }
 
 /// Objects in memory, as slow and as wrong as told.
@@ -150,6 +160,11 @@ impl TestStore {
         *self.fault.lock() = Some((fault, one_in));
     }
 
+    /// From now on reads are right.
+    pub fn heal(&self) {
+        *self.fault.lock() = None;
+    }
+
     pub fn broken_reads(&self) -> u64 {
         self.broken_reads.load(Ordering::SeqCst)
     }
@@ -173,6 +188,11 @@ impl TestStore {
                 let mut flipped = right.to_vec();
                 let at = self.random.below(flipped.len() as u64) as usize;
                 flipped[at] ^= 1 << self.random.below(8);
+                Bytes::from(flipped)
+            }
+            StoreFault::NegativeLength => {
+                let mut flipped = right.to_vec();
+                flipped[8] ^= 0x80;
                 Bytes::from(flipped)
             }
             StoreFault::Short => right.slice(..right.len() / 2),

@@ -101,3 +101,16 @@ async fn limits_are_kept_and_the_first_batch_is_delivered_all_the_same() {
     let none = path.fetch.read(Read { bytes_max: 10, at_least_one: false, ..read }).await.unwrap();
     assert_eq!(none.bytes, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_length_that_cannot_be_is_damage_and_not_a_hang() {
+    let path = Path::start(PathOptions { remember_written: false, ..PathOptions::default() }).await;
+    path.append(1, 0, &batch(None, 0, &[large(1)])).await.unwrap();
+    path.store.break_reads(StoreFault::NegativeLength, 1);
+    let read = Read { partition: partition(path.topic, 0), offset: Offset(0), bytes_max: 1000, at_least_one: true };
+    assert!(matches!(path.fetch.read(read).await, Err(ReadError::Corrupt(_))));
+    let by_time = path.fetch.offset_for_time(partition(path.topic, 0), TimestampMs(0)).await;
+    assert!(matches!(by_time, Err(ReadError::Corrupt(_))));
+    path.store.heal();
+    assert_eq!(records(&path.fetch.read(read).await.unwrap().chunks), [(0, large(1))], "nothing bad stays cached");
+}

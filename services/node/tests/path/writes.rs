@@ -181,3 +181,29 @@ async fn inline_payloads_move_to_an_object_and_read_the_same() {
     path.catalog.validate();
     assert_eq!(before, (path.read_all(0).await, path.read_all(1).await));
 }
+
+#[tokio::test(start_paused = true)]
+async fn callers_that_leave_do_not_lift_the_bound_on_bytes_in_flight() {
+    let path = Path::start(PathOptions { store_latency: Duration::from_secs(3600), ..PathOptions::default() }).await;
+    let bytes = batch(None, 0, &[large(1)]);
+    let mut admitted = 0;
+    while let Ok(held) = tokio::time::timeout(Duration::from_secs(1), path.ingest.reserve(bytes.len())).await {
+        path.append_and_leave(&bytes, held);
+        admitted += bytes.len();
+        assert!(admitted <= 64 << 20, "{admitted} bytes are in memory");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_parked_batches_are_proposed_together() {
+    let path = Path::start(PathOptions::default()).await;
+    path.append(1, 0, &batch(Some((5, 0, 0)), 0, &[b"first".to_vec()])).await.unwrap();
+    let before = path.catalog.applied().0;
+    let ahead: Vec<_> =
+        (2..200).map(|sequence| path.append(1, 0, &batch(Some((5, 0, sequence)), 0, &[vec![b'x'; 1000]]))).collect();
+    for append in ahead {
+        assert_eq!(append.await, Err(AppendError::OutOfOrder { expected: 1 }));
+    }
+    let proposals = path.catalog.applied().0 - before;
+    assert!(proposals < 100, "{proposals} proposals for batches that could not land");
+}
