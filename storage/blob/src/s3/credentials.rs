@@ -94,6 +94,14 @@ mod tests {
     }
 
     #[test]
+    fn the_page_of_settings_names_what_is_read() {
+        let page = include_str!("../../../../docs/configuration.md");
+        for (name, _) in VARIABLES {
+            assert!(page.contains(&format!("`{name}`")), "docs/configuration.md says nothing of {name}");
+        }
+    }
+
+    #[test]
     fn keys_and_region_get_to_the_client_and_nothing_else_does() {
         let (builder, _) = read(&[
             ("AWS_ACCESS_KEY_ID", "a"),
