@@ -13,6 +13,7 @@ mod error_code;
 mod fetch_reply;
 mod frame;
 pub mod messages;
+mod produce_entries;
 mod request;
 mod response;
 #[doc(hidden)]
@@ -23,5 +24,6 @@ pub use error_code::ErrorCode;
 pub use fetch_reply::{FetchReply, FetchReplyPartition, FetchReplyTopic, encode_fetch_reply};
 pub use frame::{CONTROL_FRAME_BYTES_MAX, FRAME_PREFIX_BYTES, FrameError, FramePrefix, check_frame};
 pub use kafka_wire_core::{StrBytes, Uuid};
+pub use produce_entries::{PRODUCE_ENTRIES_MAX, produce_entries};
 pub use request::{Request, RequestError, RequestHeader, decode_request};
 pub use response::{EncodeFailed, encode_response, encode_response_at};

@@ -10,7 +10,7 @@ use crate::messages::{
     ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
     ProduceRequest, SyncGroupRequest,
 };
-use crate::{Api, CONTROL_FRAME_BYTES_MAX};
+use crate::{Api, CONTROL_FRAME_BYTES_MAX, PRODUCE_ENTRIES_MAX, produce_entries};
 
 /// Elements of one array: as many as a topic may have partitions.
 const ARRAY_ELEMENTS_MAX: usize = 100_000;
@@ -77,6 +77,9 @@ pub enum RequestError {
         /// As sent.
         version: i16,
     },
+    /// A Produce request that names more topics and partitions than [`PRODUCE_ENTRIES_MAX`].
+    #[error("more than {PRODUCE_ENTRIES_MAX} topics and partitions in one Produce request")]
+    TooManyEntries,
     /// The bytes are not what their header says.
     #[error("malformed request: {0}")]
     Malformed(#[from] DecodeError),
@@ -99,6 +102,9 @@ pub fn decode_request(frame: Bytes) -> Result<(RequestHeader, Request), RequestE
             Api::ApiVersions => RequestError::UnsupportedApiVersions { version, correlation_id },
             _ => RequestError::UnsupportedVersion { api, version },
         });
+    }
+    if api == Api::Produce && produce_entries(&frame) > PRODUCE_ENTRIES_MAX {
+        return Err(RequestError::TooManyEntries);
     }
     let client_id = input.read_nullable_string()?;
     if row.is_flexible(version) {
