@@ -42,6 +42,8 @@ pub use raft_catalog::RaftCatalog;
 #[cfg(test)]
 mod raft_catalog_test;
 #[cfg(test)]
+mod replay_test;
+#[cfg(test)]
 mod skipped_sync_test;
 #[cfg(test)]
 mod suite_test;
