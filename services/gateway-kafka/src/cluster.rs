@@ -36,7 +36,7 @@ pub(crate) fn api_versions(header: &RequestHeader, request: &ApiVersionsRequest)
 /// next (KIP-511).
 pub(crate) fn unsupported_api_versions(correlation_id: i32) -> Result<Answer, EncodeFailed> {
     let response = versions(ErrorCode::UnsupportedVersion);
-    Ok(Answer::Frame(vec![encode_response_at(Api::ApiVersions, 0, correlation_id, &response)?]))
+    Ok(Answer::Frame(vec![encode_response_at(Api::ApiVersions, 0, correlation_id, &response)?], None))
 }
 
 fn versions(error: ErrorCode) -> ApiVersionsResponse {

@@ -14,18 +14,18 @@ use futures::stream::FuturesOrdered;
 use tidelog_kafka_wire::{Api, EncodeFailed, RequestError, decode_request};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
-use crate::dispatch;
 use crate::gateway::Shared;
-use crate::options::DECODED_BYTES_PER_BYTE;
+use crate::memory::Share;
 use crate::transport::{self, TransportError};
+use crate::{arrival, dispatch};
 
 /// An answer, and what is held until it is written.
 pub(crate) enum Answer {
-    /// A frame, in pieces.
-    Frame(Vec<Bytes>),
+    /// A frame, in pieces, and what is held for it.
+    Frame(Vec<Bytes>, Option<Share>),
     /// A frame whose records take memory that is bounded by this permit.
     Records(Vec<Bytes>, OwnedSemaphorePermit),
     /// The client asked for none (acks=0).
@@ -36,19 +36,6 @@ pub(crate) enum Answer {
 
 /// An answer that will be.
 pub(crate) type Answering = BoxFuture<'static, Result<Answer, EncodeFailed>>;
-
-/// Fetches of one connection follow each other, so that what they hold is bounded by one answer, and a session's epochs
-/// are seen in order. Resolves when the Fetch before has been answered.
-pub(crate) struct Turn(Option<oneshot::Receiver<()>>);
-
-impl Turn {
-    pub(crate) async fn come(self) {
-        if let Some(before) = self.0 {
-            // The sender is dropped, never used.
-            let _ = before.await;
-        }
-    }
-}
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -111,8 +98,7 @@ struct Held {
     begun: Instant,
     _share: OwnedSemaphorePermit,
     _bytes: OwnedSemaphorePermit,
-    _memory: Box<dyn Send>,
-    _turn: Option<oneshot::Sender<()>>,
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for Held {
@@ -131,7 +117,9 @@ async fn read_requests<R: AsyncRead + Unpin>(
     let shares = Arc::new(Semaphore::new(options.connection_requests_max));
     let kibibytes_max = options.connection_bytes_max / 1024;
     let kibibytes = Arc::new(Semaphore::new(kibibytes_max));
-    let mut last_fetch: Option<oneshot::Receiver<()>> = None;
+    // Fetches of one connection follow each other, so that what they hold is bounded by one answer, and a session's epochs
+    // are seen in order. The next is not even read before: no client sends it.
+    let fetches = Arc::new(Semaphore::new(1));
     loop {
         let begun = tokio::select! {
             biased;
@@ -146,30 +134,15 @@ async fn read_requests<R: AsyncRead + Unpin>(
         let overlaps = matches!(api, Api::Produce | Api::Fetch);
         let share = acquire(&shares, if overlaps { 1 } else { options.connection_requests_max }).await;
         let bytes = acquire(&kibibytes, begun.prefix.bytes.div_ceil(1024).min(kibibytes_max)).await;
-        let factor = if api == Api::Produce { 1 } else { DECODED_BYTES_PER_BYTE };
-        let memory = shared.parts.ingest.reserve(begun.prefix.bytes * factor).await;
-        let frame = match transport::finish_frame(&mut input, begun, options).await {
-            Ok(frame) => frame,
+        let turn = if api == Api::Fetch { Some(acquire(&fetches, 1).await) } else { None };
+        let (frame, room) = match arrival::receive(shared, &mut input, begun, api).await {
+            Ok(received) => received,
             Err(error) => return refused(shared, error),
         };
-        let (turn, next_turn) = if api == Api::Fetch {
-            let (answered, next) = oneshot::channel();
-            (Some(answered), last_fetch.replace(next))
-        } else {
-            (None, None)
-        };
         shared.meters.begun(api);
-        let held = Held {
-            shared: shared.clone(),
-            api,
-            begun: begun_at,
-            _share: share,
-            _bytes: bytes,
-            _memory: memory,
-            _turn: turn,
-        };
+        let held = Held { shared: shared.clone(), api, begun: begun_at, _share: share, _bytes: bytes, _turn: turn };
         let answering = match decode_request(frame) {
-            Ok((header, request)) => dispatch::begin(shared, number, header, request, Turn(next_turn)).await,
+            Ok((header, request)) => dispatch::begin(shared, number, header, request, room).await,
             Err(RequestError::UnsupportedApiVersions { correlation_id, .. }) => {
                 futures::future::ready(crate::cluster::unsupported_api_versions(correlation_id)).boxed()
             }
@@ -223,9 +196,14 @@ async fn write_answers<W: AsyncWrite + Unpin>(
             else => return Ended::Stopping,
         };
         let written = match answer {
-            Ok(Answer::Frame(pieces)) => transport::write_pieces(&mut output, pieces, &shared.options).await,
+            Ok(Answer::Frame(pieces, memory)) => {
+                let written = transport::write_pieces(&mut output, pieces, &shared.options, || false).await;
+                drop(memory);
+                written
+            }
             Ok(Answer::Records(pieces, memory)) => {
-                let written = transport::write_pieces(&mut output, pieces, &shared.options).await;
+                let is_wanted = || shared.answer_memory.waiting.is_any();
+                let written = transport::write_pieces(&mut output, pieces, &shared.options, is_wanted).await;
                 drop(memory);
                 written
             }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use futures::FutureExt;
-use tidelog_kafka_wire::messages::ApiVersionsRequest;
-use tidelog_kafka_wire::{EncodeFailed, Request, RequestHeader, encode_response};
+use tidelog_kafka_wire::{EncodeFailed, Request, RequestHeader, StrBytes, encode_response};
 
-use crate::connection::{Answer, Answering, Turn};
+use crate::arrival::Room;
+use crate::connection::{Answer, Answering};
 use crate::gateway::Shared;
 use crate::groups::handlers::{self, Context};
 use crate::{
@@ -20,56 +20,70 @@ pub(crate) async fn begin(
     connection: u64,
     header: RequestHeader,
     request: Request,
-    turn: Turn,
+    room: Room,
 ) -> Answering {
     let shared = shared.clone();
+    // Its own copy, so that a request that waits does not keep its frame.
+    let client_id = header.client_id.map(|id| StrBytes::from(id.as_str()));
+    let header = RequestHeader { client_id, ..header };
     match request {
-        Request::Produce(request) => produce::begin(&shared, connection, header, request).await,
-        Request::Fetch(request) => fetch::answer(shared, header, request, turn).boxed(),
-        Request::ApiVersions(request) => async move { api_versions(&header, &request) }.boxed(),
-        // The rest is alone in its connection.
-        Request::Metadata(request) => {
-            async move { frame(&header, &metadata::answer(&shared, &header, request).await) }.boxed()
+        Request::Produce(request) => produce::begin(&shared, connection, header, request, room).await,
+        Request::Fetch(request) => fetch::answer(shared, header, request, room.share).boxed(),
+        Request::ApiVersions(request) => {
+            async move { frame(&shared, &header, cluster::api_versions(&header, &request), room).await }.boxed()
         }
+        // The rest is alone in its connection.
+        Request::Metadata(request) => async move { metadata::frame(&shared, &header, request, room).await }.boxed(),
         Request::ListOffsets(request) => {
-            async move { frame(&header, &list_offsets::answer(&shared, &header, request).await) }.boxed()
+            async move { frame(&shared, &header, list_offsets::answer(&shared, &header, request).await, room).await }
+                .boxed()
         }
         Request::OffsetForLeaderEpoch(request) => {
-            async move { frame(&header, &offset_epochs::answer(&shared, request).await) }.boxed()
+            async move { frame(&shared, &header, offset_epochs::answer(&shared, request).await, room).await }.boxed()
         }
         Request::FindCoordinator(request) => {
-            async move { frame(&header, &cluster::find_coordinator(&shared, &header, &request)) }.boxed()
+            async move { frame(&shared, &header, cluster::find_coordinator(&shared, &header, &request), room).await }
+                .boxed()
         }
         Request::DescribeCluster(request) => {
-            async move { frame(&header, &cluster::describe_cluster(&shared, &request)) }.boxed()
+            async move { frame(&shared, &header, cluster::describe_cluster(&shared, &request), room).await }.boxed()
         }
         Request::CreateTopics(request) => {
-            async move { frame(&header, &create_topics::answer(&shared, request).await) }.boxed()
+            async move { frame(&shared, &header, create_topics::answer(&shared, request).await, room).await }.boxed()
         }
         Request::DeleteTopics(request) => {
-            async move { frame(&header, &delete_topics::answer(&shared, &header, request).await) }.boxed()
+            async move { frame(&shared, &header, delete_topics::answer(&shared, &header, request).await, room).await }
+                .boxed()
         }
         Request::InitProducerId(request) => {
-            async move { frame(&header, &producer_ids::answer(&shared, &request).await) }.boxed()
+            async move { frame(&shared, &header, producer_ids::answer(&shared, &request).await, room).await }.boxed()
         }
-        Request::JoinGroup(request) => {
-            async move { frame(&header, &handlers::join_group(&groups(&shared), &header, request).await) }.boxed()
+        Request::JoinGroup(request) => async move {
+            frame(&shared, &header, handlers::join_group(&groups(&shared), &header, request, room.share).await, ())
+                .await
         }
-        Request::SyncGroup(request) => {
-            async move { frame(&header, &handlers::sync_group(&groups(&shared), &header, request).await) }.boxed()
+        .boxed(),
+        Request::SyncGroup(request) => async move {
+            frame(&shared, &header, handlers::sync_group(&groups(&shared), &header, request, room.share).await, ())
+                .await
         }
-        Request::Heartbeat(request) => {
-            async move { frame(&header, &handlers::heartbeat(&groups(&shared), &header, request).await) }.boxed()
+        .boxed(),
+        Request::Heartbeat(request) => async move {
+            frame(&shared, &header, handlers::heartbeat(&groups(&shared), &header, request).await, room).await
         }
-        Request::LeaveGroup(request) => {
-            async move { frame(&header, &handlers::leave_group(&groups(&shared), &header, request).await) }.boxed()
+        .boxed(),
+        Request::LeaveGroup(request) => async move {
+            frame(&shared, &header, handlers::leave_group(&groups(&shared), &header, request).await, room).await
         }
-        Request::OffsetCommit(request) => {
-            async move { frame(&header, &handlers::offset_commit(&groups(&shared), &header, request).await) }.boxed()
+        .boxed(),
+        Request::OffsetCommit(request) => async move {
+            frame(&shared, &header, handlers::offset_commit(&groups(&shared), &header, request).await, room).await
         }
-        Request::OffsetFetch(request) => {
-            async move { frame(&header, &handlers::offset_fetch(&groups(&shared), &header, request).await) }.boxed()
+        .boxed(),
+        Request::OffsetFetch(request) => async move {
+            frame(&shared, &header, handlers::offset_fetch(&groups(&shared), &header, request).await, room).await
         }
+        .boxed(),
     }
 }
 
@@ -77,13 +91,14 @@ fn groups(shared: &Shared) -> Context<'_> {
     Context { coordinator: &shared.parts.groups, tenant: shared.options.tenant }
 }
 
-fn api_versions(header: &RequestHeader, request: &ApiVersionsRequest) -> Result<Answer, EncodeFailed> {
-    frame(header, &cluster::api_versions(header, request))
-}
-
-fn frame<M>(header: &RequestHeader, message: &M) -> Result<Answer, EncodeFailed>
+/// The answer's frame. The request's `room` is given back when there is room for the answer.
+async fn frame<M>(shared: &Shared, header: &RequestHeader, message: M, room: impl Send) -> Result<Answer, EncodeFailed>
 where
     M: tidelog_kafka_wire::messages::Response,
 {
-    Ok(Answer::Frame(vec![encode_response(header, message)?]))
+    let frame = encode_response(header, &message)?;
+    drop(message);
+    let share = shared.memory.answer(frame.len()).await;
+    drop(room);
+    Ok(Answer::Frame(vec![frame], share))
 }

@@ -9,6 +9,7 @@ use tidelog_fetch::ReadError;
 use tidelog_format::records::RecordsError;
 use tidelog_ingest::{AdmitError, AppendError};
 use tidelog_kafka_wire::ErrorCode;
+use tidelog_model::limits::BATCH_BYTES_MAX;
 use tidelog_model::{BatchError, TopicNameError};
 
 /// Records that did not pass the checks; nothing was appended.
@@ -41,10 +42,17 @@ pub fn of_records(error: &RecordsError) -> ErrorCode {
 pub fn of_batch(error: &BatchError) -> ErrorCode {
     match error {
         // May have happened on the way: clients send it again.
-        BatchError::Checksum { .. } | BatchError::CutOff { .. } | BatchError::Length(_) => ErrorCode::CorruptMessage,
-        BatchError::Misplaced { .. } => ErrorCode::CorruptMessage,
-        // Produce v3 and later may carry format v2 only.
-        BatchError::Magic(_) => ErrorCode::InvalidRecord,
+        BatchError::Checksum { .. } | BatchError::Misplaced { .. } => ErrorCode::CorruptMessage,
+        // The request was whole, so its sender cut the batch: it would be the same again.
+        BatchError::CutOff { .. } => ErrorCode::InvalidRecord,
+        // Over what any topic may allow. Java splits the batch and sends the parts.
+        BatchError::Length(length) if usize::try_from(*length).is_ok_and(|length| length > BATCH_BYTES_MAX) => {
+            ErrorCode::MessageTooLarge
+        }
+        BatchError::Length(_) => ErrorCode::CorruptMessage,
+        // Produce v3 and later may carry format v2 only; what is no format at all may have happened on the way.
+        BatchError::Magic(0 | 1) => ErrorCode::InvalidRecord,
+        BatchError::Magic(_) => ErrorCode::CorruptMessage,
         BatchError::Codec(_) | BatchError::Count { .. } | BatchError::Record { .. } => ErrorCode::InvalidRecord,
     }
 }

@@ -41,3 +41,14 @@ fn transactional_records_are_fatal_to_their_producer() {
     assert_eq!(of_admit(&AdmitError::Transactional), ErrorCode::TransactionalIdAuthorizationFailed);
     assert_eq!(of_admit(&AdmitError::Control), ErrorCode::InvalidRecord);
 }
+
+#[test]
+fn a_malformed_batch_is_sent_again_only_if_that_can_help() {
+    let check = |error, expected| assert_eq!(of_batch(&error), expected, "{error}");
+    check(BatchError::CutOff { needed: 100, available: 99 }, ErrorCode::InvalidRecord);
+    check(BatchError::Length(0), ErrorCode::CorruptMessage);
+    check(BatchError::Length(-1), ErrorCode::CorruptMessage);
+    check(BatchError::Length(i32::try_from(BATCH_BYTES_MAX).unwrap() + 1), ErrorCode::MessageTooLarge);
+    check(BatchError::Magic(1), ErrorCode::InvalidRecord);
+    check(BatchError::Magic(3), ErrorCode::CorruptMessage);
+}

@@ -11,10 +11,11 @@ use tidelog_kafka_wire::{
 use tidelog_model::{PartitionId, TopicId};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::connection::{Answer, Turn};
+use crate::connection::Answer;
 use crate::fetch_reads::{self, Wanted};
 use crate::fetch_sessions::{Asked, NO_SESSION, PartitionKey, Plan, SessionRequest, Told};
 use crate::gateway::Shared;
+use crate::memory::Share;
 use crate::options::FETCH_WAIT_MAX;
 use crate::topics::{Lookup, TopicKey, partition_of};
 
@@ -23,14 +24,13 @@ const SESSIONS_FROM_VERSION: i16 = 7;
 /// From this version on topics are named by id.
 const IDS_FROM_VERSION: i16 = 13;
 
-/// Answers Fetch when its turn has come. A cancelled caller leaves nothing behind, except that its session's epoch is used.
+/// Answers Fetch. A cancelled caller leaves nothing behind, except that its session's epoch is used.
 pub(crate) async fn answer(
     shared: Arc<Shared>,
     header: RequestHeader,
     request: FetchRequest,
-    turn: Turn,
+    room: Share,
 ) -> Result<Answer, EncodeFailed> {
-    turn.come().await;
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)).min(FETCH_WAIT_MAX);
     let deadline = shared.parts.clock.now() + wait;
     let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0).min(shared.options.fetch_answer_bytes_max);
@@ -41,7 +41,7 @@ pub(crate) async fn answer(
         Err(error) => {
             shared.meters.error(header.api, error);
             let reply = FetchReply { error, session_id: NO_SESSION, topics: Vec::new() };
-            return Ok(Answer::Frame(encode_fetch_reply(&header, &reply)?));
+            return Ok(Answer::Frame(encode_fetch_reply(&header, &reply)?, None));
         }
     };
     let (partitions, memory) = loop {
@@ -49,13 +49,15 @@ pub(crate) async fn answer(
         let known = wanted.iter().filter_map(|wanted| wanted.target.ok()).collect::<Vec<_>>();
         // Made before the reads, so that what is appended while they run is not missed.
         let mut watch = shared.parts.fetch.watch(&known);
-        let memory = memory(&shared, bytes_max).await;
-        let partitions = fetch_reads::read_all(&shared, &wanted, bytes_max).await;
+        let (memory, granted) = shared.answer_memory.take(bytes_max).await;
+        let partitions = fetch_reads::read_all(&shared, &wanted, granted).await;
         let bytes = partitions.iter().map(FetchReplyPartition::records_bytes).sum::<usize>();
         let failed = partitions.iter().any(|partition| partition.error != ErrorCode::None);
         let now = shared.parts.clock.now();
         let stopping = shared.parts.tasks.is_stopping();
-        if bytes >= bytes_min || failed || partitions.is_empty() || now >= deadline || stopping {
+        // A smaller answer than was asked for could not hold the least that is to be waited for.
+        let enough = bytes >= bytes_min || (granted < bytes_max && bytes > 0);
+        if enough || failed || partitions.is_empty() || now >= deadline || stopping {
             break (partitions, shrink(memory, bytes));
         }
         // What was read is not held while nothing happens.
@@ -136,13 +138,6 @@ fn target(key: &TopicKey, lookup: &Lookup, index: i32, asked: &Asked) -> Result<
     let partition = partition_of(topic, index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     // The epoch is 0 for ever; a client that knows a later one means another topic of that name.
     if asked.leader_epoch > 0 { Err(ErrorCode::UnknownLeaderEpoch) } else { Ok(partition) }
-}
-
-/// Room for the records of an answer. Waits for answers of other connections to be written, which takes no longer than
-/// clients that do not read are put up with.
-async fn memory(shared: &Shared, bytes: usize) -> OwnedSemaphorePermit {
-    let kibibytes = u32::try_from(bytes.div_ceil(1024)).expect("one answer is far below 4 TiB");
-    shared.fetch_memory.clone().acquire_many_owned(kibibytes).await.expect("the semaphore is never closed")
 }
 
 /// Gives back what was not needed. A single batch may be larger than was asked for.

@@ -43,11 +43,12 @@ pub(crate) async fn read_all(shared: &Shared, wanted: &[Wanted], bytes_max: usiz
     }
     let mut left = Left { bytes: bytes_max, nothing_yet: true };
     let mut rest = &ahead[..];
-    while !rest.is_empty() && left.bytes > 0 {
-        // A round ends where the bounds of its partitions add up to what is left.
+    while !rest.is_empty() && (left.bytes > 0 || left.nothing_yet) {
+        // A round ends where the bounds of its partitions add up to what is left. It has one at least: also who asks for
+        // no bytes at all gets a first batch, as from Kafka.
         let mut bound = 0;
-        let fits = rest.iter().take(READS_AT_ONCE).take_while(|reading| {
-            let fits = bound < left.bytes;
+        let fits = rest.iter().take(READS_AT_ONCE).enumerate().take_while(|(place, reading)| {
+            let fits = *place == 0 || bound < left.bytes;
             bound += reading.bytes_max(left.bytes);
             fits
         });

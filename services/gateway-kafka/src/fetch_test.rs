@@ -82,7 +82,7 @@ async fn bounds_are_kept_and_the_first_batch_comes_all_the_same() {
     check(7_000, 5_000, [5_000, 2_000, 0]).await;
     check(10, 5_000, [1_000, 0, 0]).await;
     check(1_000_000, 10, [1_000, 0, 0]).await;
-    check(0, 0, [0, 0, 0]).await;
+    check(0, 0, [1_000, 0, 0]).await;
 }
 
 #[tokio::test]
@@ -196,7 +196,7 @@ async fn records_in_answers_are_bounded_on_the_whole_node() {
     .await;
     let id = door.catalog.add(TENANT, "t", 1);
     door.fetch.advance(partition(id, 0), 100);
-    // More clients than answers fit at once: each gets its answer all the same, one after the other.
+    // More clients than answers fit at once: each gets its answer all the same, if a smaller one.
     let mut clients = Vec::new();
     for _ in 0..10 {
         let mut client = door.connect().await;
@@ -205,6 +205,7 @@ async fn records_in_answers_are_bounded_on_the_whole_node() {
     }
     for client in &mut clients {
         let response: FetchResponse = client.answer().await;
-        assert_eq!(found(&response), [(0, 0, 8_000)]);
+        let found = found(&response);
+        assert!(found.len() == 1 && (1_000..=8_000).contains(&found[0].2), "{found:?}");
     }
 }

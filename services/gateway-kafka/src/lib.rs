@@ -11,6 +11,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod arrival;
 mod cluster;
 mod connection;
 mod create_topics;
@@ -23,12 +24,14 @@ mod fetch_sessions;
 mod gateway;
 pub mod groups;
 mod list_offsets;
+mod memory;
 mod metadata;
 mod meters;
 mod offset_epochs;
 mod options;
 mod produce;
 mod producer_ids;
+mod room;
 mod storage;
 mod topic_configs;
 mod topics;

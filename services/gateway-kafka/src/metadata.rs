@@ -1,6 +1,6 @@
 //! Metadata: which topics there are and who serves them. This node serves all; its leader epoch is 0 for ever.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tidelog_catalog_api::{Command, NewTopic, Outcome, TopicView};
@@ -9,28 +9,50 @@ use tidelog_kafka_wire::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use tidelog_kafka_wire::messages::{MetadataRequest, MetadataResponse};
-use tidelog_kafka_wire::{ErrorCode, RequestHeader, StrBytes, Uuid, message};
+use tidelog_kafka_wire::{EncodeFailed, ErrorCode, RequestHeader, StrBytes, Uuid, encode_response, message};
 use tidelog_model::limits::TOPICS_PER_REQUEST_MAX;
 use tidelog_model::{TopicId, check_topic_name};
 
 use crate::cluster::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS};
-use crate::errors;
+use crate::connection::Answer;
 use crate::gateway::Shared;
 use crate::topics::{Lookup, TopicKey};
+use crate::{errors, memory};
 
+/// Memory that a partition of an answer takes while the answer is made.
+const PARTITION_BYTES: usize = 256;
+/// Partitions in one answer. Topics beyond it are named without them.
+const PARTITIONS_MAX: usize = 500_000;
 /// From this version on a topic can be asked for by id.
 const IDS_FROM_VERSION: i16 = 12;
 
-/// Answers Metadata. Creates topics when client and options allow it; a cancelled caller may leave them created.
-pub(crate) async fn answer(shared: &Shared, header: &RequestHeader, request: MetadataRequest) -> MetadataResponse {
-    let operations = if request.include_topic_authorized_operations { TOPIC_OPERATIONS } else { i32::MIN };
+/// Answers Metadata: a few bytes of request can ask for a great many of answer, so room for it is made first; the
+/// request's is given back then. Creates topics when client and options allow it; a cancelled caller may leave them created.
+pub(crate) async fn frame(
+    shared: &Shared,
+    header: &RequestHeader,
+    request: MetadataRequest,
+    room: impl Send,
+) -> Result<Answer, EncodeFailed> {
     let topics = match asked(header, request.topics) {
-        None => all(shared, operations).await,
+        None => all(shared).await,
         Some(topics) => {
             let create = request.allow_auto_topic_creation && shared.options.auto_create_topics;
-            named(shared, header, &topics, create, operations).await
+            named(shared, header, &topics, create).await
         }
     };
+    let partitions = topics.iter().map(Found::partitions).sum::<usize>();
+    let share = shared.memory.answer(partitions * PARTITION_BYTES).await;
+    drop(room);
+    let operations = if request.include_topic_authorized_operations { TOPIC_OPERATIONS } else { i32::MIN };
+    let topics = describe(shared, topics, operations);
+    let cluster_operations = if request.include_cluster_authorized_operations { CLUSTER_OPERATIONS } else { i32::MIN };
+    let frame = encode_response(header, &response(shared, topics, cluster_operations))?;
+    let share = share.map(|share| memory::shrink(share, frame.len()));
+    Ok(Answer::Frame(vec![frame], share))
+}
+
+fn response(shared: &Shared, topics: Vec<MetadataResponseTopic>, cluster_operations: i32) -> MetadataResponse {
     let options = &shared.options;
     message!(MetadataResponse {
         brokers: vec![message!(MetadataResponseBroker {
@@ -42,11 +64,7 @@ pub(crate) async fn answer(shared: &Shared, header: &RequestHeader, request: Met
         controller_id: options.broker_id(),
         topics: topics,
         // The field exists in versions 8 to 10 only, and may be set in those only.
-        cluster_authorized_operations: if request.include_cluster_authorized_operations {
-            CLUSTER_OPERATIONS
-        } else {
-            i32::MIN
-        },
+        cluster_authorized_operations: cluster_operations,
     })
 }
 
@@ -55,35 +73,31 @@ fn asked(header: &RequestHeader, topics: Option<Vec<MetadataRequestTopic>>) -> O
     topics.filter(|topics| header.version > 0 || !topics.is_empty())
 }
 
-async fn all(shared: &Shared, operations: i32) -> Vec<MetadataResponseTopic> {
+async fn all(shared: &Shared) -> Vec<Found> {
     // A list says "there are no others", so it must not be stale. When the catalog does not answer, what is known here is
     // better than nothing: clients ask for all topics again and again.
     if let Err(error) = shared.parts.catalog.read_barrier().await {
         tracing::warn!(%error, "topics are listed as they are known here");
     }
     let topics = shared.parts.catalog.topics(shared.options.tenant);
-    topics.iter().map(|topic| found(shared, topic, operations)).collect()
+    topics.into_iter().map(Found::Topic).collect()
 }
 
-async fn named(
-    shared: &Shared,
-    header: &RequestHeader,
-    topics: &[MetadataRequestTopic],
-    create: bool,
-    operations: i32,
-) -> Vec<MetadataResponseTopic> {
-    let keys = topics.iter().map(|topic| key(header, topic)).collect::<Vec<_>>();
+async fn named(shared: &Shared, header: &RequestHeader, topics: &[MetadataRequestTopic], create: bool) -> Vec<Found> {
+    // A topic that is asked for again and again is answered once, as Kafka does.
+    let mut seen = BTreeSet::new();
+    let keys = topics.iter().map(|topic| key(header, topic)).filter(|key| seen.insert(key.clone())).collect::<Vec<_>>();
     let mut lookups = shared.topics(&keys).await;
     if create {
         create_missing(shared, &keys, &mut lookups).await;
     }
-    let answers = keys.iter().zip(lookups).map(|(key, lookup)| match lookup {
-        Lookup::Found(topic) => found(shared, &topic, operations),
-        Lookup::Missing => absent(key, missing_code(key)),
+    let found = keys.into_iter().zip(lookups).map(|(key, lookup)| match lookup {
+        Lookup::Found(topic) => Found::Topic(topic),
+        Lookup::Missing => Found::Not(missing_code(&key), key),
         // Retriable, and says nothing about whether it exists.
-        Lookup::Unconfirmed(_) => absent(key, ErrorCode::LeaderNotAvailable),
+        Lookup::Unconfirmed(_) => Found::Not(ErrorCode::LeaderNotAvailable, key),
     });
-    answers.collect()
+    found.collect()
 }
 
 fn key(header: &RequestHeader, topic: &MetadataRequestTopic) -> TopicKey {
@@ -147,7 +161,38 @@ async fn create_missing(shared: &Shared, keys: &[TopicKey], lookups: &mut [Looku
     }
 }
 
-fn found(shared: &Shared, topic: &TopicView, operations: i32) -> MetadataResponseTopic {
+/// One answer of those that are made when there is room for all.
+enum Found {
+    Topic(Arc<TopicView>),
+    Not(ErrorCode, TopicKey),
+}
+
+impl Found {
+    fn partitions(&self) -> usize {
+        match self {
+            Found::Topic(topic) => topic.partitions as usize,
+            Found::Not(..) => 0,
+        }
+    }
+}
+
+fn describe(shared: &Shared, topics: Vec<Found>, operations: i32) -> Vec<MetadataResponseTopic> {
+    let mut left = PARTITIONS_MAX;
+    let describe = |found: Found| match found {
+        Found::Topic(topic) => match left.checked_sub(topic.partitions as usize) {
+            Some(rest) => {
+                left = rest;
+                whole(shared, &topic, operations)
+            }
+            // It is there, and its client may ask for it again, alone.
+            None => absent(&TopicKey::Name(topic.name.clone()), ErrorCode::LeaderNotAvailable),
+        },
+        Found::Not(code, key) => absent(&key, code),
+    };
+    topics.into_iter().map(describe).collect()
+}
+
+fn whole(shared: &Shared, topic: &TopicView, operations: i32) -> MetadataResponseTopic {
     let node = shared.options.broker_id();
     let partition = |index: u32| {
         message!(MetadataResponsePartition {

@@ -25,8 +25,8 @@ pub struct GatewayOptions {
     pub connection_requests_max: usize,
     /// Bytes of their frames. At the bound its socket is not read; a frame larger than this waits until it is alone.
     pub connection_bytes_max: usize,
-    /// Bytes of records in Fetch answers, on the whole node, from when they are read until they are written. At the bound
-    /// reads wait.
+    /// Bytes of records in Fetch answers, on the whole node, from when they are read until they are written. Near
+    /// the bound answers become smaller, at the bound reads wait.
     pub fetch_bytes_max: usize,
     /// Bytes of records in one Fetch answer, whatever the client would take.
     pub fetch_answer_bytes_max: usize,
@@ -42,6 +42,13 @@ pub struct GatewayOptions {
 
 /// The slowest that a frame may arrive.
 pub(crate) const FRAME_BYTES_PER_SECOND_MIN: usize = 64 * 1024;
+/// Frames that take more memory than this wait for each other while they arrive, and leave the rest of the room to small
+/// ones: clients send 1 MiB at most unless they are told otherwise.
+pub(crate) const LARGE_FRAME_BYTES: usize = 2 << 20;
+/// Bytes of such frames that may be arriving at once; a larger one comes alone.
+pub(crate) const LARGE_FRAMES_ARRIVING_BYTES_MAX: usize = 64 << 20;
+/// Records in an answer when memory for answers is short.
+pub(crate) const ANSWER_BYTES_WHEN_SHORT: usize = 1 << 20;
 /// Longest wait that a Fetch can ask for; clients ask for half a second.
 pub(crate) const FETCH_WAIT_MAX: Duration = Duration::from_secs(60);
 /// Bounds of a Produce request's own timeout. Below the lower one a slow flush would look like a failure.
@@ -57,8 +64,6 @@ pub(crate) const FETCH_SESSION_IDLE_MIN: Duration = Duration::from_secs(120);
 pub(crate) const PRODUCER_IDS_BLOCK: u32 = 1_000;
 /// Reads at the tail or look-ups of one request that are under way at once.
 pub(crate) const LOOKUPS_AT_ONCE: usize = 64;
-/// Memory that a decoded request may take, per byte of a frame that is not Produce.
-pub(crate) const DECODED_BYTES_PER_BYTE: usize = 8;
 
 impl GatewayOptions {
     /// The defaults of one process.

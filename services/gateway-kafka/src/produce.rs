@@ -15,6 +15,7 @@ use tidelog_kafka_wire::{ErrorCode, RequestHeader, StrBytes, Uuid, encode_respon
 use tidelog_model::{Codec, TopicId};
 use tokio::time::Instant;
 
+use crate::arrival::Room;
 use crate::connection::{Answer, Answering};
 use crate::gateway::Shared;
 use crate::options::{PRODUCE_TIMEOUT_MAX, PRODUCE_TIMEOUT_MIN};
@@ -47,6 +48,7 @@ pub(crate) async fn begin(
     connection: u64,
     header: RequestHeader,
     request: ProduceRequest,
+    room: Room,
 ) -> Answering {
     let acks = request.acks;
     let refusal = refuse_whole(&request);
@@ -65,6 +67,7 @@ pub(crate) async fn begin(
                         batches,
                         source: connection,
                         deadline,
+                        held: room.records.clone(),
                     })),
                     Err((code, message)) => Outcome::Refused(code, message),
                 },
@@ -77,10 +80,13 @@ pub(crate) async fn begin(
     let shared = shared.clone();
     async move {
         let (response, failed) = finish(&shared, &header, topics).await;
+        let Room { share, records } = room;
+        // What is still in the write path holds it as well.
+        drop(records);
         match (acks, failed) {
             (0, false) => Ok(Answer::None),
             (0, true) => Ok(Answer::Close),
-            _ => Ok(Answer::Frame(vec![encode_response(&header, &response)?])),
+            _ => Ok(Answer::Frame(vec![encode_response(&header, &response)?], Some(share))),
         }
     }
     .boxed()

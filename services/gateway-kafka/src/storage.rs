@@ -1,16 +1,18 @@
 //! The write path and the read path as this door uses them.
 
+use std::sync::Arc;
+
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tidelog_catalog_api::PartitionView;
 use tidelog_fetch::{Fetch, Read, ReadError, ReadOutcome, Watch};
-use tidelog_ingest::{Append, AppendError, Appended, Ingest};
+use tidelog_ingest::{Append, AppendError, Appended, Ingest, Reservation};
 use tidelog_model::{Offset, PartitionId, TimestampMs};
 
 /// The write path; see [`Ingest`] for what its methods promise.
 pub trait Appender: Send + Sync + 'static {
-    /// Waits for room; what is returned is held until the answer is written.
-    fn reserve(&self, bytes: usize) -> BoxFuture<'_, Box<dyn Send>>;
+    /// Waits for room for the records of a request; what is returned goes along with each of its appends.
+    fn reserve(&self, bytes: usize) -> BoxFuture<'_, Option<Arc<Reservation>>>;
     /// Gives batches their place in the order at once.
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>>;
 }
@@ -43,8 +45,8 @@ pub trait WatchTail: Send {
 }
 
 impl Appender for Ingest {
-    fn reserve(&self, bytes: usize) -> BoxFuture<'_, Box<dyn Send>> {
-        async move { Box::new(Ingest::reserve(self, bytes).await) as Box<dyn Send> }.boxed()
+    fn reserve(&self, bytes: usize) -> BoxFuture<'_, Option<Arc<Reservation>>> {
+        async move { Some(Arc::new(Ingest::reserve(self, bytes).await)) }.boxed()
     }
 
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>> {

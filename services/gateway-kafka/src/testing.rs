@@ -15,7 +15,7 @@ use tidelog_catalog_api::{
 };
 use tidelog_fetch::{Read, ReadError, ReadOutcome};
 use tidelog_host::{Clock, Random, Tasks};
-use tidelog_ingest::{Append, AppendError, Appended};
+use tidelog_ingest::{Append, AppendError, Appended, Reservation};
 use tidelog_model::{
     Incarnation, LogIndex, NodeId, ObjectId, Offset, PartitionId, ProducerId, TenantId, TimestampMs, TopicId,
 };
@@ -221,8 +221,8 @@ pub(crate) struct FakeIngest {
 }
 
 impl Appender for FakeIngest {
-    fn reserve(&self, _: usize) -> BoxFuture<'_, Box<dyn Send>> {
-        async { Box::new(()) as Box<dyn Send> }.boxed()
+    fn reserve(&self, _: usize) -> BoxFuture<'_, Option<Arc<Reservation>>> {
+        futures::future::ready(None).boxed()
     }
 
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>> {

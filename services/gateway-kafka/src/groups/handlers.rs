@@ -45,13 +45,15 @@ impl Context<'_> {
     }
 }
 
-/// Waits until the group has its next generation.
+/// Waits until the group has its next generation, and gives the request's `room` back before.
 pub(crate) async fn join_group(
     context: &Context<'_>,
     header: &RequestHeader,
     request: JoinGroupRequest,
+    room: impl Send,
 ) -> JoinGroupResponse {
     let join = join_of(context, header, request);
+    drop(room);
     join_response(header.version, context.coordinator.join(join).await)
 }
 
@@ -107,17 +109,20 @@ fn join_response(version: i16, answer: JoinAnswer) -> JoinGroupResponse {
     }
 }
 
-/// Waits until the leader has brought the assignment.
+/// Waits until the leader has brought the assignment, and gives the request's `room` back before.
 pub(crate) async fn sync_group(
     context: &Context<'_>,
     header: &RequestHeader,
     request: SyncGroupRequest,
+    room: impl Send,
 ) -> SyncGroupResponse {
     let states_protocol = request.protocol_type.is_some() && request.protocol_name.is_some();
     if header.version >= SYNC_PROTOCOL_FROM && !states_protocol {
         return sync_refused(GroupError::InconsistentProtocol);
     }
-    match context.coordinator.sync(sync_of(context, request)).await {
+    let sync = sync_of(context, request);
+    drop(room);
+    match context.coordinator.sync(sync).await {
         Ok(Synced { protocol_type, protocol, assignment }) => message!(SyncGroupResponse {
             protocol_type: Some(protocol_type.into()),
             protocol_name: Some(protocol.into()),

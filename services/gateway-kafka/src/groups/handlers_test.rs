@@ -46,14 +46,14 @@ impl Bench {
 
     async fn join(&self, version: i16, request: JoinGroupRequest) -> JoinGroupResponse {
         let header = header(Api::JoinGroup, version);
-        let response = join_group(&self.context(), &header, request).await;
+        let response = join_group(&self.context(), &header, request, ()).await;
         encode_response(&header, &response).unwrap();
         response
     }
 
     async fn sync(&self, version: i16, request: SyncGroupRequest) -> SyncGroupResponse {
         let header = header(Api::SyncGroup, version);
-        let response = sync_group(&self.context(), &header, request).await;
+        let response = sync_group(&self.context(), &header, request, ()).await;
         encode_response(&header, &response).unwrap();
         response
     }

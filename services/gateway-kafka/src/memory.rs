@@ -1,0 +1,131 @@
+//! What requests and answers may take of this node's memory, apart from records: the write path bounds those that come,
+//! [`crate::room`] those that go.
+//!
+//! Nobody waits for one budget while holding another that the first one's holders could be waiting for. The order is:
+//! records (the write path's), then entries of Produce, then requests, then answers.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Bytes per permit.
+const UNIT: usize = 1024;
+/// Requests of frames up to this length have room of their own, so that signs of life do not wait behind large requests.
+const SMALL_FRAME_BYTES_MAX: usize = 16 * 1024;
+/// Memory that a decoded request and what becomes of it may take, per byte of its frame. The worst is OffsetFetch, whose
+/// four bytes of a partition number become an offset with its metadata's string.
+const DECODED_BYTES_PER_BYTE: usize = 32;
+/// Memory that one partition of a Produce request takes beside its records, until it is answered.
+const PRODUCE_ENTRY_BYTES: usize = 512;
+/// An answer up to this length is written without asking for room: the kernel takes it, as a rule.
+const ANSWER_BYTES_FREE: usize = 16 * 1024;
+
+const SMALL_REQUESTS_BYTES_MAX: usize = 32 << 20;
+const LARGE_REQUESTS_BYTES_MAX: usize = 64 << 20;
+const PRODUCE_ENTRIES_BYTES_MAX: usize = 64 << 20;
+const ANSWERS_BYTES_MAX: usize = 64 << 20;
+const WAITS_BYTES_MAX: usize = 64 << 20;
+
+/// A part of a budget; given back when dropped.
+pub(crate) type Share = OwnedSemaphorePermit;
+
+/// The budgets of one node.
+pub(crate) struct Memory {
+    small_requests: Budget,
+    large_requests: Budget,
+    produce_entries: Budget,
+    answers: Budget,
+    waits: Budget,
+}
+
+impl Memory {
+    pub(crate) fn new() -> Memory {
+        Memory {
+            small_requests: Budget::new(SMALL_REQUESTS_BYTES_MAX),
+            large_requests: Budget::new(LARGE_REQUESTS_BYTES_MAX),
+            produce_entries: Budget::new(PRODUCE_ENTRIES_BYTES_MAX),
+            answers: Budget::new(ANSWERS_BYTES_MAX),
+            waits: Budget::new(WAITS_BYTES_MAX),
+        }
+    }
+
+    /// Room for a request that is not Produce, decoded, until its answer is made or it begins to wait for something that
+    /// other clients do. One that needs more than there is gets all there is, so it is alone.
+    pub(crate) async fn request(&self, frame_bytes: usize) -> Share {
+        let budget = if frame_bytes <= SMALL_FRAME_BYTES_MAX { &self.small_requests } else { &self.large_requests };
+        budget.take(frame_bytes * DECODED_BYTES_PER_BYTE).await
+    }
+
+    /// Room for the partitions of a Produce request until it is answered.
+    pub(crate) async fn produce_entries(&self, entries: usize) -> Share {
+        self.produce_entries.take(entries * PRODUCE_ENTRY_BYTES).await
+    }
+
+    /// Room for an answer of some length until it is written.
+    pub(crate) async fn answer(&self, bytes: usize) -> Option<Share> {
+        if bytes <= ANSWER_BYTES_FREE { None } else { Some(self.answers.take(bytes).await) }
+    }
+
+    /// Room for what a request keeps while it waits for something to happen; `None`: it has to be answered at once.
+    pub(crate) fn wait(&self, bytes: usize) -> Option<Share> {
+        self.waits.try_take(bytes)
+    }
+}
+
+/// Keeps of a share what is needed.
+pub(crate) fn shrink(mut share: Share, bytes: usize) -> Share {
+    let kept = bytes.div_ceil(UNIT).min(share.num_permits());
+    share.split(kept).expect("no more than there are")
+}
+
+struct Budget {
+    units: usize,
+    room: Arc<Semaphore>,
+}
+
+impl Budget {
+    fn new(bytes_max: usize) -> Budget {
+        let units = bytes_max / UNIT;
+        Budget { units, room: Arc::new(Semaphore::new(units)) }
+    }
+
+    async fn take(&self, bytes: usize) -> Share {
+        let units = self.units_of(bytes);
+        self.room.clone().acquire_many_owned(units).await.expect("the semaphore is never closed")
+    }
+
+    fn try_take(&self, bytes: usize) -> Option<Share> {
+        self.room.clone().try_acquire_many_owned(self.units_of(bytes)).ok()
+    }
+
+    fn units_of(&self, bytes: usize) -> u32 {
+        u32::try_from(bytes.div_ceil(UNIT).min(self.units)).expect("budgets are far below 4 TiB")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn small_requests_do_not_wait_for_large_ones() {
+        let memory = Memory::new();
+        let all = memory.request(LARGE_REQUESTS_BYTES_MAX).await;
+        assert!(memory.request(SMALL_FRAME_BYTES_MAX + 1).now_or_never().is_none());
+        assert!(memory.request(SMALL_FRAME_BYTES_MAX).now_or_never().is_some());
+        drop(all);
+        assert!(memory.request(SMALL_FRAME_BYTES_MAX + 1).now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn who_would_wait_without_room_is_told() {
+        let memory = Memory::new();
+        let all = memory.wait(usize::MAX / 2).unwrap();
+        assert!(memory.wait(1).is_none());
+        let few = shrink(all, 1);
+        assert_eq!(few.num_permits(), 1);
+        assert!(memory.wait(WAITS_BYTES_MAX - UNIT).is_some());
+    }
+}
