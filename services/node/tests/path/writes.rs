@@ -1,6 +1,10 @@
 //! What was acknowledged is there, once, in order, whatever the catalog's answers and the store do.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+use bytes::Bytes;
 
 use tidelog_catalog_api::Catalog;
 use tidelog_ingest::AppendError;
@@ -186,12 +190,31 @@ async fn inline_payloads_move_to_an_object_and_read_the_same() {
 async fn callers_that_leave_do_not_lift_the_bound_on_bytes_in_flight() {
     let path = Path::start(PathOptions { store_latency: Duration::from_secs(3600), ..PathOptions::default() }).await;
     let bytes = batch(None, 0, &[large(1)]);
-    let mut admitted = 0;
-    while let Ok(held) = tokio::time::timeout(Duration::from_secs(1), path.ingest.reserve(bytes.len())).await {
-        path.append_and_leave(&bytes, held);
-        admitted += bytes.len();
-        assert!(admitted <= 64 << 20, "{admitted} bytes are in memory");
+    let live = Arc::new(AtomicUsize::new(0));
+    for _ in 0..1_000 {
+        let reserved = tokio::time::timeout(Duration::from_secs(1), path.ingest.reserve(bytes.len())).await;
+        let Ok(held) = reserved else { return };
+        path.append_and_leave(&counted(&bytes, &live), held);
+        let live = live.load(Ordering::SeqCst);
+        assert!(live <= 64 << 20, "{live} bytes are in memory");
     }
+}
+
+/// A copy of some bytes that counts itself for as long as anything of it is alive.
+fn counted(bytes: &[u8], live: &Arc<AtomicUsize>) -> Bytes {
+    struct Counted(Vec<u8>, Arc<AtomicUsize>);
+    impl AsRef<[u8]> for Counted {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.1.fetch_sub(self.0.len(), Ordering::SeqCst);
+        }
+    }
+    live.fetch_add(bytes.len(), Ordering::SeqCst);
+    Bytes::from_owner(Counted(bytes.to_vec(), live.clone()))
 }
 
 #[tokio::test(start_paused = true)]
