@@ -171,7 +171,7 @@ fn clients(machine: &mut Machine, stage: &'static str) -> Tally {
     tally
 }
 
-/// About 4 minutes: half of it Tidelog on radosgw, whose store is away for 30 s in between.
+/// About 6 minutes once built: 3 of them kills, and twice half a minute in which the store does not answer.
 fn s3(machine: &mut Machine, stage: &'static str) -> Tally {
     if !machine.has(Tool::Python) {
         return Tally::skipped("all S3 tests skipped: Python not found");
