@@ -27,7 +27,7 @@ pub(crate) enum Answer {
     /// A frame, in pieces, and what is held for it.
     Frame(Vec<Bytes>, Option<Share>),
     /// A frame whose records take memory that is bounded by this permit.
-    Records(Vec<Bytes>, OwnedSemaphorePermit),
+    Records(Vec<Bytes>, Option<Share>),
     /// The client asked for none (acks=0).
     None,
     /// The client asked for none and is told by the end of the connection that something went wrong.

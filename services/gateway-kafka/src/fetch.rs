@@ -1,5 +1,7 @@
 //! Fetch: waits until there is enough to send, or long enough, or something went wrong.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +12,14 @@ use tidelog_kafka_wire::{
 };
 use tidelog_model::{PartitionId, TopicId};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use crate::connection::Answer;
 use crate::fetch_reads::{self, Wanted};
 use crate::fetch_sessions::{Asked, NO_SESSION, PartitionKey, Plan, SessionRequest, Told};
 use crate::gateway::Shared;
-use crate::memory::Share;
-use crate::options::FETCH_WAIT_MAX;
+use crate::memory::{self, Share};
+use crate::options::{FETCH_ROOM_WAIT_MIN, FETCH_WAIT_MAX};
 use crate::topics::{Lookup, TopicKey, partition_of};
 
 /// Before this version there are no sessions: every request stands for itself.
@@ -44,24 +47,40 @@ pub(crate) async fn answer(
             return Ok(Answer::Frame(encode_fetch_reply(&header, &reply)?, None));
         }
     };
-    let (partitions, memory) = loop {
+    // What it asked for is in the plan now.
+    drop(room);
+    let count = plan.partitions.len();
+    let (partitions, memory, _work) = loop {
+        let work = shared.memory.fetch_work(count).await;
         let wanted = look_up(&shared, &plan).await;
         let known = wanted.iter().filter_map(|wanted| wanted.target.ok()).collect::<Vec<_>>();
         // Made before the reads, so that what is appended while they run is not missed.
         let mut watch = shared.parts.fetch.watch(&known);
-        let (memory, granted) = shared.answer_memory.take(bytes_max).await;
-        let partitions = fetch_reads::read_all(&shared, &wanted, granted).await;
+        let room = match fetch_reads::bytes_ahead(&shared, &wanted) {
+            0 => RecordsRoom::NotNeeded,
+            bytes => records_room(&shared, bytes.min(bytes_max), deadline).await,
+        };
+        let partitions = fetch_reads::read_all(&shared, &wanted, room.granted()).await;
         let bytes = partitions.iter().map(FetchReplyPartition::records_bytes).sum::<usize>();
         let failed = partitions.iter().any(|partition| partition.error != ErrorCode::None);
+        let enough = match &room {
+            // The leader knew of records that this node had not seen: they are to be read now that it has.
+            RecordsRoom::NotNeeded if !failed && fetch_reads::is_any_ahead(&wanted, &partitions) => continue,
+            RecordsRoom::NotNeeded => bytes >= bytes_min,
+            // A smaller answer than was asked for could not hold the least that is to be waited for.
+            RecordsRoom::Taken { is_short, .. } => bytes >= bytes_min || (*is_short && bytes > 0),
+            RecordsRoom::GivenUp => true,
+        };
         let now = shared.parts.clock.now();
         let stopping = shared.parts.tasks.is_stopping();
-        // A smaller answer than was asked for could not hold the least that is to be waited for.
-        let enough = bytes >= bytes_min || (granted < bytes_max && bytes > 0);
         if enough || failed || partitions.is_empty() || now >= deadline || stopping {
-            break (partitions, shrink(memory, bytes));
+            break (partitions, room.keep(bytes), work);
         }
-        // What was read is not held while nothing happens.
-        drop((partitions, memory));
+        // Nothing of all that is held while nothing happens, only the plan and the watch.
+        let Some(_waiting) = shared.memory.fetch_wait(count) else {
+            break (partitions, room.keep(bytes), work);
+        };
+        drop((partitions, wanted, room, work));
         tokio::select! {
             () = watch.changed() => {}
             () = shared.parts.tasks.stopping() => {}
@@ -84,17 +103,26 @@ fn topic_key(header: &RequestHeader, name: &StrBytes, id: Uuid) -> TopicKey {
 }
 
 fn session_request(header: &RequestHeader, request: FetchRequest) -> SessionRequest {
-    let mut partitions = Vec::new();
+    // A partition that stands twice is asked for as it stands last, as in Kafka.
+    let mut places = BTreeMap::<PartitionKey, usize>::new();
+    let mut partitions = Vec::<(PartitionKey, Asked)>::new();
     for topic in request.topics {
         let key = topic_key(header, &topic.topic, topic.topic_id);
-        partitions.extend(topic.partitions.into_iter().map(|partition| {
+        for partition in topic.partitions {
             let asked = Asked {
                 offset: partition.fetch_offset,
                 bytes_max: partition.partition_max_bytes,
                 leader_epoch: partition.current_leader_epoch,
             };
-            ((key.clone(), partition.partition), asked)
-        }));
+            let key = (key.clone(), partition.partition);
+            match places.entry(key) {
+                Entry::Occupied(place) => partitions[*place.get()].1 = asked,
+                Entry::Vacant(place) => {
+                    partitions.push((place.key().clone(), asked));
+                    place.insert(partitions.len() - 1);
+                }
+            }
+        }
     }
     let mut forgotten = Vec::new();
     for topic in request.forgotten_topics_data {
@@ -140,10 +168,44 @@ fn target(key: &TopicKey, lookup: &Lookup, index: i32, asked: &Asked) -> Result<
     if asked.leader_epoch > 0 { Err(ErrorCode::UnknownLeaderEpoch) } else { Ok(partition) }
 }
 
-/// Gives back what was not needed. A single batch may be larger than was asked for.
-fn shrink(mut memory: OwnedSemaphorePermit, bytes: usize) -> OwnedSemaphorePermit {
-    let kept = bytes.div_ceil(1024).min(memory.num_permits());
-    memory.split(kept).expect("no more than there are")
+/// Room for the records of an answer.
+enum RecordsRoom {
+    /// As far as is known here there are none.
+    NotNeeded,
+    Taken {
+        memory: OwnedSemaphorePermit,
+        granted: usize,
+        /// Less than was asked for.
+        is_short: bool,
+    },
+    /// There was none in time.
+    GivenUp,
+}
+
+impl RecordsRoom {
+    fn granted(&self) -> Option<usize> {
+        match self {
+            RecordsRoom::Taken { granted, .. } => Some(*granted),
+            RecordsRoom::NotNeeded | RecordsRoom::GivenUp => None,
+        }
+    }
+
+    /// Gives back what was not needed. A single batch may be larger than was asked for.
+    fn keep(self, bytes: usize) -> Option<Share> {
+        match self {
+            RecordsRoom::Taken { memory, .. } => Some(memory::shrink(memory, bytes)),
+            RecordsRoom::NotNeeded | RecordsRoom::GivenUp => None,
+        }
+    }
+}
+
+/// Waits for answers of other connections to be written, but not much longer than the client waits for records.
+async fn records_room(shared: &Shared, bytes: usize, deadline: Instant) -> RecordsRoom {
+    let until = deadline.max(shared.parts.clock.now() + FETCH_ROOM_WAIT_MIN);
+    match tokio::time::timeout_at(until, shared.answer_memory.take(bytes)).await {
+        Ok((memory, granted)) => RecordsRoom::Taken { memory, granted, is_short: granted < bytes },
+        Err(_) => RecordsRoom::GivenUp,
+    }
 }
 
 fn reply(shared: &Shared, plan: Plan, partitions: Vec<FetchReplyPartition>) -> FetchReply {

@@ -23,9 +23,32 @@ pub(crate) struct Wanted {
     pub(crate) target: Result<PartitionId, ErrorCode>,
 }
 
-/// Reads from all of them, `bytes_max` in all: the first batch that is found is delivered even when it is larger, and
+/// Bytes of records that may be read from them as far as this node knows: zero when all are at their tail, else one at
+/// least.
+pub(crate) fn bytes_ahead(shared: &Shared, wanted: &[Wanted]) -> usize {
+    let bytes = |wanted: &Wanted| {
+        let view = shared.parts.catalog.partition(wanted.target.ok()?)?;
+        let is_ahead = is_between(view, offset(&wanted.asked)?);
+        is_ahead.then(|| usize::try_from(wanted.asked.bytes_max).unwrap_or(0).max(1))
+    };
+    wanted.iter().filter_map(bytes).fold(0, usize::saturating_add)
+}
+
+/// Whether answers tell of records that were not read.
+pub(crate) fn is_any_ahead(wanted: &[Wanted], answers: &[FetchReplyPartition]) -> bool {
+    let is_ahead = |(wanted, answer): (&Wanted, &FetchReplyPartition)| {
+        answer.records.is_empty() && answer.high_watermark > wanted.asked.offset
+    };
+    wanted.iter().zip(answers).any(is_ahead)
+}
+
+fn is_between(view: PartitionView, offset: Offset) -> bool {
+    view.log_start <= offset && offset < view.high_watermark
+}
+
+/// Reads from all of them, `bytes_max` in all, or only where they end when there is no room for records: the first batch that is found is delivered even when it is larger, and
 /// partitions for which nothing is left are answered without records. One answer per partition, in their order.
-pub(crate) async fn read_all(shared: &Shared, wanted: &[Wanted], bytes_max: usize) -> Vec<FetchReplyPartition> {
+pub(crate) async fn read_all(shared: &Shared, wanted: &[Wanted], bytes_max: Option<usize>) -> Vec<FetchReplyPartition> {
     let mut answers = wanted.iter().map(|wanted| empty(wanted.index)).collect::<Vec<_>>();
     let (mut ahead, mut tail) = (Vec::new(), Vec::new());
     for (position, wanted) in wanted.iter().enumerate() {
@@ -34,14 +57,14 @@ pub(crate) async fn read_all(shared: &Shared, wanted: &[Wanted], bytes_max: usiz
             (Ok(_), None) => answers[position].error = ErrorCode::OffsetOutOfRange,
             (Ok(partition), Some(offset)) => match shared.parts.catalog.partition(partition) {
                 // What is seen here did happen: there is something to read.
-                Some(view) if view.log_start <= offset && offset < view.high_watermark => {
+                Some(view) if is_between(view, offset) => {
                     ahead.push(Reading { position, partition, offset, view: Some(view), asked: wanted.asked });
                 }
                 view => tail.push(Reading { position, partition, offset, view, asked: wanted.asked }),
             },
         }
     }
-    let mut left = Left { bytes: bytes_max, nothing_yet: true };
+    let mut left = Left { bytes: bytes_max.unwrap_or(0), nothing_yet: bytes_max.is_some() };
     let mut rest = &ahead[..];
     while !rest.is_empty() && (left.bytes > 0 || left.nothing_yet) {
         // A round ends where the bounds of its partitions add up to what is left. It has one at least: also who asks for

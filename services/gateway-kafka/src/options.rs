@@ -51,6 +51,8 @@ pub(crate) const LARGE_FRAMES_ARRIVING_BYTES_MAX: usize = 64 << 20;
 pub(crate) const ANSWER_BYTES_WHEN_SHORT: usize = 1 << 20;
 /// Longest wait that a Fetch can ask for; clients ask for half a second.
 pub(crate) const FETCH_WAIT_MAX: Duration = Duration::from_secs(60);
+/// How long a Fetch waits at least for room for its records: as long as clients wait for records, as a rule.
+pub(crate) const FETCH_ROOM_WAIT_MIN: Duration = Duration::from_millis(500);
 /// Bounds of a Produce request's own timeout. Below the lower one a slow flush would look like a failure.
 pub(crate) const PRODUCE_TIMEOUT_MIN: Duration = Duration::from_secs(5);
 pub(crate) const PRODUCE_TIMEOUT_MAX: Duration = Duration::from_secs(120);
