@@ -17,6 +17,9 @@ const SMALL_FRAME_BYTES_MAX: usize = 16 * 1024;
 const DECODED_BYTES_PER_BYTE: usize = 32;
 /// Memory that one partition of a Produce request takes beside its records, until it is answered.
 const PRODUCE_ENTRY_BYTES: usize = 512;
+/// Memory that one partition of a Fetch takes while it is worked on, and while it waits: its place in the plan and a watch.
+const FETCH_PARTITION_BYTES: usize = 512;
+const FETCH_WAIT_PARTITION_BYTES: usize = 256;
 /// An answer up to this length is written without asking for room: the kernel takes it, as a rule.
 const ANSWER_BYTES_FREE: usize = 16 * 1024;
 
@@ -66,9 +69,16 @@ impl Memory {
         if bytes <= ANSWER_BYTES_FREE { None } else { Some(self.answers.take(bytes).await) }
     }
 
-    /// Room for what a request keeps while it waits for something to happen; `None`: it has to be answered at once.
-    pub(crate) fn wait(&self, bytes: usize) -> Option<Share> {
-        self.waits.try_take(bytes)
+    /// Room for working on so many partitions of a Fetch. What they are may come from its session, not its frame.
+    pub(crate) async fn fetch_work(&self, partitions: usize) -> Share {
+        let bytes = partitions * FETCH_PARTITION_BYTES;
+        let is_small = bytes <= SMALL_FRAME_BYTES_MAX;
+        if is_small { self.small_requests.take(bytes).await } else { self.large_requests.take(bytes).await }
+    }
+
+    /// Room for what a Fetch keeps while it waits for records; `None`: it has to be answered at once.
+    pub(crate) fn fetch_wait(&self, partitions: usize) -> Option<Share> {
+        self.waits.try_take(partitions * FETCH_WAIT_PARTITION_BYTES)
     }
 }
 
@@ -122,10 +132,10 @@ mod tests {
     #[tokio::test]
     async fn who_would_wait_without_room_is_told() {
         let memory = Memory::new();
-        let all = memory.wait(usize::MAX / 2).unwrap();
-        assert!(memory.wait(1).is_none());
+        let all = memory.fetch_wait(usize::MAX / 512).unwrap();
+        assert!(memory.fetch_wait(1).is_none());
         let few = shrink(all, 1);
         assert_eq!(few.num_permits(), 1);
-        assert!(memory.wait(WAITS_BYTES_MAX - UNIT).is_some());
+        assert!(memory.fetch_wait((WAITS_BYTES_MAX - UNIT) / FETCH_WAIT_PARTITION_BYTES).is_some());
     }
 }
