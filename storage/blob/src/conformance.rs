@@ -73,7 +73,7 @@ async fn put_if_absent_writes_once(store: &dyn BlobStore, base: &str) {
     assert!(create(b"first").await.expect("nobody is in the way"));
     assert!(!create(b"second").await.expect("being second is an answer, not an error"));
     assert_eq!(get_all(store, &key).await, "first");
-    delete(store, &[key.clone()]).await;
+    delete(store, std::slice::from_ref(&key)).await;
     assert!(create(b"third").await.expect("the first is gone"));
     assert_eq!(get_all(store, &key).await, "third");
     delete(store, &[key]).await;

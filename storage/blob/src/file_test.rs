@@ -56,7 +56,7 @@ async fn run(seed: u64, lie: Lie) -> Result<(), String> {
     disk.stop_after(seed % 8);
     let _ = put(&store, 7).await;
     disk.stop_after(u64::MAX / 2);
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         disk.crash()
     } else {
         disk.crash_torn()
@@ -89,7 +89,8 @@ async fn what_was_acknowledged_survives_power_loss() {
 
 #[tokio::test]
 async fn each_sync_is_needed() {
-    let mutants: [(&str, fn(&Call<'_>) -> bool); 5] = [
+    type IsSync = fn(&Call<'_>) -> bool;
+    let mutants: [(&str, IsSync); 5] = [
         ("the object's content", |call| call.operation == Operation::Sync),
         ("the object's name in the root", |call| is_dir(call, "/data/objects")),
         ("the object's name in a folder", |call| {

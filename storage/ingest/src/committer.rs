@@ -292,8 +292,8 @@ impl Committer {
                 }
                 BatchOutcome::OutOfOrder { expected } => {
                     match self.parked.offer(pending, position, &flush.place, expected, self.clock.now()) {
-                        Ok(()) => counter!("tidelog_ingest_parked_total").increment(1),
-                        Err(pending) => answer(pending, Err(AppendError::OutOfOrder { expected })),
+                        None => counter!("tidelog_ingest_parked_total").increment(1),
+                        Some(pending) => answer(pending, Err(AppendError::OutOfOrder { expected })),
                     }
                     continue;
                 }

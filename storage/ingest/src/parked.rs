@@ -63,7 +63,8 @@ impl Parked {
         }
     }
 
-    /// Parks a batch, unless waiting cannot help: it is behind the sequence, its time is up, or there is no room.
+    /// Parks a batch. Gives it back when waiting cannot help: it is behind the sequence, its time is up, or there is no
+    /// room.
     pub(crate) fn offer(
         &mut self,
         mut pending: Pending,
@@ -71,14 +72,14 @@ impl Parked {
         place: &Place,
         expected: i32,
         now: Instant,
-    ) -> Result<(), Pending> {
+    ) -> Option<Pending> {
         // Sequences wrap, so "ahead" is the shorter way round.
         let ahead = pending.batch.header.base_sequence.wrapping_sub(expected) & i32::MAX;
         let is_ahead = ahead > 0 && ahead < i32::MAX / 2;
         // From when it was first refused, however long its upload took.
         let since = *pending.parked.get_or_insert(now);
         if !is_ahead || now >= since + self.parking || self.batches.len() >= PARKED_MAX {
-            return Err(pending);
+            return Some(pending);
         }
         let stored = match place {
             Place::Object { object, bytes } => Some((*object, *bytes, position)),
@@ -86,7 +87,7 @@ impl Parked {
         };
         self.batches.push(ParkedBatch { pending, stored, expected, since });
         self.due = Some(now + RETRY_DELAY);
-        Ok(())
+        None
     }
 
     /// What to propose again, in sequence, in `flushes_max` commits at most, and what to give up.

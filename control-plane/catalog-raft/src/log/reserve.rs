@@ -12,7 +12,7 @@ use super::LogOptions;
 
 /// How often the free space is looked at, and a reserve that could not be made is tried again.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-const ZEROS: [u8; 256 * 1024] = [0; 256 * 1024];
+static ZEROS: [u8; 256 * 1024] = [0; 256 * 1024];
 
 /// Keeps the reserve.
 pub(super) struct Reserve {
