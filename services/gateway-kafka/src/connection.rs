@@ -197,7 +197,8 @@ async fn write_answers<W: AsyncWrite + Unpin>(
         };
         let written = match answer {
             Ok(Answer::Frame(pieces, memory)) => {
-                let written = transport::write_pieces(&mut output, pieces, &shared.options, || false).await;
+                let is_wanted = || shared.memory.is_answer_room_wanted();
+                let written = transport::write_pieces(&mut output, pieces, &shared.options, is_wanted).await;
                 drop(memory);
                 written
             }

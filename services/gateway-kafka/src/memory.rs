@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::room::Waiting;
+
 /// Bytes per permit.
 const UNIT: usize = 1024;
 /// Requests of frames up to this length have room of their own, so that signs of life do not wait behind large requests.
@@ -38,6 +40,7 @@ pub(crate) struct Memory {
     large_requests: Budget,
     produce_entries: Budget,
     answers: Budget,
+    answers_waiting: Waiting,
     waits: Budget,
 }
 
@@ -48,6 +51,7 @@ impl Memory {
             large_requests: Budget::new(LARGE_REQUESTS_BYTES_MAX),
             produce_entries: Budget::new(PRODUCE_ENTRIES_BYTES_MAX),
             answers: Budget::new(ANSWERS_BYTES_MAX),
+            answers_waiting: Waiting::default(),
             waits: Budget::new(WAITS_BYTES_MAX),
         }
     }
@@ -66,7 +70,15 @@ impl Memory {
 
     /// Room for an answer of some length until it is written.
     pub(crate) async fn answer(&self, bytes: usize) -> Option<Share> {
-        if bytes <= ANSWER_BYTES_FREE { None } else { Some(self.answers.take(bytes).await) }
+        if bytes <= ANSWER_BYTES_FREE {
+            return None;
+        }
+        Some(self.answers_waiting.wait(self.answers.take(bytes)).await)
+    }
+
+    /// Whether somebody waits for the room of an answer that is being written.
+    pub(crate) fn is_answer_room_wanted(&self) -> bool {
+        self.answers_waiting.is_any()
     }
 
     /// Room for working on so many partitions of a Fetch. What they are may come from its session, not its frame.

@@ -32,16 +32,18 @@ pub struct GatewayOptions {
     pub fetch_answer_bytes_max: usize,
     /// A connection without a request for this long is closed; Kafka's `connections.max.idle.ms`.
     pub idle_timeout: Duration,
-    /// A frame that has begun must be there after this long, and a second more for each [`FRAME_BYTES_PER_SECOND_MIN`].
+    /// A frame that has begun must go on after this long, and be there after this and a second more for each 64 KiB, a
+    /// minute at most.
     pub frame_timeout: Duration,
-    /// A client that takes no byte of its answers for this long is disconnected.
+    /// A client that takes no byte of its answers for this long is disconnected; one that takes them slower than 64 KiB in
+    /// a second, after this and two minutes at most.
     pub write_timeout: Duration,
     /// How long a stop waits for requests that are being worked on.
     pub drain_timeout: Duration,
 }
 
-/// The slowest that a frame may arrive.
-pub(crate) const FRAME_BYTES_PER_SECOND_MIN: usize = 64 * 1024;
+/// The slowest that a frame may arrive and an answer be taken.
+pub(crate) const BYTES_PER_SECOND_MIN: usize = 64 * 1024;
 /// Frames that take more memory than this wait for each other while they arrive, and leave the rest of the room to small
 /// ones: clients send 1 MiB at most unless they are told otherwise.
 pub(crate) const LARGE_FRAME_BYTES: usize = 2 << 20;

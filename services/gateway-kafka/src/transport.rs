@@ -8,7 +8,7 @@ use tidelog_kafka_wire::{FRAME_PREFIX_BYTES, FrameError, FramePrefix, check_fram
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
-use crate::options::{FRAME_BYTES_PER_SECOND_MIN, GatewayOptions};
+use crate::options::{BYTES_PER_SECOND_MIN, GatewayOptions};
 
 /// Bytes of a frame whose length is not counted in it.
 const LENGTH_BYTES: usize = 4;
@@ -23,6 +23,10 @@ const FRAME_BYTES_UNRESERVED: usize = 16 * 1024;
 const WANTED_BYTES_PER_SECOND_MIN: usize = 256 * 1024;
 /// …after this long, which is also how often that is looked at.
 const WANTED_AFTER: Duration = Duration::from_secs(1);
+/// Longest that a frame may take to arrive, and an answer to be taken, whatever their length. Clients give a request up
+/// before: after 30 (Java) and 60 seconds (librdkafka) unless they are told otherwise.
+const FRAME_SECONDS_MAX: u64 = 60;
+const ANSWER_SECONDS_MAX: u64 = 120;
 /// How often a client that takes nothing is looked at.
 const STALL_LOOK: Duration = Duration::from_secs(1);
 /// How long a client may take nothing while others wait for the memory of its answer.
@@ -113,7 +117,8 @@ pub(crate) async fn finish_frame<R: AsyncRead + Unpin>(
     let Arriving { bytes, mut frame } = arriving;
     let already = frame.len();
     let begun = Instant::now();
-    let patience = options.frame_timeout + Duration::from_secs((bytes / FRAME_BYTES_PER_SECOND_MIN) as u64);
+    let mut came_at = begun;
+    let patience = patience(options.frame_timeout, bytes, FRAME_SECONDS_MAX);
     frame.reserve(bytes.min(FRAME_BYTES_AHEAD).saturating_sub(already));
     while frame.len() < bytes {
         if frame.len() == frame.capacity() {
@@ -121,17 +126,27 @@ pub(crate) async fn finish_frame<R: AsyncRead + Unpin>(
             frame.reserve(frame.len().min(bytes - frame.len()));
         }
         // When it is cut short nothing was read.
-        if let Ok(read) = tokio::time::timeout(WANTED_AFTER, read_some(stream, &mut frame, bytes)).await {
+        let look = WANTED_AFTER.min(options.frame_timeout);
+        if let Ok(read) = tokio::time::timeout(look, read_some(stream, &mut frame, bytes)).await {
             read?;
+            came_at = Instant::now();
         }
         let waited = begun.elapsed();
         let hurried = waited.saturating_sub(WANTED_AFTER).as_millis() as usize * WANTED_BYTES_PER_SECOND_MIN / 1_000;
-        let is_late = waited > patience || (frame.len() - already < hurried && is_wanted());
+        let is_late = waited > patience
+            || came_at.elapsed() >= options.frame_timeout
+            || (frame.len() - already < hurried && is_wanted());
         if is_late && frame.len() < bytes {
             return Err(TransportError::FrameTimeout);
         }
     }
     Ok(frame.freeze())
+}
+
+/// How long so many bytes may take in all.
+fn patience(least: Duration, bytes: usize, seconds_max: u64) -> Duration {
+    let seconds = (bytes / BYTES_PER_SECOND_MIN) as u64;
+    least + Duration::from_secs(seconds.min(seconds_max))
 }
 
 /// Reads once, up to `bytes` in all and within the frame's capacity.
@@ -156,24 +171,32 @@ pub(crate) async fn write_pieces<W: AsyncWrite + Unpin>(
     is_wanted: impl Fn() -> bool,
 ) -> Result<(), TransportError> {
     let mut from = 0;
-    let mut taken_at = Instant::now();
+    let begun = Instant::now();
+    let mut taken_at = begun;
+    let bytes = pieces.iter().map(Bytes::len).sum();
+    let patience_in_all = patience(options.write_timeout, bytes, ANSWER_SECONDS_MAX);
     while from < pieces.len() {
         if pieces[from].is_empty() {
             from += 1;
             continue;
         }
+        // Who takes a byte now and then holds the answer as well as who takes none.
+        if begun.elapsed() > patience_in_all {
+            return Err(TransportError::WriteTimeout);
+        }
         let slices = pieces[from..].iter().take(SLICES_MAX).map(|piece| IoSlice::new(piece)).collect::<Vec<_>>();
-        let mut written = match tokio::time::timeout(STALL_LOOK, stream.write_vectored(&slices)).await {
-            Ok(Ok(0)) => return Err(TransportError::Io(io::ErrorKind::WriteZero.into())),
-            Ok(written) => written?,
-            Err(_) => {
-                let patience = if is_wanted() { STALL_WANTED_MAX } else { options.write_timeout };
-                if taken_at.elapsed() >= patience.min(options.write_timeout) {
-                    return Err(TransportError::WriteTimeout);
+        let mut written =
+            match tokio::time::timeout(STALL_LOOK.min(options.write_timeout), stream.write_vectored(&slices)).await {
+                Ok(Ok(0)) => return Err(TransportError::Io(io::ErrorKind::WriteZero.into())),
+                Ok(written) => written?,
+                Err(_) => {
+                    let patience = if is_wanted() { STALL_WANTED_MAX } else { options.write_timeout };
+                    if taken_at.elapsed() >= patience.min(options.write_timeout) {
+                        return Err(TransportError::WriteTimeout);
+                    }
+                    continue;
                 }
-                continue;
-            }
-        };
+            };
         taken_at = Instant::now();
         while written > 0 {
             let taken = written.min(pieces[from].len());
@@ -186,3 +209,7 @@ pub(crate) async fn write_pieces<W: AsyncWrite + Unpin>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "transport_test.rs"]
+mod tests;
