@@ -1,6 +1,8 @@
 //! Requests about the cluster itself: ApiVersions, DescribeCluster, FindCoordinator. There is one node, so the answers name
 //! it.
 
+use std::collections::BTreeSet;
+
 use tidelog_kafka_wire::messages::api_versions_response::ApiVersion;
 use tidelog_kafka_wire::messages::describe_cluster_response::DescribeClusterBroker;
 use tidelog_kafka_wire::messages::find_coordinator_response::Coordinator;
@@ -115,7 +117,10 @@ pub(crate) fn find_coordinator(
             port: port,
         })
     };
-    message!(FindCoordinatorResponse { coordinators: request.coordinator_keys.iter().map(coordinator).collect() })
+    // A key of one byte is answered with all of the host's name, so each is answered once.
+    let mut seen = BTreeSet::new();
+    let keys = request.coordinator_keys.iter().filter(|key| seen.insert(key.as_str()));
+    message!(FindCoordinatorResponse { coordinators: keys.map(coordinator).collect() })
 }
 
 /// The cluster id as Kafka writes ids: base64 with the URL alphabet, without padding.

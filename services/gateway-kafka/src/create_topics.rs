@@ -18,18 +18,23 @@ const CONFIG_SOURCE_TOPIC: i8 = 1;
 /// The largest replication factor that is accepted. It is shown to clients and has no effect.
 const REPLICATION_FACTOR_MAX: i16 = 3;
 
+/// Partitions that one request may create: as many as a topic may have.
+const REQUEST_PARTITIONS_MAX: u32 = TOPIC_PARTITIONS_MAX;
+
 type Refusal = (ErrorCode, String);
 
 /// Answers CreateTopics. A cancelled caller may leave the topics created.
 pub(crate) async fn answer(shared: &Shared, request: CreateTopicsRequest) -> CreateTopicsResponse {
     let mut seen = BTreeSet::new();
+    let mut refused = BTreeSet::new();
+    let mut partitions_left = REQUEST_PARTITIONS_MAX;
     let twice = request.topics.iter().filter(|topic| !seen.insert(topic.name.as_str())).map(|topic| topic.name.clone());
     let twice = twice.collect::<BTreeSet<_>>();
     let mut judged = Vec::with_capacity(request.topics.len());
     for (position, topic) in request.topics.iter().enumerate() {
         // A name that stands twice is answered once, as Kafka does.
         if twice.contains(&topic.name) {
-            if request.topics[..position].iter().rev().any(|before| before.name == topic.name) {
+            if !refused.insert(topic.name.as_str()) {
                 continue;
             }
             judged.push((&topic.name, Err((ErrorCode::InvalidRequest, "Duplicate topic name.".to_owned()))));
@@ -37,7 +42,8 @@ pub(crate) async fn answer(shared: &Shared, request: CreateTopicsRequest) -> Cre
             let text = format!("a request may create {TOPICS_PER_REQUEST_MAX} topics at most");
             judged.push((&topic.name, Err((ErrorCode::InvalidRequest, text))));
         } else {
-            judged.push((&topic.name, judge(shared, topic)));
+            let new = judge(shared, topic).and_then(|new| within(&mut partitions_left, new));
+            judged.push((&topic.name, new));
         }
     }
     let judged = if request.validate_only { rehearse(shared, judged).await } else { create(shared, judged).await };
@@ -54,6 +60,20 @@ pub(crate) async fn answer(shared: &Shared, request: CreateTopicsRequest) -> Cre
         }
     });
     message!(CreateTopicsResponse { topics: topics.collect() })
+}
+
+/// A request of a few bytes may not ask for partitions without end: each is kept in memory and told in Metadata.
+fn within(left: &mut u32, new: NewTopic) -> Result<NewTopic, Refusal> {
+    match left.checked_sub(new.partitions) {
+        Some(rest) => {
+            *left = rest;
+            Ok(new)
+        }
+        None => {
+            let text = format!("a request may create {REQUEST_PARTITIONS_MAX} partitions at most");
+            Err((ErrorCode::InvalidPartitions, text))
+        }
+    }
 }
 
 fn judge(shared: &Shared, topic: &CreatableTopic) -> Result<NewTopic, Refusal> {

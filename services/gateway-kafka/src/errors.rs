@@ -1,8 +1,9 @@
 //! Every error's Kafka code, chosen by what clients *do* on it. No arm is a wildcard, so a new error is a decision here.
 //!
 //! The rule behind the table: a code that makes an idempotent producer bump its epoch and send the same records again is
-//! answered only when those records certainly are not in the log. `UNKNOWN_PRODUCER_ID` is such a code (the Java client
-//! then always retries under a new epoch, librdkafka too) and is therefore never answered.
+//! answered only when those records certainly are not in the log. `UNKNOWN_PRODUCER_ID` and `OUT_OF_ORDER_SEQUENCE_NUMBER`
+//! are such codes: Java retries under a new epoch after the first always, after the second when the batch is next in line.
+//! The first is never answered, the second only when a batch before it is missing.
 
 use tidelog_catalog_api::{CatalogError, CreateTopicError, OffsetRefused};
 use tidelog_fetch::ReadError;
@@ -63,9 +64,13 @@ pub fn of_append(error: &AppendError) -> ErrorCode {
     match error {
         // Clients refresh their metadata and send again; nothing was appended.
         AppendError::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
-        // Clients send again what is not next in line, and fail what is: they do not resend it under a new epoch.
+        // A batch before it is missing, so this one is certainly not in the log. That matters: what is not next in line
+        // clients send again as it is, but what is, Java since 2.5 (KIP-360) sends again under a new epoch.
         AppendError::OutOfOrder { .. } => ErrorCode::OutOfOrderSequenceNumber,
-        // Not UNKNOWN_PRODUCER_ID: an earlier try of the batch may have been appended before its producer was forgotten.
+        // As a rule the producer's first batch is still to be tried again, and this one, which is not next in line, has to
+        // be sent again behind it under its old sequence. Not UNKNOWN_PRODUCER_ID, after which Java would not. If it is
+        // next, its producer was forgotten, and Java sends it under a new epoch: a duplicate only if an earlier try had
+        // landed and as many producers as a partition remembers wrote after it before it was tried again.
         AppendError::UnknownProducer => ErrorCode::OutOfOrderSequenceNumber,
         // As Kafka answers in Produce; final for the old incarnation of the producer.
         AppendError::StaleEpoch { .. } => ErrorCode::InvalidProducerEpoch,

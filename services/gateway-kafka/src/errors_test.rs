@@ -25,6 +25,9 @@ fn no_code_makes_a_producer_resend_under_a_new_epoch() {
     for error in append_errors() {
         assert_ne!(of_append(&error), ErrorCode::UnknownProducerId, "{error}");
         assert_ne!(of_append(&error), ErrorCode::None, "{error}");
+        // A batch that may have been appended must not get this one, after which Java may send it under a new epoch.
+        let is_gap = matches!(error, AppendError::OutOfOrder { .. } | AppendError::UnknownProducer);
+        assert_eq!(of_append(&error) == ErrorCode::OutOfOrderSequenceNumber, is_gap, "{error}");
     }
 }
 

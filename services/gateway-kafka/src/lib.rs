@@ -46,6 +46,8 @@ mod fetch_test;
 #[cfg(test)]
 mod gateway_test;
 #[cfg(test)]
+mod limits_test;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod testing_client;

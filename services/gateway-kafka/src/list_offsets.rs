@@ -1,7 +1,9 @@
 //! ListOffsets: where a partition begins and ends, and what was there at a time.
 
+use std::collections::BTreeSet;
+
 use futures::StreamExt;
-use tidelog_kafka_wire::messages::list_offsets_request::ListOffsetsPartition;
+use tidelog_kafka_wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use tidelog_kafka_wire::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use tidelog_kafka_wire::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use tidelog_kafka_wire::{ErrorCode, RequestHeader, message};
@@ -35,13 +37,33 @@ pub(crate) async fn answer(
 ) -> ListOffsetsResponse {
     let keys = request.topics.iter().map(|topic| TopicKey::Name(topic.name.as_str().into())).collect::<Vec<_>>();
     let lookups = shared.topics(&keys).await;
+    let repeated = repeated(&request.topics);
     let mut topics = Vec::with_capacity(request.topics.len());
     for (topic, lookup) in request.topics.into_iter().zip(&lookups) {
-        let answers = topic.partitions.into_iter().map(|asked| one(shared, header, lookup, asked));
+        let is_repeated =
+            |index: i32| !repeated.is_empty() && repeated.contains(&(topic.name.as_str().to_owned(), index));
+        let answers = topic.partitions.into_iter().map(|asked| {
+            let is_repeated = is_repeated(asked.partition_index);
+            one(shared, header, lookup, asked, is_repeated)
+        });
         let partitions = futures::stream::iter(answers).buffered(LOOKUPS_AT_ONCE).collect().await;
         topics.push(message!(ListOffsetsTopicResponse { name: topic.name, partitions: partitions }));
     }
     message!(ListOffsetsResponse { topics: topics })
+}
+
+/// Partitions that stand more than once. As in Kafka they are refused: each time costs a look-up, maybe in the store.
+fn repeated(topics: &[ListOffsetsTopic]) -> BTreeSet<(String, i32)> {
+    let mut seen = BTreeSet::new();
+    let mut repeated = BTreeSet::new();
+    for topic in topics {
+        for partition in &topic.partitions {
+            if !seen.insert((topic.name.as_str(), partition.partition_index)) {
+                repeated.insert((topic.name.as_str().to_owned(), partition.partition_index));
+            }
+        }
+    }
+    repeated
 }
 
 async fn one(
@@ -49,8 +71,10 @@ async fn one(
     header: &RequestHeader,
     lookup: &Lookup,
     asked: ListOffsetsPartition,
+    is_repeated: bool,
 ) -> ListOffsetsPartitionResponse {
     let result = match target(lookup, &asked) {
+        _ if is_repeated => Err(ErrorCode::InvalidRequest),
         Ok(partition) => look_up(shared, header, partition, asked.timestamp).await,
         Err(code) => Err(code),
     };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -217,11 +218,15 @@ impl Appending {
 
 pub(crate) struct FakeIngest {
     appends: mpsc::UnboundedSender<Appending>,
+    is_full: Arc<AtomicBool>,
     events: Events,
 }
 
 impl Appender for FakeIngest {
     fn reserve(&self, _: usize) -> BoxFuture<'_, Option<Arc<Reservation>>> {
+        if self.is_full.load(Ordering::SeqCst) {
+            return futures::future::pending().boxed();
+        }
         futures::future::ready(None).boxed()
     }
 
@@ -237,6 +242,8 @@ impl Appender for FakeIngest {
 pub(crate) struct FakeFetch {
     catalog: Arc<FakeCatalog>,
     pub(crate) record_bytes: usize,
+    /// Of each read, in order.
+    pub(crate) bytes_asked: Mutex<Vec<usize>>,
     advanced: watch::Sender<u64>,
 }
 
@@ -260,6 +267,7 @@ impl FakeFetch {
 impl Reader for FakeFetch {
     fn read(&self, read: Read) -> BoxFuture<'_, Result<ReadOutcome, ReadError>> {
         async move {
+            self.bytes_asked.lock().push(read.bytes_max);
             let view = self.view(read.partition)?;
             if read.offset > view.high_watermark {
                 return Err(ReadError::OutOfRange { view });
@@ -322,6 +330,8 @@ pub(crate) struct Door {
     pub(crate) catalog: Arc<FakeCatalog>,
     pub(crate) fetch: Arc<FakeFetch>,
     pub(crate) appends: mpsc::UnboundedReceiver<Appending>,
+    /// Whether the write path has no room.
+    pub(crate) is_full: Arc<AtomicBool>,
     pub(crate) events: Events,
     pub(crate) tasks: Tasks,
     pub(crate) address: std::net::SocketAddr,
@@ -338,10 +348,15 @@ impl Door {
         change(&mut options);
         let events = Events::default();
         let catalog = Arc::new(FakeCatalog { events: events.clone(), ..FakeCatalog::default() });
+        let is_full = Arc::new(AtomicBool::new(false));
         let (sender, appends) = mpsc::unbounded_channel();
-        let ingest = Arc::new(FakeIngest { appends: sender, events: events.clone() });
-        let fetch =
-            Arc::new(FakeFetch { catalog: catalog.clone(), record_bytes: 1000, advanced: watch::Sender::new(0) });
+        let ingest = Arc::new(FakeIngest { appends: sender, is_full: is_full.clone(), events: events.clone() });
+        let fetch = Arc::new(FakeFetch {
+            catalog: catalog.clone(),
+            record_bytes: 1000,
+            bytes_asked: Mutex::default(),
+            advanced: watch::Sender::new(0),
+        });
         let (clock, random, tasks) = (Clock::real(), Random::seeded(1), Tasks::on_current_runtime());
         let groups =
             Coordinator::start(catalog.clone(), clock.clone(), random.clone(), &tasks, Duration::from_millis(1));
@@ -358,7 +373,7 @@ impl Door {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let closed = tokio::spawn(async move { gateway.serve(listener).await });
-        Door { catalog, fetch, appends, events, tasks, address, closed }
+        Door { catalog, fetch, appends, is_full, events, tasks, address, closed }
     }
 
     pub(crate) async fn connect(&self) -> Client {

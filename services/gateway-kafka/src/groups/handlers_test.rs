@@ -296,6 +296,14 @@ async fn offsets_are_refused_one_by_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_offset_asked_for_again_and_again_is_answered_once() {
+    let bench = bench();
+    let request = fetch_request(Some(&[("t", &[0, 0, 1]), ("t", &[1, 2]), ("nowhere", &[0])]));
+    let response = bench.fetch(7, request).await;
+    assert_eq!(fetched(&response), [("t", 0, -1, 0), ("t", 1, -1, 0), ("t", 2, -1, 0), ("nowhere", 0, -1, 0)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn offsets_are_fetched_in_every_version() {
     let bench = bench();
     bench.commit(8, commit_request("t", &[(0, 5), (2, 7)])).await;

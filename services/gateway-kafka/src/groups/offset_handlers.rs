@@ -240,6 +240,21 @@ fn nothing(asked: Vec<Asked>) -> Vec<(StrBytes, Vec<Answered>)> {
     asked.into_iter().map(|topic| (topic.name, topic.partitions.into_iter().map(Answered::none).collect())).collect()
 }
 
+/// Each partition once. Four bytes of a repetition would be answered with all the metadata of an offset.
+fn once(asked: Vec<Asked>) -> Vec<Asked> {
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    let mut topics: Vec<(StrBytes, BTreeSet<i32>, Vec<i32>)> = Vec::new();
+    for Asked { name, partitions } in asked {
+        let place = *places.entry(name.as_str().to_owned()).or_insert(topics.len());
+        if place == topics.len() {
+            topics.push((name, BTreeSet::new(), Vec::new()));
+        }
+        let (_, seen, kept) = &mut topics[place];
+        kept.extend(partitions.into_iter().filter(|index| seen.insert(*index)));
+    }
+    topics.into_iter().map(|(name, _, partitions)| Asked { name, partitions }).collect()
+}
+
 /// The offsets of one group, for what is asked or for all.
 async fn fetch_group(
     context: &Context<'_>,
@@ -253,6 +268,7 @@ async fn fetch_group(
         let committed = context.coordinator.fetch_offsets(&key, None).await.map_err(try_again)?;
         return Ok(by_topic_name(context, committed));
     };
+    let asked = once(asked);
     let mut found = find_all(context, &asked).await.map_err(try_again)?;
     let mut committed = fetch_found(context, &key, &asked, &found).await.map_err(try_again)?;
     if committed.len() < asked.iter().map(|topic| topic.partitions.len()).sum() {
