@@ -6,7 +6,7 @@
 //! record is acknowledged only after the write path said so; a negative is answered only from a view that is not stale;
 //! everything a client can make this hold is bounded. **Does not know:** how records are stored or the catalog replicates.
 //!
-//! A request's way, in the order of the files: `gateway.rs` accepts → `connection.rs` reads, orders and writes →
+//! A request's way, in the order of the files: `gateway.rs` accepts → `connection.rs` orders and writes, `arrival.rs` reads →
 //! `dispatch.rs` → the file named after the request.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]

@@ -127,3 +127,19 @@ impl Advertised {
         version >= self.flexible_from
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = include_str!("../../../docs/kafka-compatibility.md");
+
+    #[test]
+    fn the_page_says_what_is_advertised() {
+        let written = PAGE.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| API "));
+        let row = |row: &Advertised| {
+            format!("| {} | {} | {} to {} |", row.api.name(), row.api.key(), row.version_min, row.version_max)
+        };
+        assert_eq!(written.collect::<Vec<_>>(), ADVERTISED.iter().map(row).collect::<Vec<_>>());
+    }
+}
