@@ -66,11 +66,12 @@ fn takes_room(command: &Command) -> bool {
         Command::Commit(_)
         | Command::CreateTopics { .. }
         | Command::CommitOffsets { .. }
-        | Command::GrantObjects { .. }
         | Command::AllocateProducerIds { .. } => true,
         Command::Bootstrap { .. }
         | Command::Tick { .. }
         | Command::OpenSession { .. }
+        // What moves inline payloads out of the log needs both.
+        | Command::GrantObjects { .. }
         | Command::MoveInline(_)
         | Command::DeleteTopics { .. } => false,
     }
@@ -156,6 +157,7 @@ fn outcome(written: Result<Written, oneshot::error::RecvError>) -> Result<Outcom
             | ClientWriteError::ChangeMembershipError(_)
             | ClientWriteError::PreconditionFailed(_)),
         )) => Err(CatalogError::AnswerLost(error.to_string())),
-        Err(_) => Err(CatalogError::AnswerLost("the replica stopped".to_owned())),
+        // Raft answers everything it has taken, unless it stops for good: its log failed, or it is being closed.
+        Err(_) => Err(CatalogError::Stopped("its log failed, or it was closed".to_owned())),
     }
 }
