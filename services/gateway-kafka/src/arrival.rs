@@ -35,12 +35,12 @@ pub(crate) async fn receive<R: AsyncRead + Unpin>(
     let _gate = waiting.wait(shared.large_frames.enter(bytes)).await;
     if api == Api::Produce {
         let records = waiting.wait(shared.parts.ingest.reserve(bytes)).await;
-        let frame = transport::finish_frame(input, arriving, options, is_wanted).await?;
+        let frame = transport::finish_frame(input, arriving, options, &shared.parts.clock, is_wanted).await?;
         let share = shared.memory.produce_entries(produce_entries(&frame)).await;
         Ok((frame, Room { share, records }))
     } else {
         let share = waiting.wait(shared.memory.request(bytes)).await;
-        let frame = transport::finish_frame(input, arriving, options, is_wanted).await?;
+        let frame = transport::finish_frame(input, arriving, options, &shared.parts.clock, is_wanted).await?;
         Ok((frame, Room { share, records: None }))
     }
 }

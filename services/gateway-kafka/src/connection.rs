@@ -198,13 +198,15 @@ async fn write_answers<W: AsyncWrite + Unpin>(
         let written = match answer {
             Ok(Answer::Frame(pieces, memory)) => {
                 let is_wanted = || shared.memory.is_answer_room_wanted();
-                let written = transport::write_pieces(&mut output, pieces, &shared.options, is_wanted).await;
+                let written =
+                    transport::write_pieces(&mut output, pieces, &shared.options, &shared.parts.clock, is_wanted).await;
                 drop(memory);
                 written
             }
             Ok(Answer::Records(pieces, memory)) => {
                 let is_wanted = || shared.answer_memory.waiting.is_any();
-                let written = transport::write_pieces(&mut output, pieces, &shared.options, is_wanted).await;
+                let written =
+                    transport::write_pieces(&mut output, pieces, &shared.options, &shared.parts.clock, is_wanted).await;
                 drop(memory);
                 written
             }

@@ -233,7 +233,7 @@ impl Appender for FakeIngest {
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>> {
         self.events.note(format!("append {}", append.partition.index));
         let (answer, answered) = oneshot::channel();
-        self.appends.send(Appending { append, answer }).ok().expect("the test takes appends");
+        assert!(self.appends.send(Appending { append, answer }).is_ok(), "the test takes appends");
         async move { answered.await.unwrap_or(Err(AppendError::Stopping)) }.boxed()
     }
 }

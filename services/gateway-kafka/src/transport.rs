@@ -4,9 +4,9 @@ use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use tidelog_host::Clock;
 use tidelog_kafka_wire::{FRAME_PREFIX_BYTES, FrameError, FramePrefix, check_frame};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::Instant;
 
 use crate::options::{BYTES_PER_SECOND_MIN, GatewayOptions};
 
@@ -112,11 +112,12 @@ pub(crate) async fn finish_frame<R: AsyncRead + Unpin>(
     stream: &mut R,
     arriving: Arriving,
     options: &GatewayOptions,
+    clock: &Clock,
     is_wanted: impl Fn() -> bool,
 ) -> Result<Bytes, TransportError> {
     let Arriving { bytes, mut frame } = arriving;
     let already = frame.len();
-    let begun = Instant::now();
+    let begun = clock.now();
     let mut came_at = begun;
     let patience = patience(options.frame_timeout, bytes, FRAME_SECONDS_MAX);
     frame.reserve(bytes.min(FRAME_BYTES_AHEAD).saturating_sub(already));
@@ -129,7 +130,7 @@ pub(crate) async fn finish_frame<R: AsyncRead + Unpin>(
         let look = WANTED_AFTER.min(options.frame_timeout);
         if let Ok(read) = tokio::time::timeout(look, read_some(stream, &mut frame, bytes)).await {
             read?;
-            came_at = Instant::now();
+            came_at = clock.now();
         }
         let waited = begun.elapsed();
         let hurried = waited.saturating_sub(WANTED_AFTER).as_millis() as usize * WANTED_BYTES_PER_SECOND_MIN / 1_000;
@@ -168,10 +169,11 @@ pub(crate) async fn write_pieces<W: AsyncWrite + Unpin>(
     stream: &mut W,
     mut pieces: Vec<Bytes>,
     options: &GatewayOptions,
+    clock: &Clock,
     is_wanted: impl Fn() -> bool,
 ) -> Result<(), TransportError> {
     let mut from = 0;
-    let begun = Instant::now();
+    let begun = clock.now();
     let mut taken_at = begun;
     let bytes = pieces.iter().map(Bytes::len).sum();
     let patience_in_all = patience(options.write_timeout, bytes, ANSWER_SECONDS_MAX);
@@ -197,7 +199,7 @@ pub(crate) async fn write_pieces<W: AsyncWrite + Unpin>(
                     continue;
                 }
             };
-        taken_at = Instant::now();
+        taken_at = clock.now();
         while written > 0 {
             let taken = written.min(pieces[from].len());
             pieces[from].advance(taken);

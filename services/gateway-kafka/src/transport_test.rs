@@ -2,6 +2,7 @@
 
 use tidelog_model::{NodeId, TenantId};
 use tokio::io::DuplexStream;
+use tokio::time::Instant;
 
 use super::*;
 
@@ -23,7 +24,7 @@ async fn receive(stream: &mut DuplexStream) -> Result<Bytes, TransportError> {
     let options = options();
     let begun = begin_frame(stream, &options).await?;
     let arriving = start_frame(stream, begun, &options).await?;
-    finish_frame(stream, arriving, &options, || false).await
+    finish_frame(stream, arriving, &options, &Clock::real(), || false).await
 }
 
 /// A client that sends `pieces`, each after a pause; how long it was put up with, and what came.
@@ -84,8 +85,9 @@ async fn taken(answer: usize, bytes: usize) -> (Duration, Result<(), TransportEr
     };
     let pieces = vec![Bytes::from(vec![0; answer])];
     let options = options();
+    let clock = Clock::real();
     let written = tokio::select! {
-        written = write_pieces(&mut server, pieces, &options, || false) => written,
+        written = write_pieces(&mut server, pieces, &options, &clock, || false) => written,
         () = taking => unreachable!("it reads for ever"),
     };
     (begun.elapsed(), written)

@@ -16,7 +16,7 @@ const SLOWEST_MAX: Duration = Duration::from_secs(4);
 /// The start of a record of almost 2 GiB: length, attributes, timestamp and offset deltas, no key, value length.
 fn endless_record() -> Vec<u8> {
     let length = |value: u64| {
-        (0..5).map(move |place| (value * 2 >> (7 * place)) as u8 & 0x7f | if place < 4 { 0x80 } else { 0 })
+        (0..5).map(move |place| ((value * 2) >> (7 * place)) as u8 & 0x7f | if place < 4 { 0x80 } else { 0 })
     };
     let mut start: Vec<u8> = length(0x7fff_ff00).collect();
     start.extend([0, 0, 0, 1]);
