@@ -110,8 +110,9 @@ pub fn decode_request(frame: Bytes) -> Result<(RequestHeader, Request), RequestE
     if row.is_flexible(version) {
         input.read_tagged_fields()?;
     }
+    // What follows the body is ignored, as Apache Kafka does: librdkafka 2.12 sends three bytes too many after a Metadata
+    // request of version 13 for all topics.
     let request = decode_body(api, &mut input, ApiVersion::new(version))?;
-    input.finish()?;
     Ok((RequestHeader { api, version, correlation_id, client_id }, request))
 }
 
