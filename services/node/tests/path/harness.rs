@@ -89,8 +89,13 @@ impl Path {
 
     /// Appends one batch; it has its place in the order when this returns.
     pub fn append(&self, source: u64, index: u32, bytes: &Bytes) -> AppendFuture {
+        self.append_within(source, index, bytes, Duration::from_secs(30))
+    }
+
+    /// The same, with a time limit.
+    pub fn append_within(&self, source: u64, index: u32, bytes: &Bytes, limit: Duration) -> AppendFuture {
         let batches = admit(bytes.clone(), &AdmitRules { batch_bytes_max: 16 << 20 }).expect("the batch is good");
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        let deadline = tokio::time::Instant::now() + limit;
         self.ingest.append(Append { partition: partition(self.topic, index), batches, source, deadline, held: None })
     }
 

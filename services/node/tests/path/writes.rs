@@ -230,3 +230,42 @@ async fn many_parked_batches_are_proposed_together() {
     let proposals = path.catalog.applied().0 - before;
     assert!(proposals < 100, "{proposals} proposals for batches that could not land");
 }
+
+/// An upload hangs until its deadline; meanwhile clients that wait behind it give up at about the same moment, and send
+/// their batch again on a new connection.
+#[tokio::test(start_paused = true)]
+async fn a_retry_that_races_a_failing_upload_lands_once() {
+    for seed in 0..60_u64 {
+        println!("seed {seed}");
+        let latency = Duration::from_secs(40);
+        let path = Path::start(PathOptions { seed, store_latency: latency, ..PathOptions::default() }).await;
+        let random = tidelog_host::Random::seeded(seed);
+        let limit = |random: &tidelog_host::Random| Duration::from_millis(29_900 + random.below(200));
+        let hung = path.append(1, 0, &batch(None, 0, &[large(1)]));
+        let mut clients = Vec::new();
+        for id in 0..4_i64 {
+            let (path, random) = (path.clone(), random.clone());
+            tokio::time::sleep(Duration::from_millis(random.below(60))).await;
+            clients.push(tokio::spawn(async move {
+                for number in 0..2 {
+                    let bytes = batch(Some((id, 0, number)), 0, &[value(id, number as usize)]);
+                    let mut tries = 0;
+                    while path.append_within(100 * tries + id as u64, 0, &bytes, limit(&random)).await.is_err() {
+                        tries += 1;
+                        assert!(tries < 20, "it lands some day");
+                        tokio::time::sleep(Duration::from_millis(random.below(100))).await;
+                    }
+                }
+            }));
+        }
+        assert!(hung.await.is_err());
+        for client in clients {
+            client.await.unwrap();
+        }
+        let mut values: Vec<_> = path.read_all(0).await.into_iter().map(|(_, value)| value).collect();
+        values.sort();
+        let expected: Vec<_> = (0..4).flat_map(|id| (0..2).map(move |number| value(id, number))).collect();
+        assert_eq!(values, expected, "each once (I8)");
+        path.catalog.validate();
+    }
+}
