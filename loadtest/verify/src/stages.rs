@@ -193,7 +193,7 @@ fn s3(machine: &mut Machine, stage: &'static str) -> Tally {
         tally.add(Tally::skipped("radosgw tests skipped: Ceph not found"));
         arguments.extend(["--skip", "radosgw"]);
     }
-    tally.add(cargo_test(machine, stage, &arguments, 8));
+    tally.add(cargo_test(machine, stage, &arguments, 14));
     tally
 }
 

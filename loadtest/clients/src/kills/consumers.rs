@@ -24,7 +24,7 @@ const ASK_WAIT: Duration = Duration::from_secs(5);
 /// Messages written down as one read.
 const READ_RECORDS_MAX: usize = 500;
 /// The full read must end.
-const LAST_READ_WAIT_MAX: Duration = Duration::from_secs(120);
+const LAST_READ_WAIT_MAX: Duration = Duration::from_secs(240);
 
 /// Starts the followers and the poller; they end when the world stops.
 pub(crate) fn start(world: &Arc<World>) -> Vec<JoinHandle<()>> {
