@@ -99,7 +99,7 @@ const IN_FLIGHT_WAIT_MAX: Duration = Duration::from_secs(2);
 /// How long a failpoint may take to be reached.
 const FAILPOINT_WAIT_MAX: Duration = Duration::from_secs(40);
 /// A failpoint that is missed is tried again, so often in all.
-const ATTEMPTS_PER_KILL_MAX: u32 = 3;
+const ATTEMPTS_PER_KILL_MAX: u32 = 8;
 
 /// Why one life shall end.
 #[derive(Clone, Copy, Debug)]

@@ -25,6 +25,7 @@ pub const STAGES: &[Stage] = &[
     Stage { name: "clippy", about: "cargo clippy, warnings are errors", run: clippy },
     Stage { name: "clients", about: "real Kafka clients against the real binary", run: clients },
     Stage { name: "s3", about: "objects in moto and in Ceph's radosgw: the store's suite, and Tidelog on it", run: s3 },
+    Stage { name: "hostile", about: "attacks on the real binary, and damage to what it keeps", run: hostile },
     Stage { name: "kills", about: "kill -9 at random moments and failpoints, then the history is checked", run: kills },
     Stage { name: "mutants", about: "known bugs are planted one by one, and the tests must fail", run: mutants },
     Stage {
@@ -194,6 +195,15 @@ fn s3(machine: &mut Machine, stage: &'static str) -> Tally {
         arguments.extend(["--skip", "radosgw"]);
     }
     tally.add(cargo_test(machine, stage, &arguments, 14));
+    tally
+}
+
+fn hostile(machine: &mut Machine, stage: &'static str) -> Tally {
+    let mut tally = build_server(machine, stage);
+    if tally.failed == 0 {
+        // One at a time: they look at the memory and the answers of one server each, on a machine that should be idle.
+        tally.add(cargo_test(machine, stage, &["--workspace", "--test", "hostile", "--", "--test-threads=1"], 12));
+    }
     tally
 }
 

@@ -1,6 +1,6 @@
 //! The requests that most attacks are made of, as a normal client sends them.
 
-use crate::wire::{CREATE_TOPICS, Client, FETCH, INIT_PRODUCER_ID, LIST_OFFSETS, PRODUCE, Put, body};
+use crate::wire::{CREATE_TOPICS, Client, FETCH, INIT_PRODUCER_ID, LIST_OFFSETS, METADATA, PRODUCE, Put, body};
 
 /// Creates a topic; it does not exist yet.
 pub fn create_topic(client: &mut Client, topic: &str, partitions: i32, configs: &[(&str, &str)]) {
@@ -144,4 +144,32 @@ impl Fetch {
         answer.end();
         fetched
     }
+}
+
+/// The kinds of topics that there are, without their numbers.
+pub fn topics(client: &mut Client) -> Vec<String> {
+    let mut answer = client.call(METADATA, 0, &body().i32(0));
+    for _ in 0..answer.i32() {
+        answer.i32();
+        answer.string();
+        answer.i32();
+    }
+    let mut names = Vec::new();
+    for _ in 0..answer.i32() {
+        answer.i16();
+        names.push(answer.string().unwrap().split('-').next().unwrap().to_owned());
+        for _ in 0..answer.i32() {
+            answer.i16();
+            answer.i32();
+            answer.i32();
+            for _ in 0..2 {
+                for _ in 0..answer.i32() {
+                    answer.i32();
+                }
+            }
+        }
+    }
+    answer.end();
+    names.dedup();
+    names
 }

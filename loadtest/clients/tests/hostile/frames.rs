@@ -5,6 +5,7 @@ use std::time::Duration;
 use tidelog_clients::chance::Chance;
 
 use crate::Target;
+use crate::calls::topics;
 use crate::wire::{API_VERSIONS, Client, METADATA, PRODUCE, Put, Went, body, frame};
 
 /// Refusing something takes no time; this is for a busy machine.
@@ -129,32 +130,4 @@ fn odd_names_are_answered_or_end_their_connection() {
         }
         assert_eq!(topics(&mut Client::connect(address)), ["calm"], "no topic came of it");
     });
-}
-
-/// The kinds of topics that there are, without their numbers.
-fn topics(client: &mut Client) -> Vec<String> {
-    let mut answer = client.call(METADATA, 0, &body().i32(0));
-    for _ in 0..answer.i32() {
-        answer.i32();
-        answer.string();
-        answer.i32();
-    }
-    let mut names = Vec::new();
-    for _ in 0..answer.i32() {
-        answer.i16();
-        names.push(answer.string().unwrap().split('-').next().unwrap().to_owned());
-        for _ in 0..answer.i32() {
-            answer.i16();
-            answer.i32();
-            answer.i32();
-            for _ in 0..2 {
-                for _ in 0..answer.i32() {
-                    answer.i32();
-                }
-            }
-        }
-    }
-    answer.end();
-    names.dedup();
-    names
 }
