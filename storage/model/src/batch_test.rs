@@ -28,9 +28,7 @@ fn batch(values: &[&str]) -> Vec<u8> {
 fn check(bytes: &[u8]) -> Result<u32, BatchError> {
     let header = BatchHeader::read(bytes)?;
     header.check_checksum(bytes)?;
-    let count = header.check_counts()?;
-    check_records_shape(&bytes[HEADER_BYTES..header.bytes], count)?;
-    Ok(count)
+    header.check_counts()
 }
 
 #[test]
@@ -89,7 +87,6 @@ proptest::proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes: Vec<u8>) {
         let _ = check(&bytes);
-        let _ = check_records_shape(&bytes, 3);
     }
 
     #[test]
@@ -98,6 +95,5 @@ proptest::proptest! {
         let at = at % bytes.len();
         bytes[at] = with;
         let _ = check(&bytes);
-        let _ = check_records_shape(&bytes[HEADER_BYTES..], 3);
     }
 }
