@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tidelog_cache::{ObjectReader, Origin};
 use tidelog_catalog_api::{Catalog, Extent, Location, ObjectRange};
 use tidelog_host::metric::counter;
-use tidelog_model::{BatchHeader, BatchPlacement, HEADER_BYTES, Offset, PartitionId, mutant};
+use tidelog_model::{BatchHeader, BatchPlacement, ErrorKind, HEADER_BYTES, Offset, PartitionId, mutant};
 
 use crate::ReadError;
 use crate::rope::{Rope, join};
@@ -135,7 +135,12 @@ impl<'a> Scan<'a> {
             }
             Location::Object { range, .. } => {
                 let from = range.position + self.skip;
-                let read = self.reader.read(range.object, from..from + want).await.map_err(unavailable)?;
+                let read = match self.reader.read(range.object, from..from + want).await {
+                    Ok(read) => read,
+                    // Gone or too short: a store may have answered wrongly once.
+                    Err(error) if is_damage(&error) => return self.read_again(error.to_string(), want as usize).await,
+                    Err(error) => return Err(self.unreadable(&error)),
+                };
                 self.suspect = match read.origin {
                     Origin::Written => None,
                     Origin::Cache | Origin::Store => Some(range),
@@ -158,10 +163,18 @@ impl<'a> Scan<'a> {
         tracing::warn!(partition = %self.partition, object = %range.object, %problem, "read bad bytes, reading again");
         let from = range.position + self.skip;
         let want = u32::try_from(want).expect("the window is no larger than the extent");
-        let read = self.reader.reread(range.object, from..from + want).await.map_err(unavailable)?;
+        let read = self.reader.reread(range.object, from..from + want).await;
+        let read = read.map_err(|error| self.unreadable(&error))?;
         self.suspect = Some(range);
         self.rope = Rope::new(read.parts);
         Ok(())
+    }
+
+    fn unreadable(&self, error: &tidelog_cache::ReadError) -> ScanError {
+        if is_damage(error) {
+            return self.damaged(error.to_string());
+        }
+        ScanError::Read(ReadError::Unavailable(error.to_string()))
     }
 
     fn damaged(&self, problem: String) -> ScanError {
@@ -172,8 +185,17 @@ impl<'a> Scan<'a> {
     }
 }
 
-fn unavailable(error: tidelog_cache::ReadError) -> ScanError {
-    ScanError::Read(ReadError::Unavailable(error.to_string()))
+/// Whether no waiting will help: the object is gone, or shorter than it was written.
+fn is_damage(error: &tidelog_cache::ReadError) -> bool {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::Corrupt => true,
+        ErrorKind::Throttled
+        | ErrorKind::Unavailable
+        | ErrorKind::Invalid
+        | ErrorKind::Conflict
+        | ErrorKind::Fenced
+        | ErrorKind::Internal => false,
+    }
 }
 
 fn copy_front(pieces: &[Bytes], to: &mut [u8]) {

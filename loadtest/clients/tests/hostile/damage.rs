@@ -14,9 +14,6 @@ use crate::calls::{Fetch, create_topic, next_offset, produce};
 use crate::wire::Client;
 
 const KAFKA_STORAGE_ERROR: i16 = 56;
-/// Today's answer when an object is gone or shorter than it was written: as if the store were only out of reach. It should
-/// be a storage error and an alarm, because no waiting helps.
-const NOT_LEADER_OR_FOLLOWER: i16 = 6;
 const EXIT_FAILED: i32 = 1;
 
 /// A stopped server with some records: small ones in "small", large ones in "left" and "right".
@@ -162,7 +159,7 @@ fn a_flipped_bit_in_an_object_fails_its_partition_and_no_other() {
 
 #[test]
 fn an_object_cut_short_fails_its_partition_and_no_other() {
-    check_object("cut short", NOT_LEADER_OR_FOLLOWER, |path| {
+    check_object("cut short", KAFKA_STORAGE_ERROR, |path| {
         let bytes = std::fs::read(path).unwrap();
         std::fs::write(path, &bytes[..LARGE / 2]).unwrap();
     });
@@ -170,7 +167,7 @@ fn an_object_cut_short_fails_its_partition_and_no_other() {
 
 #[test]
 fn a_missing_object_fails_its_partition_and_no_other() {
-    check_object("missing", NOT_LEADER_OR_FOLLOWER, |path| std::fs::remove_file(path).unwrap());
+    check_object("missing", KAFKA_STORAGE_ERROR, |path| std::fs::remove_file(path).unwrap());
 }
 
 fn check_object(what: &str, expected: i16, damage: impl Fn(&Path)) {
