@@ -235,8 +235,8 @@ async fn what_cannot_be_a_request_closes_the_connection() {
         // Produce 2 is advertised and refused; Fetch 3 is neither.
         frame(20, 0, 2),
         frame(20, 1, 3),
-        // A body that is not what it says.
-        frame(20, 3, 12),
+        // A JoinGroup that ends in its middle.
+        frame(20, 11, 2),
         b"GET / HTTP/1.1\r\nHost: there\r\n\r\n".to_vec(),
     ] {
         let mut client = door.connect().await;
