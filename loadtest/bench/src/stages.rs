@@ -135,11 +135,12 @@ pub fn partitions(binary: &Path) -> anyhow::Result<Partitions> {
     let started = Instant::now();
     create(&server, PARTITIONS as i32)?;
     let create_seconds = started.elapsed().as_secs_f64();
-    let (metadata_ms, seen) = server.metadata(Some(TOPIC))?;
+    let metadata_ms = server.metadata_ms(TOPIC)?;
+    let seen = server.partitions(Some(TOPIC))?;
     anyhow::ensure!(seen == PARTITIONS, "{seen} partitions are described");
     let folder = server.stop(tempfile::tempdir_in(".")?)?;
     let server = Server::start_in(binary, folder)?;
-    let (_, seen) = server.metadata(Some(TOPIC))?;
+    let seen = server.partitions(Some(TOPIC))?;
     anyhow::ensure!(seen == PARTITIONS, "{seen} partitions are there after a restart");
     Ok(Partitions { create_seconds, metadata_ms, restart_seconds: server.start_seconds })
 }
