@@ -150,8 +150,9 @@ stored_enum! {
     pub enum CommitOutcome {
         /// It was applied: one outcome per batch, in the commit's order.
         1 => Applied(Vec<BatchOutcome>),
-        /// The object is not in a live grant of the session, or was committed before by another commit. Nothing was
-        /// appended. The sequence is used up.
+        /// The object is not in a live grant of the session, or the commit contradicts itself (batches outside the payload,
+        /// or over each other). Nothing was appended. The sequence is used up. Within its grant an object may be named
+        /// again, as parked batches need.
         2 => ObjectRefused,
         /// The budget of inline payloads is used up. Nothing was appended. The sequence is used up.
         3 => InlineFull,

@@ -145,7 +145,7 @@ pub struct GrantView {
     pub deadline: Tick,
 }
 
-/// Object ids that were granted and never committed, and that no commit can name any more.
+/// Object ids that nothing refers to and no commit can name any more: granted and never committed, or retired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OrphanRange {
     /// The first id.
