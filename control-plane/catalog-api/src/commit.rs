@@ -156,6 +156,10 @@ stored_enum! {
         2 => ObjectRefused,
         /// The budget of inline payloads is used up. Nothing was appended. The sequence is used up.
         3 => InlineFull,
+        /// A commit before it was refused, and its writer did not know that yet: what it has here may have to follow what
+        /// was refused there. Nothing was appended. The sequence is used up; once the refusal was acknowledged (by
+        /// `outcomes_received`) the same batches may be committed again.
+        4 => EarlierRefused,
     }
 }
 

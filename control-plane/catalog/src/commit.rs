@@ -3,6 +3,15 @@
 //! A commit is taken when it is the next of its (session, lane); what is asked again is answered from the retained outcomes
 //! and changes nothing. A commit that contradicts itself (entries outside its payload or over one another, batches without
 //! records) is answered like one whose object is not granted: nothing of it can be trusted.
+//!
+//! A writer has several commits under way. When one of them is refused as a whole, those that it sent before it could know
+//! are refused as well, so that the writer decides what may still be appended and in which order:
+//!
+//! ```text
+//! writer   7, 8, 9 →                            (8 and 9 say: outcomes received up to 6)
+//! apply    7 ObjectRefused   8 EarlierRefused   9 EarlierRefused
+//! writer   7 failed; what follows 7's batches on their connections fails; the rest of 8 and 9 → 10, 11 (received up to 9)
+//! ```
 
 use tidelog_catalog_api::{
     BatchOutcome, Commit, CommitBatch, CommitEntry, CommitOutcome, CommitRefused, Location, ObjectRange, Payload,
@@ -29,7 +38,12 @@ impl State {
         if let Some(outcome) = outcome_before(meta, commit)? {
             return Ok(outcome);
         }
-        let outcome = match payload_refused(meta, self.derived.inline.bytes, commit) {
+        let refused = if is_after_refusal(meta, commit) {
+            Some(CommitOutcome::EarlierRefused)
+        } else {
+            payload_refused(meta, self.derived.inline.bytes, commit)
+        };
+        let outcome = match refused {
             Some(refused) => refused,
             None => CommitOutcome::Applied(self.append_entries(index, commit, advanced)),
         };
@@ -144,6 +158,14 @@ fn outcome_before(meta: &Meta, commit: &Commit) -> Result<Option<CommitOutcome>,
 fn lane_mut<'a>(meta: &'a mut Meta, commit: &Commit) -> &'a mut Lane {
     let session = meta.sessions.get_mut(&commit.session).expect("it was there when the commit was looked at");
     session.lanes.entry(commit.lane).or_insert_with(Lane::new)
+}
+
+/// Whether an outcome that the writer had not received when it sent this commit is a refusal. Those outcomes are retained.
+fn is_after_refusal(meta: &Meta, commit: &Commit) -> bool {
+    let lane = meta.sessions.get(&commit.session).and_then(|session| session.lanes.get(&commit.lane));
+    let not_received = CommitSequence(commit.outcomes_received.0.saturating_add(1))..;
+    let mut outcomes = lane.into_iter().flat_map(|lane| lane.outcomes.range(not_received.clone()));
+    !mutant::is("refusal-overtaken") && outcomes.any(|(_, outcome)| !matches!(**outcome, CommitOutcome::Applied(_)))
 }
 
 /// Why nothing of the commit can be appended.

@@ -7,7 +7,8 @@
 //! answer; whatever refers to an object is counted, so an orphan is referenced by nothing and can never be again.
 //! **Does not know:** clocks, chance, I/O, how commands are ordered, who proposes them.
 //!
-//! With the feature `mutants`, `TIDELOG_MUTANT` plants one of these bugs, and this crate's tests fail:
+//! With the feature `mutants`, `TIDELOG_MUTANT` plants one of these bugs, and this crate's tests fail (or `tidelog-node`'s test
+//! `path`):
 //!
 //! | name | bug | breaks |
 //! |---|---|---|
@@ -15,6 +16,7 @@
 //! | `unfenced-orphan` | orphans are listed while their grant can still be used | I14 |
 //! | `wrong-repeated-outcome` | a commit that is asked again gets the lane's last outcome | I3, I5 |
 //! | `high-watermark-off-by-one` | the high watermark is one beyond the last record | I2, I7 |
+//! | `refusal-overtaken` | a commit sent before an earlier one's refusal was known is applied | I5 |
 //! | `stale-epoch-accepted` | a batch of an older producer epoch is judged by its sequence | I9 |
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]

@@ -17,6 +17,8 @@ const MUTANTS: &[(&str, &str, &[Mutant])] = &[
             Mutant { name: "acknowledge-before-commit", breaks: "I1" },
             Mutant { name: "resequence-lost-answers", breaks: "I3 I8" },
             Mutant { name: "reordered-seal", breaks: "I5" },
+            Mutant { name: "upload-overtaken", breaks: "I5" },
+            Mutant { name: "refusal-overtaken", breaks: "I5" },
             Mutant { name: "stale-negative", breaks: "I7" },
             Mutant { name: "unchecked-read", breaks: "I6" },
         ],

@@ -7,12 +7,13 @@
 //! proposed   k → c7, k+1 → c8 …  (in order; sequences are given out here)
 //! ```
 //!
-//! A flush whose upload failed gets no sequence. When a proposal is not answered with an outcome, all that are under way
-//! are awaited; if every one of them is known not to have been applied, those that the catalog refused fail and the others
-//! are given new sequences; if any answer was lost, *the same* commits are proposed again under the same sequences until
-//! the catalog says what became of them: giving one a new sequence could append it twice.
+//! A flush whose upload failed gets no sequence, and one that takes long holds back only its own partitions
+//! ([`crate::waiting`]). When a proposal is not answered with "applied", all that are under way are awaited; if every answer
+//! is known, those that the catalog refused fail, and the others, which it does not let pass the refused ones, are given
+//! new sequences; if any answer was lost, *the same* commits are proposed again under the same sequences until the catalog
+//! says what became of them: giving one a new sequence could append it twice.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,9 @@ use crate::append::{AppendError, Appended};
 use crate::flush::{Flush, Writer};
 use crate::lane::{Buffer, Pending};
 use crate::parked::Parked;
-use crate::upload::{FailedUpload, Uploading};
+use crate::poisoned::Poisoned;
+use crate::upload::Uploading;
+use crate::waiting::{Next, Waiting};
 
 /// Proposals under way at once, on the whole lane.
 const PROPOSALS_MAX: usize = 16;
@@ -45,15 +48,20 @@ pub(crate) struct Committer {
     sequence: CommitSequence,
     /// Every outcome up to here has been received.
     received: CommitSequence,
+    waiting: Waiting,
+    /// The newest admission that has come here.
+    newest: u64,
     proposed: VecDeque<Proposed>,
     parked: Parked,
-    poisoned: HashMap<(u64, PartitionId), u64>,
+    poisoned: Poisoned,
     /// Says why when the session is fenced or the catalog has stopped: nothing can be committed any more.
     ended: watch::Sender<Option<String>>,
 }
 
 struct Proposed {
     sequence: CommitSequence,
+    /// Which outcomes it said were received: asked again, it says the same.
+    received: CommitSequence,
     flush: Flush,
     proposal: Proposal,
 }
@@ -86,18 +94,19 @@ impl Committer {
             flushes,
             sequence: CommitSequence(0),
             received: CommitSequence(0),
+            waiting: Waiting::default(),
+            newest: 0,
             proposed: VecDeque::new(),
             parked: Parked::new(parking),
-            poisoned: HashMap::new(),
+            poisoned: Poisoned::default(),
             ended,
         }
     }
 
     /// Runs until the sealer has gone and everything is resolved.
     pub(crate) async fn run(mut self) {
-        let mut uploading: Option<Uploading> = None;
         let mut open = true;
-        while open || uploading.is_some() || !self.proposed.is_empty() || !self.parked.is_empty() {
+        while open || !self.waiting.is_empty() || !self.proposed.is_empty() || !self.parked.is_empty() {
             let room = self.proposed.len() < PROPOSALS_MAX;
             let parked_due = self.parked.due();
             tokio::select! {
@@ -105,18 +114,19 @@ impl Committer {
                 answer = answered(self.proposed.front_mut()), if !self.proposed.is_empty() => {
                     self.on_answer(answer).await;
                 }
-                ready = upload(uploading.as_mut()), if room && uploading.is_some() => {
-                    uploading = None;
-                    match ready {
-                        Some(Ok(flush)) => self.propose(flush),
-                        Some(Err(failed)) => self.fail_upload(failed),
-                        // The upload task ended without a word: only when the process ends.
-                        None => {}
-                    }
-                }
-                next = self.flushes.recv(), if uploading.is_none() && open => {
+                next = self.waiting.next(), if room && !self.waiting.is_empty() => {
                     match next {
-                        Some(next) => uploading = Some(next),
+                        Next::Propose(flush) => self.propose(flush),
+                        Next::Fail(failed) => self.fail(failed.batches, &failed.error),
+                    }
+                    self.poisoned.forget(self.newest, self.waiting.oldest());
+                }
+                next = self.flushes.recv(), if room && open => {
+                    match next {
+                        Some(next) => {
+                            self.newest = self.newest.max(next.admissions.1);
+                            self.waiting.push(next);
+                        }
                         None => open = false,
                     }
                 }
@@ -135,7 +145,9 @@ impl Committer {
             return;
         }
         let mut flush = flush;
-        self.drop_poisoned(&mut flush);
+        for pending in self.poisoned.take_from(&mut flush) {
+            answer(pending, Err(AppendError::EarlierFailed));
+        }
         if flush.batches.is_empty() {
             return;
         }
@@ -144,12 +156,13 @@ impl Committer {
         }
         self.sequence = CommitSequence(self.sequence.0 + 1);
         let sequence = self.sequence;
-        let proposal = self.send(&flush, sequence);
-        self.proposed.push_back(Proposed { sequence, flush, proposal });
+        let received = self.received;
+        let proposal = self.send(&flush, sequence, received);
+        self.proposed.push_back(Proposed { sequence, received, flush, proposal });
     }
 
-    fn send(&self, flush: &Flush, sequence: CommitSequence) -> Proposal {
-        let commit = flush.commit(self.writer, sequence, self.received);
+    fn send(&self, flush: &Flush, sequence: CommitSequence, received: CommitSequence) -> Proposal {
+        let commit = flush.commit(self.writer, sequence, received);
         self.catalog.propose(Command::Commit(commit))
     }
 
@@ -175,7 +188,7 @@ impl Committer {
 
     async fn on_answer(&mut self, first: Answer) {
         let front = self.proposed.pop_front().expect("an answer belongs to the first proposal");
-        if let Answer::Outcome(outcome) = first {
+        if let Answer::Outcome(outcome @ CommitOutcome::Applied(_)) = first {
             self.resolve(front, outcome);
             return;
         }
@@ -185,15 +198,19 @@ impl Committer {
             unresolved.push_back((next, answer));
         }
         let resequence = mutant::is("resequence-lost-answers");
-        if !resequence && unresolved.iter().any(|(_, answer)| matches!(answer, Answer::Lost(_))) {
-            self.ask_again(unresolved).await;
+        let again = if !resequence && unresolved.iter().any(|(_, answer)| matches!(answer, Answer::Lost(_))) {
+            self.ask_again(unresolved).await
         } else {
-            self.settle_unapplied(unresolved);
+            self.settle(unresolved)
+        };
+        for flush in again {
+            self.propose(flush);
         }
     }
 
-    /// Nothing of this was applied except what says so; the sequences from the first on are free again.
-    fn settle_unapplied(&mut self, unresolved: VecDeque<(Proposed, Answer)>) {
+    /// Nothing of this was applied except what says so; the sequences after the last outcome are free again. Returns what
+    /// is to be proposed again.
+    fn settle(&mut self, unresolved: VecDeque<(Proposed, Answer)>) -> Vec<Flush> {
         let first = unresolved.front().expect("there is one at least").0.sequence;
         let mut again = Vec::new();
         self.sequence = CommitSequence(first.0 - 1);
@@ -202,14 +219,14 @@ impl Committer {
                 Answer::Outcome(outcome) => {
                     // The catalog took it, so everything before it was resolved and this sequence is used.
                     self.sequence = proposed.sequence;
-                    self.resolve(proposed, outcome);
+                    again.extend(self.resolve(proposed, outcome));
                 }
                 Answer::Gap => again.push(proposed.flush),
-                Answer::Refused(why) => self.fail(proposed.flush, AppendError::Unavailable(why)),
+                Answer::Refused(why) => self.fail_flush(proposed.flush, &AppendError::Unavailable(why)),
                 Answer::Ended(why) => {
                     // It may have been applied.
                     self.end(why);
-                    self.fail(proposed.flush, AppendError::Stopping);
+                    self.fail_flush(proposed.flush, &AppendError::Stopping);
                 }
                 Answer::Lost(_) => {
                     assert!(mutant::is("resequence-lost-answers"), "the caller asks again when an answer was lost");
@@ -218,15 +235,15 @@ impl Committer {
                 }
             }
         }
-        for flush in again {
-            self.propose(flush);
-        }
+        again
     }
 
-    /// Asks the catalog, in order and one at a time, what became of these commits, until it says.
-    async fn ask_again(&mut self, unresolved: VecDeque<(Proposed, Answer)>) {
+    /// Asks the catalog, in order and one at a time, what became of these commits, until it says. Returns what is to be
+    /// proposed again.
+    async fn ask_again(&mut self, unresolved: VecDeque<(Proposed, Answer)>) -> Vec<Flush> {
         let mut queue: VecDeque<(Proposed, Option<Answer>)> =
             unresolved.into_iter().map(|(proposed, answer)| (proposed, Some(answer))).collect();
+        let mut again = Vec::new();
         while let Some((proposed, mut answer)) = queue.pop_front() {
             let outcome = loop {
                 match answer {
@@ -234,7 +251,7 @@ impl Committer {
                     Some(Answer::Ended(why)) => {
                         // Whether this was applied cannot be known here any more: no answer is given, callers time out.
                         self.end(why);
-                        return;
+                        return again;
                     }
                     Some(Answer::Lost(why) | Answer::Refused(why)) => {
                         tracing::warn!(sequence = %proposed.sequence, %why, "commit not answered, asking again");
@@ -243,11 +260,12 @@ impl Committer {
                     Some(Answer::Gap) => self.clock.sleep(RETRY_DELAY).await,
                     None => {}
                 }
-                let proposal = self.send(&proposed.flush, proposed.sequence);
+                let proposal = self.send(&proposed.flush, proposed.sequence, proposed.received);
                 answer = Some(classify(proposal.await));
             };
-            self.resolve(proposed, outcome);
+            again.extend(self.resolve(proposed, outcome));
         }
+        again
     }
 
     fn end(&mut self, why: String) {
@@ -257,18 +275,21 @@ impl Committer {
         }
     }
 
-    fn resolve(&mut self, proposed: Proposed, outcome: CommitOutcome) {
+    /// Returns the flush when it is to be proposed again.
+    fn resolve(&mut self, proposed: Proposed, outcome: CommitOutcome) -> Option<Flush> {
         let Proposed { sequence, flush, .. } = proposed;
         self.received = self.received.max(sequence);
         match outcome {
             CommitOutcome::Applied(outcomes) => self.answer_batches(flush, &outcomes),
             CommitOutcome::ObjectRefused => {
-                self.fail(flush, AppendError::Unavailable("the object's grant had ended".into()));
+                self.fail_flush(flush, &AppendError::Unavailable("the object's grant had ended".into()));
             }
             CommitOutcome::InlineFull => {
-                self.fail(flush, AppendError::Unavailable("the catalog's inline budget is used up".into()));
+                self.fail_flush(flush, &AppendError::Unavailable("the catalog's inline budget is used up".into()));
             }
+            CommitOutcome::EarlierRefused => return Some(flush),
         }
+        None
     }
 
     fn answer_batches(&mut self, flush: Flush, outcomes: &[BatchOutcome]) {
@@ -307,43 +328,17 @@ impl Committer {
         }
     }
 
-    fn fail_upload(&mut self, failed: FailedUpload) {
-        let FailedUpload { batches, error } = failed;
+    fn fail_flush(&mut self, flush: Flush, error: &AppendError) {
+        self.fail(flush.batches.into_iter().map(|(pending, _)| pending), error);
+    }
+
+    /// Fails batches, and with them what the same connections have under way to the same partitions.
+    fn fail(&mut self, batches: impl IntoIterator<Item = Pending>, error: &AppendError) {
+        let until = self.buffer.admissions();
         for pending in batches {
-            self.fail_batch(pending, error.clone());
+            self.poisoned.add(&pending, until);
+            answer(pending, Err(error.clone()));
         }
-    }
-
-    fn fail(&mut self, flush: Flush, error: AppendError) {
-        for (pending, _) in flush.batches {
-            self.fail_batch(pending, error.clone());
-        }
-    }
-
-    /// Fails a batch, and with it what the same connection has under way to the same partition: a plain producer sees
-    /// its order kept. An idempotent one's sequence does that by itself.
-    fn fail_batch(&mut self, pending: Pending, error: AppendError) {
-        if pending.batch.header.producer_id.0 < 0 {
-            self.poisoned.insert((pending.source, pending.partition), self.buffer.admissions());
-        }
-        answer(pending, Err(error));
-    }
-
-    fn drop_poisoned(&mut self, flush: &mut Flush) {
-        if self.poisoned.is_empty() {
-            return;
-        }
-        let newest = flush.batches.iter().map(|(pending, _)| pending.admission).max().unwrap_or(0);
-        let poisoned = &self.poisoned;
-        let is_poisoned = |pending: &Pending| {
-            let until = poisoned.get(&(pending.source, pending.partition));
-            pending.batch.header.producer_id.0 < 0 && until.is_some_and(|until| pending.admission <= *until)
-        };
-        let (bad, good): (Vec<_>, Vec<_>) = flush.batches.drain(..).partition(|(pending, _)| is_poisoned(pending));
-        flush.batches = good;
-        bad.into_iter().for_each(|(pending, _)| answer(pending, Err(AppendError::EarlierFailed)));
-        // Flushes come in order of admission, so what is older than this one will not be seen again.
-        self.poisoned.retain(|_, until| *until >= newest);
     }
 }
 
@@ -358,13 +353,6 @@ fn answer(pending: Pending, result: Result<Appended, AppendError>) {
 async fn answered(proposed: Option<&mut Proposed>) -> Answer {
     match proposed {
         Some(proposed) => classify((&mut proposed.proposal).await),
-        None => std::future::pending().await,
-    }
-}
-
-async fn upload(uploading: Option<&mut Uploading>) -> Option<Result<Flush, FailedUpload>> {
-    match uploading {
-        Some(uploading) => (&mut uploading.ready).await.ok(),
         None => std::future::pending().await,
     }
 }

@@ -1,12 +1,11 @@
 //! A flush on its way: its batches, where each lies, and the commit that says so.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tidelog_catalog_api::{Commit, CommitBatch, CommitEntry, Payload, ProducerBatch};
 use tidelog_model::{CommitSequence, LaneId, ObjectId, SessionId};
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::CheckedBatch;
-use crate::lane::Pending;
+use crate::lane::{Pending, Slot};
 
 /// Where a flush's bytes are.
 #[derive(Clone, Debug)]
@@ -21,23 +20,27 @@ pub(crate) struct Flush {
     pub batches: Vec<(Pending, u32)>,
     pub place: Place,
     /// Frees the lane's slot when the flush is resolved.
-    pub _slot: Option<OwnedSemaphorePermit>,
+    pub slot: Option<Slot>,
 }
 
 impl Flush {
     /// The commit of this flush. Asked again it is the same, so that a lost answer can be asked for.
     pub(crate) fn commit(&self, writer: Writer, sequence: CommitSequence, received: CommitSequence) -> Commit {
         let mut entries: Vec<CommitEntry> = Vec::new();
+        // Where the last entry's batches end. One that was taken out of the flush leaves a hole, and an entry has none.
+        let mut end = 0;
         for (pending, position) in &self.batches {
             let batch = commit_batch(&pending.batch);
+            let bytes = batch.bytes;
             match entries.last_mut() {
-                Some(entry) if entry.partition == pending.partition => entry.batches.push(batch),
+                Some(entry) if entry.partition == pending.partition && *position == end => entry.batches.push(batch),
                 _ => entries.push(CommitEntry {
                     partition: pending.partition,
                     position: *position,
                     batches: vec![batch],
                 }),
             }
+            end = *position + bytes;
         }
         let payload = match &self.place {
             Place::Object { object, bytes } => Payload::Object { object: *object, bytes: *bytes },
@@ -45,6 +48,20 @@ impl Flush {
         };
         let Writer { session, lane } = writer;
         Commit { session, lane, sequence, outcomes_received: received, payload, entries }
+    }
+
+    /// Lays small batches out as the payload of their own commit.
+    pub(crate) fn inline(mut batches: Vec<Pending>, slot: Option<Slot>) -> Flush {
+        // Stable, so that a partition's batches keep their order.
+        batches.sort_by_key(|pending| pending.partition);
+        let mut payload = BytesMut::with_capacity(batches.iter().map(|pending| pending.batch.bytes.len()).sum());
+        let place_of = |pending: Pending| {
+            let position = u32::try_from(payload.len()).expect("inline flushes are limited to far less");
+            payload.extend_from_slice(&pending.batch.bytes);
+            (pending, position)
+        };
+        let batches = batches.into_iter().map(place_of).collect();
+        Flush { batches, place: Place::Inline(payload.freeze()), slot }
     }
 }
 

@@ -81,7 +81,7 @@ impl Ingest {
         });
         let buffer = Buffer::new();
         let stop = Arc::new(Notify::new());
-        let (flushes, sealed) = mpsc::channel(options.lane.flushes_in_flight_max);
+        let (flushes, sealed) = mpsc::channel(2 * options.lane.flushes_in_flight_max);
         let sealer = Sealer {
             buffer: buffer.clone(),
             profile: options.lane.clone(),

@@ -36,8 +36,11 @@ pub(crate) struct Sealed {
     pub batches: Vec<Pending>,
     pub bytes: usize,
     /// Held until the flush is committed: what bounds the flushes in flight.
-    pub slot: OwnedSemaphorePermit,
+    pub slot: Slot,
 }
+
+/// A flush's place among those in flight; the parts of a flush that is taken apart share it.
+pub(crate) type Slot = Arc<OwnedSemaphorePermit>;
 
 /// The buffer of a lane.
 pub(crate) struct Buffer {
@@ -141,7 +144,9 @@ pub(crate) struct Sealer {
 
 impl Sealer {
     pub(crate) async fn run(self) {
-        let slots = Arc::new(Semaphore::new(self.profile.flushes_in_flight_max));
+        // Of their own, so that uploads that hang do not keep small flushes from the catalog, which needs no store.
+        let inline_slots = Arc::new(Semaphore::new(self.profile.flushes_in_flight_max));
+        let object_slots = Arc::new(Semaphore::new(self.profile.flushes_in_flight_max));
         let mut inline_budget = InlineBudget::new(self.profile.inline_bytes_per_second, self.clock.now());
         let mut last_object = None;
         let mut stopping = false;
@@ -170,32 +175,54 @@ impl Sealer {
                     continue;
                 }
             }
-            let slot = slots.clone().acquire_owned().await.expect("the semaphore is never closed");
-            // While the slot was awaited more may have come in; all of it goes, up to what a flush can hold.
-            let waiting = self.buffer.waiting().map_or(0, |(bytes, _)| bytes);
-            let inline = waiting <= self.profile.inline_flush_bytes_max
-                && self.uploader.inline_has_room(waiting)
-                && inline_budget.take(waiting, self.clock.now());
-            if !inline {
-                self.space_objects(&mut last_object).await;
+            // While a slot is awaited more may come in; all of it goes, up to what a flush can hold.
+            if self.fits_inline(bytes) {
+                let slot = acquire(&inline_slots).await;
+                let bytes = self.waiting_bytes();
+                if self.fits_inline(bytes) && inline_budget.take(bytes, self.clock.now()) {
+                    let sealed = self.seal(self.profile.inline_flush_bytes_max, slot);
+                    if self.send(sealed, true).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
             }
-            let limit = if inline { self.profile.inline_flush_bytes_max } else { self.profile.object_bytes };
-            let (mut batches, bytes) = self.buffer.take(limit.min(FLUSH_BYTES_MAX));
-            if batches.is_empty() {
-                continue;
-            }
-            if mutant::is("reordered-seal") {
-                batches.reverse();
-            }
-            // Stable, so that a partition's batches keep their order.
-            batches.sort_by_key(|pending| pending.partition);
-            counter!("tidelog_ingest_flushes_total", "kind" => if inline { "inline" } else { "object" }).increment(1);
-            histogram!("tidelog_ingest_flush_bytes").record(bytes as f64);
-            let uploading = self.uploader.start(Sealed { batches, bytes, slot }, inline);
-            if self.flushes.send(uploading).await.is_err() {
+            let slot = acquire(&object_slots).await;
+            self.space_objects(&mut last_object).await;
+            let sealed = self.seal(self.profile.object_bytes, slot);
+            if self.send(sealed, false).await.is_err() {
                 return;
             }
         }
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.buffer.waiting().map_or(0, |(bytes, _)| bytes)
+    }
+
+    fn fits_inline(&self, bytes: usize) -> bool {
+        bytes <= self.profile.inline_flush_bytes_max && self.uploader.inline_has_room(bytes)
+    }
+
+    fn seal(&self, bytes_max: usize, slot: Slot) -> Sealed {
+        let (mut batches, bytes) = self.buffer.take(bytes_max.min(FLUSH_BYTES_MAX));
+        if mutant::is("reordered-seal") {
+            batches.reverse();
+        }
+        // Stable, so that a partition's batches keep their order.
+        batches.sort_by_key(|pending| pending.partition);
+        Sealed { batches, bytes, slot }
+    }
+
+    /// Hands a flush on; an error says that nobody takes it any more.
+    async fn send(&self, sealed: Sealed, inline: bool) -> Result<(), ()> {
+        // Everybody who waited has gone.
+        if sealed.batches.is_empty() {
+            return Ok(());
+        }
+        counter!("tidelog_ingest_flushes_total", "kind" => if inline { "inline" } else { "object" }).increment(1);
+        histogram!("tidelog_ingest_flush_bytes").record(sealed.bytes as f64);
+        self.flushes.send(self.uploader.start(sealed, inline)).await.map_err(drop)
     }
 
     /// Keeps objects apart, so that their number has a bound at any load. What arrives meanwhile makes this one larger.
@@ -208,6 +235,10 @@ impl Sealer {
         }
         *last = Some(self.clock.now());
     }
+}
+
+async fn acquire(slots: &Arc<Semaphore>) -> Slot {
+    Arc::new(slots.clone().acquire_owned().await.expect("the semaphore is never closed"))
 }
 
 /// Inline bytes a second, with half a second's worth saved up: each inline byte is written twice more later, so beyond a

@@ -7,7 +7,7 @@
 //! **Does not know:** protocols, readers, how the catalog replicates.
 //!
 //! The path, in the order of the files: [`admit`] → [`Ingest::append`] (`ingest.rs`) → `lane.rs` seals → `flush.rs` lays
-//! out → `upload.rs` → `committer.rs` → the caller's [`AppendFuture`].
+//! out → `upload.rs` → `waiting.rs` → `committer.rs` → the caller's [`AppendFuture`].
 //!
 //! With the feature `mutants`, `TIDELOG_MUTANT` plants one of these bugs, and `tidelog-node`'s test `path` fails:
 //!
@@ -16,6 +16,7 @@
 //! | `acknowledge-before-commit` | batches are answered when their commit is proposed | I1 |
 //! | `resequence-lost-answers` | a commit whose answer was lost is proposed under a new sequence | I3, I8 |
 //! | `reordered-seal` | a flush turns the order of its batches round | I5 |
+//! | `upload-overtaken` | a flush does not wait for an earlier one that shares a partition with it | I5 |
 
 mod admit;
 mod append;
@@ -27,7 +28,9 @@ mod lane;
 mod mover;
 mod options;
 mod parked;
+mod poisoned;
 mod upload;
+mod waiting;
 
 pub use admit::{AdmitError, AdmitRules, CheckedBatch, admit};
 pub use append::{Append, AppendError, AppendFuture, Appended};

@@ -12,7 +12,7 @@ pub struct LaneProfile {
     pub object_bytes: usize,
     /// Seal when the oldest batch has waited this long; with zero, as soon as a slot is free (group commit).
     pub linger: Duration,
-    /// Flushes sealed and not yet committed.
+    /// Flushes sealed and not yet committed, of each kind: inline, and in objects.
     pub flushes_in_flight_max: usize,
     /// Flushes up to this size ride in the commit itself.
     pub inline_flush_bytes_max: usize,

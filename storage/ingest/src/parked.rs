@@ -108,7 +108,7 @@ impl Parked {
             match batch.stored {
                 Some((object, bytes, position)) if !full => {
                     let place = Place::Object { object, bytes };
-                    flushes.push(Flush { batches: vec![(batch.pending, position)], place, _slot: None });
+                    flushes.push(Flush { batches: vec![(batch.pending, position)], place, slot: None });
                 }
                 None if small.has_room(&batch.pending) && (!full || !small.batches.is_empty()) => {
                     small.push(batch.pending);
@@ -142,6 +142,6 @@ impl Small {
 
     fn finish(self) -> Option<Flush> {
         let place = Place::Inline(Bytes::from(self.payload));
-        (!self.batches.is_empty()).then_some(Flush { batches: self.batches, place, _slot: None })
+        (!self.batches.is_empty()).then_some(Flush { batches: self.batches, place, slot: None })
     }
 }

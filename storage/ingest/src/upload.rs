@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use tidelog_blob::{BlobError, BlobStore, Key, Purpose};
 use tidelog_cache::ObjectReader;
 use tidelog_catalog_api::{Catalog, ClusterView};
@@ -11,8 +10,8 @@ use tidelog_format::flush_object::{FlushObject, FlushObjectBuilder, object_key};
 use tidelog_host::metric::histogram;
 use tidelog_host::tasks::OnPanic;
 use tidelog_host::{Clock, Tasks, failpoint};
-use tidelog_model::ObjectId;
 use tidelog_model::limits::INLINE_BYTES_MAX;
+use tidelog_model::{ObjectId, PartitionId};
 use tokio::sync::oneshot;
 
 use crate::AppendError;
@@ -22,6 +21,10 @@ use crate::lane::{Pending, Sealed};
 
 /// A flush that will be ready, or has failed, when this resolves; in the lane's order.
 pub(crate) struct Uploading {
+    /// What it writes to, sorted, each once.
+    pub partitions: Vec<PartitionId>,
+    /// Admission of its oldest batch, and of its newest.
+    pub admissions: (u64, u64),
     pub ready: oneshot::Receiver<Result<Flush, FailedUpload>>,
 }
 
@@ -52,16 +55,17 @@ impl Uploader {
     /// Begins to make a flush durable, in a task: whoever drops the result does not stop it.
     pub(crate) fn start(self: &Arc<Self>, sealed: Sealed, inline: bool) -> Uploading {
         let (done, ready) = oneshot::channel();
+        let uploading = uploading(&sealed.batches, ready);
         if inline {
             // Nothing to wait for: the commit's own fsync makes it durable.
-            let _ = done.send(Ok(lay_out_inline(sealed)));
-            return Uploading { ready };
+            let _ = done.send(Ok(Flush::inline(sealed.batches, Some(sealed.slot))));
+            return uploading;
         }
         let uploader = self.clone();
         self.tasks.spawn_detached("upload", OnPanic::EndProcess, async move {
             let _ = done.send(uploader.upload(sealed).await);
         });
-        Uploading { ready }
+        uploading
     }
 
     async fn upload(&self, sealed: Sealed) -> Result<Flush, FailedUpload> {
@@ -86,11 +90,19 @@ impl Uploader {
         match put(self, &cluster, object, laid_out, Purpose::Flush).await {
             Ok(()) => {
                 let batches = batches.into_iter().zip(positions).collect();
-                Ok(Flush { batches, place: Place::Object { object, bytes }, _slot: Some(slot) })
+                Ok(Flush { batches, place: Place::Object { object, bytes }, slot: Some(slot) })
             }
             Err(error) => Err(FailedUpload { batches, error }),
         }
     }
+}
+
+fn uploading(batches: &[Pending], ready: oneshot::Receiver<Result<Flush, FailedUpload>>) -> Uploading {
+    let mut partitions: Vec<PartitionId> = batches.iter().map(|pending| pending.partition).collect();
+    partitions.dedup();
+    let admissions = batches.iter().map(|pending| pending.admission);
+    let oldest = admissions.clone().min().expect("a sealed flush has a batch at least");
+    Uploading { partitions, admissions: (oldest, admissions.max().expect("as above")), ready }
 }
 
 /// Puts an object, and remembers its bytes for readers of the tail *before* anything refers to it. A failed one burns
@@ -128,15 +140,4 @@ fn upload_error(error: &BlobError) -> AppendError {
         BlobError::Full(what) => AppendError::StoreFull(what.clone()),
         other => AppendError::Unavailable(other.to_string()),
     }
-}
-
-fn lay_out_inline(sealed: Sealed) -> Flush {
-    let mut payload = BytesMut::with_capacity(sealed.bytes);
-    let mut batches = Vec::with_capacity(sealed.batches.len());
-    for pending in sealed.batches {
-        let position = u32::try_from(payload.len()).expect("inline flushes are limited to far less");
-        payload.extend_from_slice(&pending.batch.bytes);
-        batches.push((pending, position));
-    }
-    Flush { batches, place: Place::Inline(Bytes::from(payload)), _slot: Some(sealed.slot) }
 }

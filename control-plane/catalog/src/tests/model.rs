@@ -189,7 +189,9 @@ impl Model {
             return Err(CommitRefused::SequenceGap { expected: CommitSequence(applied + 1) });
         }
         *received = (*received).max(commit.outcomes_received.0.min(applied));
-        let outcome = self.take(index, commit);
+        let not_received = &outcomes[*received as usize..];
+        let earlier_refused = not_received.iter().any(|outcome| !matches!(outcome, CommitOutcome::Applied(_)));
+        let outcome = if earlier_refused { CommitOutcome::EarlierRefused } else { self.take(index, commit) };
         self.lanes.get_mut(&(commit.session, commit.lane)).unwrap().0.push(outcome.clone());
         Ok(outcome)
     }

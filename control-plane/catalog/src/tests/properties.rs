@@ -66,6 +66,7 @@ fn random_commands_reach_every_kind_of_answer() {
         "UnknownPartition",
         "UnexpectedOffset",
         "ObjectRefused",
+        "EarlierRefused",
         "SessionFenced",
         "SequenceGap",
         "OutcomeForgotten",

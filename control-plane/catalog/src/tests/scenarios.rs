@@ -193,6 +193,7 @@ fn inline_payloads_are_bounded_and_moving_them_makes_room() {
     }
     assert_eq!(cluster.state.inline_bytes(), INLINE_BYTES_MAX);
     assert_eq!(cluster.commit(Payload::Inline(payload.clone()), entries()), Ok(CommitOutcome::InlineFull));
+    cluster.received = cluster.sequence;
     // Two payloads fit into what is asked for.
     let oldest = cluster.state.inline_extents(3 * INLINE_FLUSH_BYTES_MAX - 1);
     assert_eq!(oldest.len(), 2);
@@ -219,6 +220,27 @@ fn inline_payloads_are_bounded_and_moving_them_makes_room() {
     assert!(matches!(cluster.commit(Payload::Inline(payload), entries()), Ok(CommitOutcome::Applied(_))));
     let too_large = Bytes::from(vec![0; INLINE_FLUSH_BYTES_MAX + 1]);
     assert_eq!(cluster.commit(Payload::Inline(too_large), vec![]), Ok(CommitOutcome::InlineFull));
+    cluster.state.validate().unwrap();
+}
+
+/// What was sent before its writer could know of a refusal is refused too: it may have to follow what was refused.
+#[test]
+fn a_refused_commit_is_not_overtaken_by_those_behind_it() {
+    let mut cluster = Cluster::new(1);
+    let object = cluster.grant(2, 10);
+    let entries = || vec![entry(0, 0, vec![batch(10, 1)])];
+    let payload = |object| Payload::Object { object, bytes: 10 };
+    let not_granted = ObjectId(object.0 + 2);
+    assert_eq!(cluster.commit(payload(not_granted), entries()), Ok(CommitOutcome::ObjectRefused));
+    for _ in 0..2 {
+        assert_eq!(cluster.commit(payload(object), entries()), Ok(CommitOutcome::EarlierRefused));
+        // Knowing of the first refusal is not enough when there is a second.
+        cluster.received = 1;
+    }
+    assert_eq!(cluster.state.partition(partition(0)).unwrap().high_watermark, Offset(0));
+    cluster.received = cluster.sequence;
+    let taken = cluster.commit(payload(object), entries());
+    assert_eq!(taken, Ok(CommitOutcome::Applied(vec![BatchOutcome::Appended { base_offset: Offset(0) }])));
     cluster.state.validate().unwrap();
 }
 

@@ -24,6 +24,10 @@ pub struct PathOptions {
     pub seed: u64,
     pub catalog: Faults,
     pub store_latency: Duration,
+    /// Each put takes up to this much longer, by chance.
+    pub put_latency_more_max: Duration,
+    /// One put in so many fails; none when zero.
+    pub fail_put_one_in: u64,
     /// Whether readers find what this node wrote in its memory.
     pub remember_written: bool,
 }
@@ -34,6 +38,8 @@ impl Default for PathOptions {
             seed: 1,
             catalog: Faults::default(),
             store_latency: Duration::from_millis(5),
+            put_latency_more_max: Duration::ZERO,
+            fail_put_one_in: 0,
             remember_written: true,
         }
     }
@@ -52,7 +58,7 @@ impl Path {
     pub async fn start(options: PathOptions) -> Path {
         let random = Random::seeded(options.seed);
         let catalog = LocalCatalog::start(options.catalog, random.clone());
-        let store = TestStore::new(options.store_latency, random);
+        let store = TestStore::new(&options, random);
         let tasks = Tasks::on_current_runtime();
         let limits = ReaderLimits {
             written_bytes_max: if options.remember_written { 64 << 20 } else { 0 },
@@ -144,16 +150,40 @@ pub enum StoreFault {
 pub struct TestStore {
     objects: Mutex<BTreeMap<Key, Bytes>>,
     latency: Duration,
+    put_latency_more_max: Duration,
+    fail_put_one_in: u64,
     random: Random,
     failing_puts: AtomicU64,
+    hanging_puts: AtomicU64,
+    resumed: tokio::sync::Notify,
     fault: Mutex<Option<(StoreFault, u64)>>,
     broken_reads: AtomicU64,
 }
 
 impl TestStore {
-    fn new(latency: Duration, random: Random) -> Arc<TestStore> {
-        let (objects, fault) = (Mutex::new(BTreeMap::new()), Mutex::new(None));
-        Arc::new(TestStore { objects, latency, random, failing_puts: 0.into(), fault, broken_reads: 0.into() })
+    fn new(options: &PathOptions, random: Random) -> Arc<TestStore> {
+        let PathOptions { store_latency: latency, put_latency_more_max, fail_put_one_in, .. } = *options;
+        Arc::new(TestStore {
+            objects: Mutex::new(BTreeMap::new()),
+            latency,
+            put_latency_more_max,
+            fail_put_one_in,
+            random,
+            failing_puts: 0.into(),
+            hanging_puts: 0.into(),
+            resumed: tokio::sync::Notify::new(),
+            fault: Mutex::new(None),
+            broken_reads: 0.into(),
+        })
+    }
+
+    /// The next puts get no answer until [`TestStore::resume`].
+    pub fn hang_next_puts(&self, count: u64) {
+        self.hanging_puts.store(count, Ordering::SeqCst);
+    }
+
+    pub fn resume(&self) {
+        self.resumed.notify_waiters();
     }
 
     pub fn fail_next_puts(&self, count: u64) {
@@ -217,9 +247,14 @@ impl TestStore {
 #[async_trait::async_trait]
 impl BlobStore for TestStore {
     async fn put(&self, key: &Key, payload: Vec<Bytes>, _: Purpose) -> Result<(), BlobError> {
-        tokio::time::sleep(self.latency).await;
-        let fails = |left: u64| left.checked_sub(1);
-        if self.failing_puts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fails).is_ok() {
+        let one_less = |left: u64| left.checked_sub(1);
+        if self.hanging_puts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
+            self.resumed.notified().await;
+        }
+        let more = self.random.below(self.put_latency_more_max.as_micros() as u64 + 1);
+        tokio::time::sleep(self.latency + Duration::from_micros(more)).await;
+        let fails_by_chance = self.fail_put_one_in > 0 && self.random.one_in(self.fail_put_one_in);
+        if fails_by_chance || self.failing_puts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
             return Err(BlobError::Unavailable("failed for the test".into()));
         }
         let replaced = self.objects.lock().insert(key.clone(), Bytes::from(payload.concat()));

@@ -17,6 +17,8 @@ use tokio::sync::{mpsc, oneshot};
 pub struct Faults {
     pub lose_answer_one_in: u64,
     pub refuse_one_in: u64,
+    /// The catalog takes the commit, and refuses what it names.
+    pub refuse_object_one_in: u64,
 }
 
 pub struct LocalCatalog {
@@ -39,8 +41,14 @@ impl LocalCatalog {
         let (applying, told) = (state.clone(), listeners.clone());
         tokio::spawn(async move {
             let mut index = 1;
-            while let Some((command, answer)) = queue.recv().await {
+            while let Some((mut command, answer)) = queue.recv().await {
                 let is_commit = matches!(command, Command::Commit(_));
+                if let Command::Commit(commit) = &mut command
+                    && faults.refuse_object_one_in > 0
+                    && random.one_in(faults.refuse_object_one_in)
+                {
+                    commit.payload = Payload::Object { object: ObjectId(u64::MAX), bytes: 1 };
+                }
                 if is_commit && faults.refuse_one_in > 0 && random.one_in(faults.refuse_one_in) {
                     let _ = answer.send(Err(CatalogError::Unavailable("refused for the test".into())));
                     continue;

@@ -21,10 +21,20 @@ struct Sent {
     maybe: bool,
 }
 
+/// Mostly small; some are too large to ride in a commit.
+fn value_of(producer: i64, number: usize) -> Vec<u8> {
+    let mut value = value(producer, number);
+    if (number as i64 + producer) % 7 == 3 {
+        value.push(b' ');
+        value.extend(large(number as u64));
+    }
+    value
+}
+
 async fn idempotent_producer(path: Path, id: i64, index: u32, count: usize) -> Vec<Sent> {
     let mut sent = Vec::new();
     for i in 0..count {
-        let value = value(id, i);
+        let value = value_of(id, i);
         let bytes = batch(Some((id, 0, i as i32)), 0, std::slice::from_ref(&value));
         // The same batch under the same sequence, until it is known to be there: what clients do.
         let offset = loop {
@@ -42,7 +52,7 @@ async fn plain_producer(path: Path, id: i64, index: u32, count: usize) -> Vec<Se
     let mut sent = Vec::new();
     let mut waiting = Vec::new();
     for i in 0..count {
-        let value = value(id, i);
+        let value = value_of(id, i);
         waiting.push((value.clone(), path.append(id as u64, index, &batch(None, 0, &[value]))));
         if waiting.len() == 5 {
             for (value, append) in waiting.drain(..) {
@@ -56,8 +66,12 @@ async fn plain_producer(path: Path, id: i64, index: u32, count: usize) -> Vec<Se
 }
 
 async fn check(seed: u64, faults: Faults) {
-    println!("seed {seed}");
-    let path = Path::start(PathOptions { seed, catalog: faults, ..PathOptions::default() }).await;
+    check_path(PathOptions { seed, catalog: faults, ..PathOptions::default() }).await;
+}
+
+async fn check_path(options: PathOptions) {
+    println!("seed {}", options.seed);
+    let path = Path::start(options).await;
     let mut producers = Vec::new();
     for id in 0..6_i64 {
         let path = path.clone();
@@ -109,22 +123,87 @@ async fn nothing_goes_wrong_when_nothing_does() {
 #[tokio::test(start_paused = true)]
 async fn lost_answers_are_asked_for_again() {
     for seed in 0..8 {
-        check(seed, Faults { lose_answer_one_in: 5, refuse_one_in: 0 }).await;
+        check(seed, Faults { lose_answer_one_in: 5, ..Faults::default() }).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn refused_proposals_fail_alone() {
     for seed in 0..8 {
-        check(seed, Faults { lose_answer_one_in: 0, refuse_one_in: 5 }).await;
+        check(seed, Faults { refuse_one_in: 5, ..Faults::default() }).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn lost_and_refused_together() {
     for seed in 0..16 {
-        check(seed, Faults { lose_answer_one_in: 7, refuse_one_in: 7 }).await;
+        check(seed, Faults { lose_answer_one_in: 7, refuse_one_in: 7, ..Faults::default() }).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_objects_are_not_overtaken() {
+    for seed in 0..8 {
+        check(seed, Faults { refuse_object_one_in: 6, ..Faults::default() }).await;
+        check(seed, Faults { refuse_object_one_in: 9, lose_answer_one_in: 9, refuse_one_in: 9 }).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn uploads_of_any_length_and_end_keep_the_order() {
+    let put_latency_more_max = Duration::from_millis(400);
+    for seed in 0..12 {
+        let slow = PathOptions { seed, put_latency_more_max, ..PathOptions::default() };
+        check_path(slow).await;
+        let catalog = Faults { lose_answer_one_in: 20, refuse_one_in: 20, refuse_object_one_in: 20 };
+        check_path(PathOptions { seed, put_latency_more_max, fail_put_one_in: 6, catalog, ..PathOptions::default() })
+            .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_hangs_holds_back_its_own_partition_only() {
+    let path = Path::start(PathOptions::default()).await;
+    path.store.hang_next_puts(1);
+    let hung = path.append(1, 0, &batch(None, 0, &[large(1)]));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let mut behind = Vec::new();
+    let started = tokio::time::Instant::now();
+    // Small and large, together and alone, and more of them than there are slots.
+    for round in 0..40 {
+        behind.push(path.append(2, 0, &batch(None, 0, &[value(2, round)])));
+        assert!(path.append(3, 1, &batch(None, 0, &[value(3, round)])).await.is_ok());
+        if round % 8 == 0 {
+            assert!(path.append(3, 1, &batch(None, 0, &[large(round as u64)])).await.is_ok());
+        }
+    }
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(path.read_all(0).await.is_empty(), "what came behind it to its partition waits");
+    path.store.resume();
+    assert_eq!(hung.await.unwrap().base_offset.0, 0);
+    for (round, append) in behind.into_iter().enumerate() {
+        assert_eq!(append.await.unwrap().base_offset.0, 1 + round as u64);
+    }
+    assert_eq!(path.read_all(0).await.len(), 41);
+    assert_eq!(path.read_all(1).await.len(), 45);
+    path.catalog.validate();
+}
+
+/// What is taken out of a flush leaves a hole in its bytes.
+#[tokio::test(start_paused = true)]
+async fn what_lies_behind_a_batch_that_had_to_fail_is_found() {
+    let path = Path::start(PathOptions::default()).await;
+    path.store.fail_next_puts(1);
+    let failed = path.append(1, 0, &batch(None, 0, &[large(1)]));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let before = path.append(2, 0, &batch(None, 0, &[b"before".to_vec()]));
+    let follows = path.append(1, 0, &batch(None, 0, &[b"follows what failed".to_vec()]));
+    let behind = path.append(2, 0, &batch(None, 0, &[b"behind".to_vec()]));
+    assert!(failed.await.is_err());
+    assert_eq!(follows.await, Err(AppendError::EarlierFailed));
+    assert!(before.await.is_ok() && behind.await.is_ok());
+    assert_eq!(path.read_all(0).await, [(0, b"before".to_vec()), (1, b"behind".to_vec())]);
 }
 
 #[tokio::test(start_paused = true)]
