@@ -3,6 +3,8 @@
 //!
 //! Each promise is a function over a server, and is kept on moto, which is quick, and on radosgw, which is real.
 
+mod retries;
+
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
