@@ -108,6 +108,19 @@ impl ObjectReader {
         Ok(ReadBytes { parts, origin })
     }
 
+    /// Begins to bring `range`, which is not empty, into the block cache, and waits for nothing: for whoever will soon read
+    /// it. Does nothing when it was just written, when as many loads wait as may be under way, or for blocks whose load is.
+    pub fn load(&self, object: ObjectId, range: Range<u32>) {
+        assert!(range.start < range.end, "a load is of something");
+        let inner = &self.inner;
+        if inner.loader.permits.available_permits() == 0 || inner.written.holds(object) {
+            return;
+        }
+        let wanted = wanted_blocks(object, &range);
+        let flights = wanted.iter().filter_map(|wanted| inner.flights.join(wanted.key, wanted.part.end).1).collect();
+        self.spawn_loads(flights);
+    }
+
     /// Reads `range`, which is not empty, with a GET of its own, and makes every layer forget what it holds of it: after
     /// a read has returned something else than was written. A cancelled caller leaves nothing behind.
     ///
@@ -143,12 +156,7 @@ impl ObjectReader {
                 begun.extend(flight);
             }
         }
-        for run in runs(begun) {
-            let inner = Arc::clone(&self.inner);
-            // A panic loses this load only: its flights are dropped, which tells those who wait.
-            let load = async move { inner.loader.load(run).await };
-            self.inner.tasks.spawn_detached("block load", OnPanic::Continue, load);
-        }
+        self.spawn_loads(begun);
         let mut loaded = Vec::with_capacity(waits.len());
         for wait in waits {
             loaded.push(match wait {
@@ -157,6 +165,15 @@ impl ObjectReader {
             });
         }
         Ok(loaded)
+    }
+
+    fn spawn_loads(&self, flights: Vec<Flight>) {
+        for run in runs(flights) {
+            let inner = Arc::clone(&self.inner);
+            // A panic loses this load only: its flights are dropped, which tells those who wait.
+            let load = async move { inner.loader.load(run).await };
+            self.inner.tasks.spawn_detached("block load", OnPanic::Continue, load);
+        }
     }
 }
 

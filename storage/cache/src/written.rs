@@ -63,6 +63,11 @@ impl Written {
         rope.slice(range)
     }
 
+    /// Whether the object is here.
+    pub(crate) fn holds(&self, object: ObjectId) -> bool {
+        self.state.lock().objects.contains_key(&object)
+    }
+
     /// Lets go of an object. Returns the bytes now held.
     pub(crate) fn remove(&self, object: ObjectId) -> usize {
         let mut state = self.state.lock();

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use futures::stream::FuturesOrdered;
 use tidelog_cache::ObjectReader;
 use tidelog_catalog_api::{Catalog, Extent, ExtentPlan, PartitionView};
 use tidelog_host::metric::counter;
@@ -11,6 +13,7 @@ use tidelog_model::{Offset, PREFIX_BYTES, PartitionId, mutant, patch_prefix};
 
 use crate::ReadError;
 use crate::hints::Hints;
+use crate::read_ahead::ReadAhead;
 use crate::scan::{Scan, ScanError, ScannedBatch};
 use crate::tail::{Tails, Watch};
 
@@ -19,6 +22,8 @@ const REPLANS_MAX: usize = 8;
 /// Bytes asked of an extent at once: at least, and at most.
 const WINDOW_BYTES_MIN: usize = 64 << 10;
 const WINDOW_BYTES_MAX: usize = 4 << 20;
+/// Extents of one read that are waited for side by side: neighbours are in different objects, as a rule.
+const EXTENTS_AT_ONCE: usize = 8;
 /// Pieces below this are copied next to their neighbours; for larger ones only the prefix is.
 const COPY_BYTES_MAX: usize = 4 << 10;
 /// The same for pieces of cached blocks: a small one would keep its whole block alive for as long as its reader takes.
@@ -32,6 +37,7 @@ pub struct Fetch {
     pub(crate) reader: Arc<ObjectReader>,
     tails: Arc<Tails>,
     hints: Hints,
+    pub(crate) read_ahead: ReadAhead,
 }
 
 /// What to read.
@@ -64,7 +70,7 @@ impl Fetch {
     pub fn new(catalog: Arc<dyn Catalog>, reader: Arc<ObjectReader>) -> Arc<Fetch> {
         let tails = Tails::new();
         catalog.listen(tails.clone());
-        Arc::new(Fetch { catalog, reader, tails, hints: Hints::new() })
+        Arc::new(Fetch { catalog, reader, tails, hints: Hints::new(), read_ahead: ReadAhead::default() })
     }
 
     /// Reads batches from an offset on. At the tail the outcome is empty. A cancelled caller leaves nothing behind.
@@ -120,27 +126,58 @@ impl Fetch {
 
     async fn deliver(&self, read: &Read, plan: &ExtentPlan) -> Result<ReadOutcome, ScanError> {
         let mut out = Delivery::default();
-        'extents: for extent in &plan.extents {
+        let mut next = None;
+        let mut from_store = false;
+        let mut scans = self.scans(read, plan);
+        let mut begun: FuturesOrdered<_> = scans.by_ref().take(EXTENTS_AT_ONCE).map(Scan::begin).collect();
+        'extents: while let Some(scan) = begun.next().await {
+            begun.extend(scans.next().map(Scan::begin));
             let left = read.bytes_max.saturating_sub(out.bytes);
             if left == 0 && out.bytes > 0 {
                 break;
             }
-            let start = self.start(read, extent);
-            let window = left.clamp(WINDOW_BYTES_MIN, WINDOW_BYTES_MAX);
-            let mut scan = Scan::new(&self.catalog, &self.reader, read.partition, extent, start, window);
-            while let Some(batch) = scan.next().await? {
+            let mut scan = match scan {
+                Ok(scan) => scan,
+                // What came before is good; whoever comes back for the rest hears of it.
+                Err(_) if out.bytes > 0 => break,
+                Err(error) => return Err(error),
+            };
+            loop {
+                let batch = match scan.next().await {
+                    Ok(Some(batch)) => batch,
+                    Ok(None) => break,
+                    Err(_) if out.bytes > 0 => break 'extents,
+                    Err(error) => return Err(error),
+                };
                 if batch.end_offset() <= read.offset {
                     continue;
                 }
                 let is_free = out.bytes == 0 && read.at_least_one;
                 if !is_free && out.bytes + batch.header.bytes > read.bytes_max {
-                    self.hints.remember(read.partition, batch.base_offset, extent, batch.skip);
+                    self.hints.remember(read.partition, batch.base_offset, scan.extent, batch.skip);
                     break 'extents;
                 }
+                next = Some(batch.end_offset());
                 out.push(batch);
             }
+            from_store |= scan.from_store;
+        }
+        drop(begun);
+        if let Some(next) = next {
+            self.read_ahead(read.partition, next, from_store);
         }
         Ok(ReadOutcome { bytes: out.bytes, chunks: out.finish(), partition: plan.partition })
+    }
+
+    /// Walks over the planned extents, each with a first window of what will be left for it if all before it is delivered.
+    fn scans<'a>(&'a self, read: &'a Read, plan: &'a ExtentPlan) -> impl Iterator<Item = Scan<'a>> {
+        let mut left = read.bytes_max;
+        plan.extents.iter().map(move |extent| {
+            let (skip, offset) = self.start(read, extent);
+            let window = left.clamp(WINDOW_BYTES_MIN, WINDOW_BYTES_MAX);
+            left = left.saturating_sub((extent.bytes() - skip) as usize);
+            Scan::new(&self.catalog, &self.reader, read.partition, extent, (skip, offset), window)
+        })
     }
 
     /// Where to enter an extent: how many bytes in, and at which offset.

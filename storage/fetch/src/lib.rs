@@ -15,6 +15,7 @@
 mod error;
 mod fetch;
 mod hints;
+mod read_ahead;
 mod rope;
 mod scan;
 mod tail;

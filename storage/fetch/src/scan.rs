@@ -50,6 +50,8 @@ pub(crate) struct Scan<'a> {
     /// The object, when the bytes have been out of our hands and must be checked.
     suspect: Option<ObjectRange>,
     reread: bool,
+    /// Whether the store was asked for any of it.
+    pub from_store: bool,
 }
 
 impl<'a> Scan<'a> {
@@ -63,7 +65,28 @@ impl<'a> Scan<'a> {
         window: usize,
     ) -> Scan<'a> {
         let rope = Rope::new(Vec::new());
-        Scan { catalog, reader, partition, extent, window, skip, next_offset, rope, suspect: None, reread: false }
+        Scan {
+            catalog,
+            reader,
+            partition,
+            extent,
+            window,
+            skip,
+            next_offset,
+            rope,
+            suspect: None,
+            reread: false,
+            from_store: false,
+        }
+    }
+
+    /// Reads the first window, so that several walks can wait for theirs side by side.
+    pub(crate) async fn begin(mut self) -> Result<Scan<'a>, ScanError> {
+        let left = self.extent.bytes() - self.skip;
+        if left > 0 {
+            self.fill(self.window.max(HEADER_BYTES).min(left as usize)).await?;
+        }
+        Ok(self)
     }
 
     /// The next batch, whole and checked; `None` at the extent's end. A cancelled caller leaves nothing behind.
@@ -141,6 +164,7 @@ impl<'a> Scan<'a> {
                     Err(error) if is_damage(&error) => return self.read_again(error.to_string(), want as usize).await,
                     Err(error) => return Err(self.unreadable(&error)),
                 };
+                self.from_store |= read.origin == Origin::Store;
                 self.suspect = match read.origin {
                     Origin::Written => None,
                     Origin::Cache | Origin::Store => Some(range),

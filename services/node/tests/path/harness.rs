@@ -65,7 +65,7 @@ impl Path {
             ..ReaderLimits::default()
         };
         let key_of = |object| Key::new(object_key(Incarnation(1), object));
-        let blocks = Arc::new(MemoryBlockCache::new(16 << 20));
+        let blocks = Arc::new(MemoryBlockCache::new(64 << 20));
         let reader = Arc::new(ObjectReader::new(store.clone(), blocks, key_of, limits, tasks.clone()));
         let topic = TopicId::from_random([3; 16]);
         let new = NewTopic {
@@ -132,7 +132,7 @@ pub fn value(producer: i64, number: usize) -> Vec<u8> {
 /// A value too large to ride in a commit, different for every seed.
 pub fn large(seed: u64) -> Vec<u8> {
     let random = Random::seeded(seed);
-    (0..300 << 10).map(|_| random.next() as u8).collect()
+    std::iter::repeat_with(|| random.next().to_le_bytes()).flatten().take(300 << 10).collect()
 }
 
 /// Ways in which a read goes wrong.
@@ -158,6 +158,7 @@ pub struct TestStore {
     resumed: tokio::sync::Notify,
     fault: Mutex<Option<(StoreFault, u64)>>,
     broken_reads: AtomicU64,
+    pub gets: AtomicU64,
 }
 
 impl TestStore {
@@ -174,6 +175,7 @@ impl TestStore {
             resumed: tokio::sync::Notify::new(),
             fault: Mutex::new(None),
             broken_reads: 0.into(),
+            gets: 0.into(),
         })
     }
 
@@ -267,6 +269,7 @@ impl BlobStore for TestStore {
     }
 
     async fn get(&self, key: &Key, range: Range<u64>, _: Purpose) -> Result<Bytes, BlobError> {
+        self.gets.fetch_add(1, Ordering::SeqCst);
         tokio::time::sleep(self.latency).await;
         self.read(key, range)
     }

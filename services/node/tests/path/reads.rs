@@ -1,5 +1,9 @@
 //! What is delivered is what was written; what cannot be confirmed is not answered.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tidelog_catalog_api::Catalog;
 use tidelog_fetch::{Read, ReadError};
 use tidelog_model::{Offset, TimestampMs};
 
@@ -113,4 +117,35 @@ async fn a_length_that_cannot_be_is_damage_and_not_a_hang() {
     assert!(matches!(by_time, Err(ReadError::Corrupt(_))));
     path.store.heal();
     assert_eq!(records(&path.fetch.read(read).await.unwrap().chunks), [(0, large(1))], "nothing bad stays cached");
+}
+
+/// A reader that waited for the store once per object would need five seconds for this, twenty times a second.
+#[tokio::test(start_paused = true)]
+async fn a_replay_does_not_wait_for_each_object() {
+    const OBJECTS: u64 = 100;
+    let latency = Duration::from_millis(50);
+    let path = Path::start(PathOptions { remember_written: false, store_latency: latency, ..PathOptions::default() });
+    let path = path.await;
+    for i in 0..OBJECTS {
+        path.append(1, 0, &batch(None, 0, &[large(i)])).await.unwrap();
+    }
+    assert_eq!(path.catalog.object_count() as u64, OBJECTS);
+    let began = tokio::time::Instant::now();
+    assert_eq!(path.read_all(0).await.len() as u64, OBJECTS);
+    let (took, gets) = (began.elapsed(), path.store.gets.load(Ordering::SeqCst));
+    println!("{took:?}, {gets} GETs");
+    assert!(took < Duration::from_millis(700), "{took:?}");
+    assert_eq!(gets, OBJECTS, "one GET per object, whoever asks for it first");
+}
+
+/// An object that cannot be read does not take what lies before it with it.
+#[tokio::test(start_paused = true)]
+async fn what_lies_before_damage_is_delivered() {
+    let path = Path::start(PathOptions { remember_written: false, ..PathOptions::default() }).await;
+    path.append(1, 0, &batch(None, 0, &[value(1, 0)])).await.unwrap();
+    path.append(1, 0, &batch(None, 0, &[large(1)])).await.unwrap();
+    path.store.break_reads(StoreFault::Flip, 1);
+    let read = Read { partition: partition(path.topic, 0), offset: Offset(0), bytes_max: 1 << 20, at_least_one: true };
+    assert_eq!(records(&path.fetch.read(read).await.unwrap().chunks), [(0, value(1, 0))]);
+    assert!(matches!(path.fetch.read(Read { offset: Offset(1), ..read }).await, Err(ReadError::Corrupt(_))));
 }
