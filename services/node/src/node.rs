@@ -198,7 +198,7 @@ async fn open_store(
         allow_http: options.allow_http,
         ..S3Options::default()
     };
-    let store = tidelog_blob::open(&options.url, &s3, disk, clock.clone(), random.clone());
+    let store = tidelog_blob::open(&options.url, &s3, disk, clock.clone(), random.clone()).await;
     let store = store.map_err(|error| refuse(error.to_string()))?;
     let store: Arc<dyn BlobStore> = Arc::new(Metered::new(store, clock.clone()));
     let abilities = probe(&*store, random).await.map_err(|error| refuse(error.to_string()))?;

@@ -27,18 +27,18 @@ fn options() -> S3Options {
     }
 }
 
-fn open(options: &S3Options) -> S3Store {
-    S3Store::new(options, Clock::real(), Random::real()).expect("the settings can work")
+async fn open(options: &S3Options) -> S3Store {
+    S3Store::open(options, Clock::real(), Random::real()).await.expect("the settings can work")
 }
 
 #[tokio::test]
 async fn it_conforms() {
-    conformance::conforms(&open(&options()), "suite").await;
+    conformance::conforms(&open(&options()).await, "suite").await;
 }
 
 #[tokio::test]
 async fn its_abilities_are_found_out() {
-    let store = open(&options());
+    let store = open(&options()).await;
     let abilities = probe(&store, &Random::real()).await.expect("it can be used");
     let all = Abilities { conditional_put: true, ranged_get: true, list_after_put: true, delete: true };
     assert_eq!(abilities, all);
@@ -47,7 +47,7 @@ async fn its_abilities_are_found_out() {
 
 #[tokio::test]
 async fn it_belongs_to_the_cluster_that_was_first() {
-    let store = open(&options());
+    let store = open(&options()).await;
     let claim = |cluster: u8| {
         let store = &store;
         async move { claim(store, [cluster; 16], &Random::real()).await }
@@ -60,7 +60,7 @@ async fn it_belongs_to_the_cluster_that_was_first() {
 
 #[tokio::test]
 async fn of_two_clusters_that_claim_at_once_one_is_refused() {
-    let store = open(&options());
+    let store = open(&options()).await;
     let (random, other_random) = (Random::real(), Random::real());
     let both = tokio::join!(claim(&store, [1; 16], &random), claim(&store, [2; 16], &other_random));
     assert!(both.0.is_ok() != both.1.is_ok(), "{both:?}");
@@ -68,7 +68,7 @@ async fn of_two_clusters_that_claim_at_once_one_is_refused() {
 
 #[tokio::test]
 async fn large_objects_and_many_of_them_come_back() {
-    let store = open(&options());
+    let store = open(&options()).await;
     let block = Bytes::from((0..1_000_003_u32).map(|n| (n % 251) as u8).collect::<Vec<_>>());
     // As large as a flush object gets.
     let (key, slices) = (Key::new("large"), vec![block.clone(); 16]);
@@ -92,7 +92,7 @@ async fn large_objects_and_many_of_them_come_back() {
 async fn refusals_are_told_from_trouble() {
     let good = options();
     let refused = |options: S3Options| async move {
-        let answer = open(&options).put(&Key::new("k"), vec![Bytes::new()], PURPOSE).await;
+        let answer = open(&options).await.put(&Key::new("k"), vec![Bytes::new()], PURPOSE).await;
         match answer {
             Err(BlobError::Refused(text)) => text,
             other => panic!("{other:?}"),
@@ -101,7 +101,7 @@ async fn refusals_are_told_from_trouble() {
     let text = refused(S3Options { bucket: "no-such-bucket-here".to_owned(), ..good.clone() }).await;
     assert!(text.starts_with("there is no such bucket") && !text.contains("<?xml"), "{text}");
     // Nobody listens there.
-    let dead = open(&S3Options { endpoint: Some("http://127.0.0.1:1".to_owned()), ..good });
+    let dead = open(&S3Options { endpoint: Some("http://127.0.0.1:1".to_owned()), ..good }).await;
     let answer = tokio::time::timeout(Duration::from_secs(40), dead.get_all(&Key::new("k"), PURPOSE)).await;
     let answer = answer.expect("it gives up");
     assert!(matches!(answer, Err(BlobError::Unavailable(_))), "{answer:?}");

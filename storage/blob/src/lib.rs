@@ -2,8 +2,8 @@
 //!
 //! **Owns:** the [`BlobStore`] trait, its file, memory, S3 and faulty implementations, the conformance suite that all of
 //! them pass, the probe of a store's abilities, the marker that names a store's cluster, and the count of calls by
-//! purpose. The only door to `object_store`. **Promises:** when `put` returns, the object is durable and every later
-//! `get` sees it whole. **Does not know:** what is in an object.
+//! purpose. The only door to `object_store` and to the AWS SDK. **Promises:** when `put` returns, the object is durable
+//! and every later `get` sees it whole. **Does not know:** what is in an object.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

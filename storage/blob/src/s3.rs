@@ -1,9 +1,10 @@
 //! Objects in S3, or in something that speaks like it.
 //!
-//! Credentials come from the environment, in this order: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` (and
-//! `AWS_SESSION_TOKEN`); `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_ROLE_ARN` (EKS service accounts); the container endpoints
-//! of ECS and EKS Pod Identity; the instance metadata service (IMDSv2). Profiles and `~/.aws` files are not read, and
-//! beside the region nothing else of the environment is.
+//! Credentials are those that AWS's own tools would find, in this order: `AWS_ACCESS_KEY_ID` and
+//! `AWS_SECRET_ACCESS_KEY` (and `AWS_SESSION_TOKEN`); the profile in `~/.aws` that `AWS_PROFILE` names, with keys, a role to
+//! assume, single sign-on or a `credential_process`; `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_ROLE_ARN` (EKS service
+//! accounts); the container endpoints of ECS and EKS Pod Identity; the instance metadata service (IMDSv2). Beside them only
+//! the region is taken from there: where records go is said by our own settings alone.
 //!
 //! Payloads are not signed (TLS protects them, and our own checksums are inside), so a put costs no SHA-256.
 
@@ -13,12 +14,13 @@ mod retry;
 
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredentialProvider};
 use object_store::path::Path;
 use object_store::{
     BackoffConfig, Certificate, ClientOptions, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
@@ -26,7 +28,7 @@ use object_store::{
 };
 use tidelog_host::{Clock, Random};
 
-use self::credentials::Source;
+use self::credentials::{Credentials, Profile};
 use self::errors::translate;
 use self::retry::{Retry, attempt_time};
 use crate::{BlobError, BlobStore, Key, ListedObject, Purpose};
@@ -39,6 +41,8 @@ const IDLE_TIME_MAX: Duration = Duration::from_secs(15);
 const IDLE_CONNECTIONS_MAX: usize = 64;
 /// A get whose length is not known in advance, and a list, are given the time of this many bytes.
 const ANSWER_BYTES_EXPECTED: u64 = 8 * 1024 * 1024;
+/// Signed for, where nobody names a region. Most stores that are not Amazon's take it.
+const REGION_DEFAULT: &str = "us-east-1";
 
 /// Where the bucket is and how to reach it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,7 +53,7 @@ pub struct S3Options {
     pub prefix: String,
     /// `https://host:port` of something other than AWS.
     pub endpoint: Option<String>,
-    /// The region that requests are signed for.
+    /// The region that requests are signed for; empty: what the environment or the profile of AWS says, else us-east-1.
     pub region: String,
     /// The bucket in the path rather than in the host name.
     pub path_style: bool,
@@ -71,11 +75,35 @@ pub struct S3Store {
 }
 
 impl S3Store {
-    /// A client. Nothing is sent yet; the certificate file is read.
+    /// A client with credentials. Nothing is sent to the store yet; the certificate file and the files of AWS are read,
+    /// and the sources of credentials are asked, for a bounded time.
     ///
     /// # Errors
-    /// Settings that cannot work: `Refused`, with what to change.
-    pub fn new(options: &S3Options, clock: Clock, random: Random) -> Result<S3Store, BlobError> {
+    /// Settings that cannot work and credentials that there are not: `Refused`, with what to change. `Unavailable` when
+    /// a source of credentials fails or does not answer.
+    pub async fn open(options: &S3Options, clock: Clock, random: Random) -> Result<S3Store, BlobError> {
+        let profile = Profile::chosen().await?;
+        let outside = profile.region();
+        let set = Some(options.region.clone()).filter(|region| !region.is_empty());
+        let region = set.clone().or_else(|| outside.clone()).unwrap_or_else(|| REGION_DEFAULT.to_owned());
+        // Stores that are not Amazon's may name a region that Amazon does not have.
+        let region_of_aws = if options.endpoint.is_some() { outside } else { set.or(outside) };
+        let region_of_aws = region_of_aws.unwrap_or_else(|| REGION_DEFAULT.to_owned());
+        let credentials = Arc::new(Credentials::of_aws(profile, region_of_aws, clock.clone()));
+        let mut store = S3Store::new(options, &region, credentials.clone(), clock, random)?;
+        let source = credentials.first().await?;
+        tracing::info!(bucket = store.bucket, region, "{source}");
+        store.retry = store.retry.with_hint(source.to_string());
+        Ok(store)
+    }
+
+    fn new(
+        options: &S3Options,
+        region: &str,
+        credentials: AwsCredentialProvider,
+        clock: Clock,
+        random: Random,
+    ) -> Result<S3Store, BlobError> {
         // An error says that someone installed one already, which will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         if options.endpoint.as_ref().is_some_and(|url| url.starts_with("http://")) && !options.allow_http {
@@ -85,20 +113,17 @@ impl S3Store {
         }
         let prefix = Path::parse(&options.prefix).map_err(|error| refused(format!("store prefix: {error}")))?;
         let mut client_options = client_options(options)?;
-        let (environment, source) = credentials::from_environment(|name| std::env::var(name).ok());
-        let client = match builder(environment.clone(), options, client_options.clone()).build() {
+        let base = AmazonS3Builder::new().with_region(region).with_credentials(credentials);
+        let client = match builder(base.clone(), options, client_options.clone()).build() {
             // A machine without any system certificates can still talk http.
             Err(_) if options.allow_http => {
                 client_options = client_options.with_no_system_certificates(true);
-                builder(environment, options, client_options).build()
+                builder(base, options, client_options).build()
             }
             built => built,
         };
         let client = client.map_err(|error| refused(format!("S3 settings: {error}")))?;
-        tracing::debug!(%source, "S3 client made");
         let retry = Retry::new(clock, random);
-        // The other sources are somebody's choice; this one is also what is left when somebody forgot to choose.
-        let retry = if source == Source::Machine { retry.with_hint(source.to_string()) } else { retry };
         Ok(S3Store { client, bucket: options.bucket.clone(), prefix: prefix.as_ref().to_owned(), retry })
     }
 
@@ -271,19 +296,17 @@ fn client_options(options: &S3Options) -> Result<ClientOptions, BlobError> {
     Ok(client)
 }
 
-fn builder(environment: AmazonS3Builder, options: &S3Options, client: ClientOptions) -> AmazonS3Builder {
+/// `base` has the region and the credentials.
+fn builder(base: AmazonS3Builder, options: &S3Options, client: ClientOptions) -> AmazonS3Builder {
     // Retries are ours: only so is it known whether an earlier try may have landed.
     let once = RetryConfig { backoff: BackoffConfig::default(), max_retries: 0, retry_timeout: Duration::ZERO };
-    let mut builder = environment
+    let mut builder = base
         .with_client_options(client)
         .with_bucket_name(&options.bucket)
         .with_virtual_hosted_style_request(!options.path_style)
         .with_unsigned_payload(true)
         .with_allow_http(options.allow_http)
         .with_retry(once);
-    if !options.region.is_empty() {
-        builder = builder.with_region(&options.region);
-    }
     if let Some(endpoint) = &options.endpoint {
         builder = builder.with_endpoint(match endpoint.split_once("://") {
             // The client takes such an endpoint for the bucket's own.

@@ -1,5 +1,9 @@
 //! Settings of the S3 store.
 
+use std::sync::Arc;
+
+use object_store::StaticCredentialProvider;
+use object_store::aws::AwsCredential;
 use tidelog_host::{Clock, Random};
 
 use super::{S3Options, S3Store};
@@ -15,7 +19,9 @@ fn options() -> S3Options {
 }
 
 fn new(options: &S3Options) -> Result<S3Store, BlobError> {
-    S3Store::new(options, Clock::real(), Random::seeded(1))
+    let key = AwsCredential { key_id: "a".to_owned(), secret_key: "b".to_owned(), token: None };
+    let key = Arc::new(StaticCredentialProvider::new(key));
+    S3Store::new(options, &options.region, key, Clock::real(), Random::seeded(1))
 }
 
 #[test]

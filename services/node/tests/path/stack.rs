@@ -50,7 +50,7 @@ impl Stack {
 
     pub async fn on(catalog: Arc<RaftCatalog>, disk: Arc<dyn Disk>, dir: &Path, inline_bytes_max: usize) -> Stack {
         let url = format!("file://{}", dir.join("objects").display());
-        let store = tidelog_blob::open(&url, &S3Options::default(), disk, Clock::real(), Random::seeded(2));
+        let store = tidelog_blob::open(&url, &S3Options::default(), disk, Clock::real(), Random::seeded(2)).await;
         let store: Arc<dyn BlobStore> = store.unwrap();
         let tasks = Tasks::on_current_runtime();
         let incarnation = catalog.cluster().incarnation;

@@ -83,7 +83,7 @@ pub const SETTINGS: &[Setting] = &[
         placeholder: "REGION",
         default: None,
         example: "eu-central-1",
-        summary: "Region of the bucket. Unset: what the AWS environment says (`AWS_REGION`), else us-east-1.",
+        summary: "Region of the bucket. Unset: `AWS_REGION`, else the region of the AWS profile, else us-east-1.",
         trade: "A bucket in another region adds its distance to every flush and costs transfer fees.",
     },
     Setting {
@@ -228,7 +228,7 @@ pub const SETTINGS: &[Setting] = &[
         flag: "log-filter",
         placeholder: "FILTER",
         // The libraries tell their own story at info, which is not ours.
-        default: Some("info,openraft=warn,foyer=warn"),
+        default: Some("info,openraft=warn,foyer=warn,aws_config=error"),
         example: "info,tidelog_ingest=debug",
         summary: "What is logged: a level (off, error, warn, info, debug, trace), and `target=level` for parts of it, \
                   separated by commas.",

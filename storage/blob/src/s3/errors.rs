@@ -10,6 +10,9 @@ const TEXT_BYTES_MAX: usize = 500;
 /// The error of a call for `key`; `end` is the end of the range that was asked for.
 pub(super) fn translate(key: &Key, end: u64, error: &object_store::Error) -> BlobError {
     use object_store::Error as Theirs;
+    if let Some(error) = ours(error) {
+        return error;
+    }
     let text = whole_text(error);
     let status = status(&text);
     let is_bucket_missing = text.contains("<Code>NoSuchBucket</Code>");
@@ -35,8 +38,20 @@ pub(super) fn translate(key: &Key, end: u64, error: &object_store::Error) -> Blo
     }
 }
 
+/// What became of the credentials, if that is why the call failed. It is no answer of the store, whatever its text says.
+fn ours(error: &object_store::Error) -> Option<BlobError> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<BlobError>() {
+            return Some(error.clone());
+        }
+        cause = error.source();
+    }
+    None
+}
+
 /// The error with all of its causes: the outer ones often do not say.
-fn whole_text(error: &object_store::Error) -> String {
+pub(super) fn whole_text(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -88,6 +103,13 @@ mod tests {
         assert_eq!(status("Server returned non-2xx status code: 416 Range Not Satisfiable: "), Some(416));
         assert_eq!(status("error sending request"), None);
         assert_eq!(status("status code: "), None);
+    }
+
+    #[test]
+    fn a_failure_of_the_credentials_is_not_taken_for_the_stores_answer() {
+        let source = BlobError::Refused("AWS credentials: status code: 404".to_owned());
+        let error = object_store::Error::Generic { store: "S3", source: Box::new(source) };
+        assert!(matches!(translate(&Key::new("k"), 0, &error), BlobError::Refused(_)));
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl Retry {
         Retry { clock, random, hint: None }
     }
 
-    /// Adds `hint` to errors that people will read: a refusal, and giving up.
+    /// Adds `hint`, which says whose the credentials are, to refusals.
     pub(super) fn with_hint(self, hint: String) -> Retry {
         Retry { hint: Some(hint), ..self }
     }
@@ -50,7 +50,6 @@ impl Retry {
     ) -> Result<T, BlobError> {
         self.try_until_done(attempt_time, call).await.map_err(|error| match (error, &self.hint) {
             (BlobError::Refused(text), Some(hint)) => BlobError::Refused(format!("{text}; {hint}")),
-            (BlobError::Unavailable(text), Some(hint)) => BlobError::Unavailable(format!("{text}; {hint}")),
             (error, _) => error,
         })
     }
@@ -146,7 +145,7 @@ mod tests {
             async move { retry.run(ATTEMPT_TIME_MIN, || async { Err::<(), _>(answer.clone()) }).await.unwrap_err() }
         };
         let text = call(BlobError::Unavailable("500".to_owned())).await.to_string();
-        assert_eq!(text, "the store is unavailable: 500; try this");
+        assert_eq!(text, "the store is unavailable: 500");
         let text = call(BlobError::Refused("403".to_owned())).await.to_string();
         assert_eq!(text, "the store refuses: 403; try this");
     }
