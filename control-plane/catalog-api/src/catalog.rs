@@ -9,7 +9,7 @@ use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, Timestamp
 
 use crate::{
     CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, InlineExtent, OrphanRange, Outcome,
-    PartitionView, TopicView,
+    PartitionView, ProducerView, TopicView,
 };
 
 /// A command on its way. Dropping it does not take the command back.
@@ -52,11 +52,19 @@ pub trait Catalog: Send + Sync + 'static {
     /// partition is unknown; no extents when `from` is outside its bounds or at its tail.
     fn extents(&self, partition: PartitionId, from: Offset, bytes_max: usize) -> Option<ExtentPlan>;
 
-    /// The first extent with a record at or after `timestamp`.
-    fn extent_by_time(&self, partition: PartitionId, timestamp: TimestampMs) -> Option<Extent>;
+    /// The first extent with a record at or after `timestamp`, of those that end beyond `from`. The record may lie before
+    /// the beginning of the partition when the extent begins before it.
+    fn extent_by_time(&self, partition: PartitionId, timestamp: TimestampMs, from: Offset) -> Option<Extent>;
 
-    /// The first of the extents that hold the partition's greatest timestamp.
-    fn extent_of_max_timestamp(&self, partition: PartitionId) -> Option<Extent>;
+    /// The first of the extents that hold the greatest timestamp of those that end beyond `from`; see
+    /// [`Catalog::extent_by_time`] about the partition's beginning.
+    fn extent_of_max_timestamp(&self, partition: PartitionId, from: Offset) -> Option<Extent>;
+
+    /// Bytes of the extents of a partition; an extent that begins before the partition does counts whole.
+    fn partition_bytes(&self, partition: PartitionId) -> Option<u64>;
+
+    /// The idempotent producers that a partition remembers, by id.
+    fn producers(&self, partition: PartitionId) -> Option<Vec<ProducerView>>;
 
     /// The payload of an inline commit, as long as some extent lies in it.
     fn inline_payload(&self, index: LogIndex) -> Option<Bytes>;
@@ -70,6 +78,9 @@ pub trait Catalog: Send + Sync + 'static {
     /// What a group has committed: for the partitions asked, or for all when `None`. Partitions without an offset are
     /// absent.
     fn group_offsets(&self, tenant: TenantId, group: &str, partitions: Option<&[PartitionId]>) -> Vec<GroupOffset>;
+
+    /// The groups of a tenant that have committed offsets, by name.
+    fn groups(&self, tenant: TenantId) -> Vec<Arc<str>>;
 
     /// Orphans and the retired: object ids that nothing references and nothing can reference any more.
     fn orphans(&self) -> Vec<OrphanRange>;

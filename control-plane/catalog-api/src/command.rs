@@ -75,6 +75,36 @@ stored_enum! {
             /// Per partition.
             offsets: Vec<GroupOffset>,
         },
+        /// Gives a topic other settings, if its settings are still what the proposer saw.
+        11 => AlterTopicConfigs {
+            /// The topic.
+            topic: TopicId,
+            /// All settings it has, as the proposer saw them.
+            before: BTreeMap<String, String>,
+            /// All settings it is to have.
+            after: BTreeMap<String, String>,
+        },
+        /// Gives a topic more partitions.
+        12 => CreatePartitions {
+            /// The topic.
+            topic: TopicId,
+            /// How many it is to have in all: more than it has.
+            count: u32,
+        },
+        /// Forgets what a group has committed.
+        13 => DeleteOffsets {
+            /// Whose group it is.
+            tenant: TenantId,
+            /// Its name.
+            group: String,
+            /// Of these partitions; of all when `None`.
+            partitions: Option<Vec<PartitionId>>,
+        },
+        /// Moves the beginning of partitions up; each is decided by itself.
+        14 => DeleteRecords {
+            /// Of which partitions, and how far.
+            partitions: Vec<RecordsDeletion>,
+        },
     }
 }
 
@@ -108,6 +138,15 @@ stored_struct! {
         /// As the client stated it.
         pub metadata: String,
     }
+
+    /// Where a partition is to begin.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct RecordsDeletion {
+        /// The partition.
+        pub partition: PartitionId,
+        /// The first offset that stays; `None` for the tail, so that nothing stays.
+        pub before: Option<Offset>,
+    }
 }
 
 /// The answer of `apply` to a command.
@@ -136,6 +175,14 @@ pub enum Outcome {
     },
     /// To CommitOffsets, one each.
     OffsetsCommitted(Vec<Result<(), OffsetRefused>>),
+    /// To AlterTopicConfigs.
+    TopicConfigsAltered(Result<(), AlterTopicError>),
+    /// To CreatePartitions.
+    PartitionsCreated(Result<(), AlterTopicError>),
+    /// To DeleteOffsets: how many there were.
+    OffsetsDeleted(usize),
+    /// To DeleteRecords, one each: where the partition begins now.
+    RecordsDeleted(Vec<Result<Offset, DeleteRecordsError>>),
 }
 
 /// A topic that was created.
@@ -162,6 +209,34 @@ pub enum CreateTopicError {
     /// Name, partition count or id break a rule.
     #[error("{0}")]
     Invalid(String),
+}
+
+/// Why a topic was not altered; nothing of it has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AlterTopicError {
+    /// There is no such topic (any more).
+    #[error("topic does not exist")]
+    UnknownTopic,
+    /// Its settings are not what the proposer saw: to be looked at and proposed again.
+    #[error("the topic's settings have changed meanwhile")]
+    Changed,
+    /// It has as many partitions already, or more.
+    #[error("the topic has {0} partitions already")]
+    NotMore(u32),
+    /// More partitions than a topic may have.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// Why records were not deleted; nothing of the partition has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeleteRecordsError {
+    /// The topic or partition does not exist.
+    #[error("unknown topic or partition")]
+    UnknownPartition,
+    /// The offset is beyond the tail.
+    #[error("the offset is beyond the tail, {0}")]
+    BeyondTail(Offset),
 }
 
 /// Why a session's request was refused.
@@ -213,3 +288,7 @@ pub fn decode_command(bytes: Bytes) -> Result<Command, Corrupt> {
     input.end()?;
     Ok(command)
 }
+
+#[cfg(test)]
+#[path = "command_test.rs"]
+mod tests;

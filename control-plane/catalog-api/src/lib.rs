@@ -4,6 +4,8 @@
 //! [`Catalog`] trait that the data path talks to, and the encoding of commands. **Promises:** a command's bytes are
 //! decoded by every later version. **Does not know:** how commands are ordered or replicated, nor who proposes them.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod catalog;
 mod command;
 mod commit;
@@ -12,8 +14,8 @@ mod views;
 
 pub use catalog::{ApplyListener, Catalog, Proposal};
 pub use command::{
-    Command, CreateTopicError, CreatedTopic, GroupOffset, NewTopic, OffsetRefused, Outcome, SessionRefused, TICK_MS,
-    decode_command, encode_command,
+    AlterTopicError, Command, CreateTopicError, CreatedTopic, DeleteRecordsError, GroupOffset, NewTopic, OffsetRefused,
+    Outcome, RecordsDeletion, SessionRefused, TICK_MS, decode_command, encode_command,
 };
 pub use commit::{
     BatchOutcome, Commit, CommitBatch, CommitEntry, CommitOutcome, CommitRefused, ExtentMove, MoveInline, Payload,
@@ -22,5 +24,5 @@ pub use commit::{
 pub use error::CatalogError;
 pub use views::{
     ClusterView, Extent, ExtentPlan, GrantView, InlineExtent, Location, ObjectRange, OrphanRange, PartitionView,
-    TopicView,
+    ProducerView, TopicView,
 };

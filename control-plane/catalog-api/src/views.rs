@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use tidelog_format::{stored_enum, stored_struct};
 use tidelog_model::{
-    Incarnation, LogIndex, ObjectId, Offset, PartitionId, SessionId, TenantId, Tick, TimestampMs, TopicId,
+    Incarnation, LogIndex, ObjectId, Offset, PartitionId, ProducerEpoch, ProducerId, SessionId, TenantId, Tick,
+    TimestampMs, TopicId,
 };
 
 /// The cluster's names.
@@ -43,6 +44,17 @@ pub struct PartitionView {
     pub high_watermark: Offset,
     /// The end of what `read_committed` may see.
     pub last_stable: Offset,
+}
+
+/// An idempotent producer, as a partition remembers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProducerView {
+    /// The producer.
+    pub id: ProducerId,
+    /// Its newest epoch here.
+    pub epoch: ProducerEpoch,
+    /// Of the last record it wrote in that epoch.
+    pub last_sequence: i32,
 }
 
 stored_struct! {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tidelog_catalog_api::{
     ApplyListener, Catalog, CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, InlineExtent,
-    OrphanRange, PartitionView, Proposal, TopicView,
+    OrphanRange, PartitionView, ProducerView, Proposal, TopicView,
 };
 use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
 
@@ -50,12 +50,12 @@ impl Catalog for RaftCatalog {
         self.machine.look(|state| state.extents(partition, from, bytes_max))
     }
 
-    fn extent_by_time(&self, partition: PartitionId, timestamp: TimestampMs) -> Option<Extent> {
-        self.machine.look(|state| state.extent_by_time(partition, timestamp))
+    fn extent_by_time(&self, partition: PartitionId, timestamp: TimestampMs, from: Offset) -> Option<Extent> {
+        self.machine.look(|state| state.extent_by_time(partition, timestamp, from))
     }
 
-    fn extent_of_max_timestamp(&self, partition: PartitionId) -> Option<Extent> {
-        self.machine.look(|state| state.extent_of_max_timestamp(partition))
+    fn extent_of_max_timestamp(&self, partition: PartitionId, from: Offset) -> Option<Extent> {
+        self.machine.look(|state| state.extent_of_max_timestamp(partition, from))
     }
 
     fn inline_payload(&self, index: LogIndex) -> Option<Bytes> {
@@ -72,6 +72,18 @@ impl Catalog for RaftCatalog {
 
     fn group_offsets(&self, tenant: TenantId, group: &str, partitions: Option<&[PartitionId]>) -> Vec<GroupOffset> {
         self.machine.look(|state| state.group_offsets(tenant, group, partitions))
+    }
+
+    fn groups(&self, tenant: TenantId) -> Vec<Arc<str>> {
+        self.machine.look(|state| state.groups(tenant))
+    }
+
+    fn partition_bytes(&self, partition: PartitionId) -> Option<u64> {
+        self.machine.look(|state| state.partition_bytes(partition))
+    }
+
+    fn producers(&self, partition: PartitionId) -> Option<Vec<ProducerView>> {
+        self.machine.look(|state| state.producers(partition))
     }
 
     fn orphans(&self) -> Vec<OrphanRange> {

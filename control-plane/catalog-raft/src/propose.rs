@@ -66,6 +66,8 @@ fn takes_room(command: &Command) -> bool {
         Command::Commit(_)
         | Command::CreateTopics { .. }
         | Command::CommitOffsets { .. }
+        | Command::AlterTopicConfigs { .. }
+        | Command::CreatePartitions { .. }
         | Command::AllocateProducerIds { .. } => true,
         Command::Bootstrap { .. }
         | Command::Tick { .. }
@@ -73,7 +75,9 @@ fn takes_room(command: &Command) -> bool {
         // What moves inline payloads out of the log needs both.
         | Command::GrantObjects { .. }
         | Command::MoveInline(_)
-        | Command::DeleteTopics { .. } => false,
+        | Command::DeleteTopics { .. }
+        | Command::DeleteOffsets { .. }
+        | Command::DeleteRecords { .. } => false,
     }
 }
 

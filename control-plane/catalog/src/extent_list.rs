@@ -123,15 +123,46 @@ impl ExtentList {
         true
     }
 
-    /// The first extent with a record at or after `timestamp`.
-    pub fn by_time(&self, timestamp: TimestampMs) -> Option<&Extent> {
-        let chunk = self.chunks.iter().find(|chunk| chunk.max_timestamp >= timestamp)?;
-        chunk.extents.iter().find(|extent| extent.max_timestamp >= timestamp)
+    /// Takes out the extents that end at `offset` or before it.
+    pub fn drop_before(&mut self, offset: Offset) -> Vec<Extent> {
+        let whole = self.chunks.partition_point(|chunk| chunk.last().end_offset() <= offset);
+        let mut dropped = Vec::new();
+        for chunk in self.chunks.drain(..whole) {
+            dropped.extend(Arc::unwrap_or_clone(chunk).extents);
+        }
+        if let Some(chunk) = self.chunks.first_mut() {
+            let count = chunk.extents.partition_point(|extent| extent.end_offset() <= offset);
+            if count > 0 {
+                let own = Arc::make_mut(chunk);
+                dropped.extend(own.extents.drain(..count));
+                own.max_timestamp = own.greatest().expect("its last extent ends later");
+            }
+        }
+        dropped
     }
 
-    /// The greatest timestamp.
-    pub fn max_timestamp(&self) -> Option<TimestampMs> {
-        self.chunks.iter().map(|chunk| chunk.max_timestamp).max()
+    /// The first extent with a record at or after `timestamp`, of those that end beyond `from`.
+    pub fn by_time(&self, timestamp: TimestampMs, from: Offset) -> Option<&Extent> {
+        let late = |extent: &&Extent| extent.max_timestamp >= timestamp && extent.end_offset() > from;
+        let mut chunks = self.chunks.iter();
+        chunks
+            .find(|chunk| chunk.max_timestamp >= timestamp && chunk.extents.iter().any(|extent| late(&extent)))?
+            .extents
+            .iter()
+            .find(late)
+    }
+
+    /// The greatest timestamp of the extents that end beyond `from`.
+    pub fn max_timestamp(&self, from: Offset) -> Option<TimestampMs> {
+        let at = self.chunks.partition_point(|chunk| chunk.last().end_offset() <= from);
+        let (first, rest) = self.chunks.get(at..)?.split_first()?;
+        let here = first.extents.iter().filter(|extent| extent.end_offset() > from).map(|extent| extent.max_timestamp);
+        here.chain(rest.iter().map(|chunk| chunk.max_timestamp)).max()
+    }
+
+    /// Bytes of all extents.
+    pub fn bytes(&self) -> u64 {
+        self.iter().map(|extent| u64::from(extent.bytes())).sum()
     }
 
     /// Chunk and position in it of the extent that holds `offset`.

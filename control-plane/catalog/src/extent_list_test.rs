@@ -31,8 +31,25 @@ fn every_offset_is_found_over_many_chunks() {
         assert_eq!(list.iter_from(Offset(base)).count() as u64, 1_000 - base);
     }
     assert_eq!(list.iter_from(Offset(1_000)).count(), 0);
-    assert_eq!(list.by_time(TimestampMs(6)).unwrap().base_offset, Offset(6));
-    assert_eq!(list.by_time(TimestampMs(7)), None);
+    assert_eq!(list.by_time(TimestampMs(6), Offset(0)).unwrap().base_offset, Offset(6));
+    assert_eq!(list.by_time(TimestampMs(6), Offset(500)).unwrap().base_offset, Offset(503));
+    assert_eq!(list.by_time(TimestampMs(7), Offset(0)), None);
+    assert_eq!(list.max_timestamp(Offset(0)), Some(TimestampMs(6)));
+    assert_eq!(list.max_timestamp(Offset(997)), Some(TimestampMs(5)));
+    assert_eq!(list.max_timestamp(Offset(1_000)), None);
+}
+
+#[test]
+fn the_oldest_go_within_a_chunk_and_at_its_edge() {
+    for before in [0, 1, 127, 128, 129, 500, 999, 1_000] {
+        let mut list = list(1_000);
+        let dropped = list.drop_before(Offset(before));
+        assert!(dropped.iter().map(|extent| extent.base_offset.0).eq(0..before), "before {before}");
+        assert!(list.iter().map(|extent| extent.base_offset.0).eq(before..1_000), "before {before}");
+        assert_eq!(list.violation(), None, "before {before}");
+        assert!(!list.push(extent(1_000, inline(1_000))));
+        assert_eq!(list.iter_from(Offset(1_000)).count(), 1, "before {before}");
+    }
 }
 
 #[test]

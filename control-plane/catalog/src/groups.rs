@@ -1,5 +1,8 @@
 //! Groups' offsets.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use tidelog_catalog_api::{GroupOffset, OffsetRefused};
 use tidelog_model::limits::{GROUP_ID_BYTES_MAX, OFFSET_METADATA_BYTES_MAX};
 use tidelog_model::{LogIndex, PartitionId, TenantId};
@@ -34,6 +37,39 @@ impl State {
             stored.extend(taken.map(|(offset, _)| (offset.partition, offset.clone())));
         }
         outcomes
+    }
+
+    /// Forgets offsets of a group, and the group with its last one. Says how many there were.
+    pub(crate) fn delete_offsets(
+        &mut self,
+        index: LogIndex,
+        tenant: TenantId,
+        group: &str,
+        partitions: Option<&[PartitionId]>,
+    ) -> usize {
+        let found = self.group_offsets(tenant, group, partitions);
+        let forgotten: BTreeSet<PartitionId> = found.iter().map(|offset| offset.partition).collect();
+        if forgotten.is_empty() {
+            return 0;
+        }
+        let key = GroupKey::new(tenant, group);
+        let groups = &mut Stamped::write(&mut self.shards[key.shard()], index).groups;
+        let stored = groups.get_mut(&key).expect("it has offsets").write();
+        stored.retain(|partition, _| !forgotten.contains(partition));
+        if stored.is_empty() {
+            groups.remove(&key);
+        }
+        forgotten.len()
+    }
+
+    /// The groups of a tenant that have committed offsets, by name.
+    #[must_use]
+    pub fn groups(&self, tenant: TenantId) -> Vec<Arc<str>> {
+        let keys = self.shards.iter().flat_map(|shard| shard.body.groups.keys());
+        let mut names: Vec<Arc<str>> =
+            keys.filter(|key| key.tenant == tenant).map(|key| Arc::clone(&key.name)).collect();
+        names.sort_unstable();
+        names
     }
 
     /// What a group has committed: for the partitions asked, or for all when `None`. Partitions without an offset are

@@ -17,10 +17,12 @@
 //! | `wrong-repeated-outcome` | a commit that is asked again gets the lane's last outcome | I3, I5 |
 //! | `high-watermark-off-by-one` | the high watermark is one beyond the last record | I2, I7 |
 //! | `refusal-overtaken` | a commit sent before an earlier one's refusal was known is applied | I5 |
+//! | `log-start-goes-back` | deleted records come back when fewer are deleted later | I2, I7 |
 //! | `stale-epoch-accepted` | a batch of an older producer epoch is judged by its sequence | I9 |
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod alter;
 mod commit;
 mod derived;
 mod extent_list;
@@ -33,6 +35,7 @@ mod part;
 mod partition;
 mod producers;
 mod query;
+mod records;
 mod shard;
 mod state;
 mod topics;

@@ -64,6 +64,9 @@ impl Partition {
         if end != self.tail || first > self.log_start || self.log_start > self.tail {
             return Some(format!("extents {first}..{end} do not fit {}..{}", self.log_start, self.tail));
         }
+        if self.extents.iter().next().is_some_and(|extent| extent.end_offset() <= self.log_start) {
+            return Some(format!("the extent at {first} ends before {}", self.log_start));
+        }
         self.producers.violation(self.tail)
     }
 }

@@ -17,7 +17,7 @@
 
 use std::collections::BTreeMap;
 
-use tidelog_catalog_api::{BatchOutcome, ProducerBatch};
+use tidelog_catalog_api::{BatchOutcome, ProducerBatch, ProducerView};
 use tidelog_format::codec::{Corrupt, Decode, Encode, Reader, Writer};
 use tidelog_format::stored_struct;
 use tidelog_model::limits::{PARTITION_PRODUCERS_MAX, PRODUCER_BATCHES_KEPT};
@@ -96,6 +96,15 @@ impl Producers {
             return Err(BatchOutcome::DuplicateForgotten);
         }
         Err(BatchOutcome::OutOfOrder { expected })
+    }
+
+    /// All that are remembered with epoch and sequence, by id.
+    pub fn views(&self) -> impl Iterator<Item = ProducerView> {
+        self.entries.iter().map(|(id, producer)| ProducerView {
+            id: *id,
+            epoch: producer.epoch,
+            last_sequence: (i64::from(producer.next_sequence) - 1).rem_euclid(SEQUENCES) as i32,
+        })
     }
 
     /// Remembers a batch that passed [`Producers::check`] and was appended at `base_offset`.

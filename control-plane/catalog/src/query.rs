@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidelog_catalog_api::{ClusterView, Extent, ExtentPlan, InlineExtent, OrphanRange, PartitionView, TopicView};
+use tidelog_catalog_api::{
+    ClusterView, Extent, ExtentPlan, InlineExtent, OrphanRange, PartitionView, ProducerView, TopicView,
+};
 use tidelog_model::{Incarnation, LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
 
 use crate::partition::Partition;
@@ -65,18 +67,31 @@ impl State {
         })
     }
 
-    /// The first extent with a record at or after `timestamp`.
+    /// The first extent with a record at or after `timestamp`, of those that end beyond `from`.
     #[must_use]
-    pub fn extent_by_time(&self, partition: PartitionId, timestamp: TimestampMs) -> Option<Extent> {
-        self.read(partition, |partition| partition.extents.by_time(timestamp).cloned())?
+    pub fn extent_by_time(&self, partition: PartitionId, timestamp: TimestampMs, from: Offset) -> Option<Extent> {
+        self.read(partition, |partition| partition.extents.by_time(timestamp, from).cloned())?
     }
 
-    /// The first of the extents that hold the partition's greatest timestamp.
+    /// The first of the extents that hold the greatest timestamp of those that end beyond `from`.
     #[must_use]
-    pub fn extent_of_max_timestamp(&self, partition: PartitionId) -> Option<Extent> {
+    pub fn extent_of_max_timestamp(&self, partition: PartitionId, from: Offset) -> Option<Extent> {
         self.read(partition, |partition| {
-            partition.extents.max_timestamp().and_then(|greatest| partition.extents.by_time(greatest)).cloned()
+            let greatest = partition.extents.max_timestamp(from)?;
+            partition.extents.by_time(greatest, from).cloned()
         })?
+    }
+
+    /// Bytes of the extents of a partition.
+    #[must_use]
+    pub fn partition_bytes(&self, partition: PartitionId) -> Option<u64> {
+        self.read(partition, |partition| partition.extents.bytes())
+    }
+
+    /// The idempotent producers that a partition remembers, by id.
+    #[must_use]
+    pub fn producers(&self, partition: PartitionId) -> Option<Vec<ProducerView>> {
+        self.read(partition, |partition| partition.producers.views().collect())
     }
 
     /// The payload of an inline commit, as long as some extent lies in it.

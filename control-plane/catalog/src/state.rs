@@ -84,6 +84,16 @@ impl State {
             Command::CommitOffsets { tenant, group, offsets } => {
                 Outcome::OffsetsCommitted(self.commit_offsets(index, *tenant, group, offsets))
             }
+            Command::AlterTopicConfigs { topic, before, after } => {
+                Outcome::TopicConfigsAltered(self.alter_topic_configs(index, *topic, before, after))
+            }
+            Command::CreatePartitions { topic, count } => {
+                Outcome::PartitionsCreated(self.create_partitions(index, *topic, *count))
+            }
+            Command::DeleteOffsets { tenant, group, partitions } => {
+                Outcome::OffsetsDeleted(self.delete_offsets(index, *tenant, group, partitions.as_deref()))
+            }
+            Command::DeleteRecords { partitions } => Outcome::RecordsDeleted(self.delete_records(index, partitions)),
         };
         advanced.sort_unstable();
         advanced.dedup();

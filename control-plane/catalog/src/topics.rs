@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tidelog_catalog_api::{CreateTopicError, CreatedTopic, Location, NewTopic, TopicView};
+use tidelog_catalog_api::{CreateTopicError, CreatedTopic, NewTopic, TopicView};
 use tidelog_model::limits::{TOPIC_PARTITIONS_MAX, TOPICS_PER_REQUEST_MAX};
 use tidelog_model::{LogIndex, PartitionId, TopicId, check_topic_name};
 
@@ -89,15 +89,7 @@ impl State {
             let partitions = &mut Stamped::write(&mut self.shards[shard], index).partitions;
             let partition = partitions.remove(&id).expect("just listed");
             for extent in partition.extents.iter() {
-                match extent.location {
-                    Location::Object { range, .. } => {
-                        let meta = Stamped::write(&mut self.meta, index);
-                        meta.release_object(range.object, &mut self.derived.objects);
-                    }
-                    Location::Inline { index: from, .. } => {
-                        self.leave_payload(index, from, (id, extent.base_offset));
-                    }
-                }
+                self.release_extent(index, id, extent);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! A door in a test: a catalog of topics in memory, a write path and a read path that the test drives by hand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,14 +11,16 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tidelog_catalog_api::{
-    ApplyListener, Catalog, CatalogError, ClusterView, Command, CreateTopicError, CreatedTopic, Extent, ExtentPlan,
-    GroupOffset, InlineExtent, OrphanRange, Outcome, PartitionView, Proposal, TopicView,
+    AlterTopicError, ApplyListener, Catalog, CatalogError, ClusterView, Command, CreateTopicError, CreatedTopic,
+    DeleteRecordsError, Extent, ExtentPlan, GroupOffset, InlineExtent, OrphanRange, Outcome, PartitionView,
+    ProducerView, Proposal, RecordsDeletion, TopicView,
 };
 use tidelog_fetch::{Read, ReadError, ReadOutcome};
 use tidelog_host::{Clock, Random, Tasks};
 use tidelog_ingest::{Append, AppendError, Appended, Reservation};
 use tidelog_model::{
-    Incarnation, LogIndex, NodeId, ObjectId, Offset, PartitionId, ProducerId, TenantId, TimestampMs, TopicId,
+    Incarnation, LogIndex, NodeId, ObjectId, Offset, PartitionId, ProducerEpoch, ProducerId, TenantId, TimestampMs,
+    TopicId,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -50,6 +52,11 @@ pub(crate) struct FakeCatalog {
     topics: Mutex<Vec<Arc<TopicView>>>,
     hidden: Mutex<Vec<Arc<TopicView>>>,
     pub(crate) tails: Mutex<BTreeMap<PartitionId, u64>>,
+    pub(crate) starts: Mutex<BTreeMap<PartitionId, u64>>,
+    /// Group, partition, offset.
+    pub(crate) offsets: Mutex<BTreeMap<(String, PartitionId), GroupOffset>>,
+    /// Changes of settings that are still to be overtaken by another.
+    pub(crate) overtakes: Mutex<usize>,
     pub(crate) is_down: Mutex<bool>,
     producer_ids: Mutex<i64>,
     pub(crate) events: Events,
@@ -61,6 +68,17 @@ impl FakeCatalog {
         let id = topic.id;
         self.topics.lock().push(topic);
         id
+    }
+
+    /// Changes a topic that is there.
+    fn alter(
+        &self,
+        id: TopicId,
+        change: impl FnOnce(&mut TopicView) -> Result<(), AlterTopicError>,
+    ) -> Result<(), AlterTopicError> {
+        let mut topics = self.topics.lock();
+        let topic = topics.iter_mut().find(|topic| topic.id == id).ok_or(AlterTopicError::UnknownTopic)?;
+        change(Arc::make_mut(topic))
     }
 
     /// A topic that this node does not see until it asks the leader.
@@ -129,7 +147,54 @@ impl Catalog for FakeCatalog {
                 *next += i64::from(count);
                 Outcome::ProducerIds { first, count }
             }
-            Command::CommitOffsets { offsets, .. } => Outcome::OffsetsCommitted(vec![Ok(()); offsets.len()]),
+            Command::CommitOffsets { group, offsets, .. } => {
+                let count = offsets.len();
+                let keyed = offsets.into_iter().map(|offset| ((group.clone(), offset.partition), offset));
+                self.offsets.lock().extend(keyed);
+                Outcome::OffsetsCommitted(vec![Ok(()); count])
+            }
+            Command::AlterTopicConfigs { topic, before, after } => {
+                Outcome::TopicConfigsAltered(self.alter(topic, |topic| {
+                    let mut overtakes = self.overtakes.lock();
+                    if *overtakes > 0 {
+                        *overtakes -= 1;
+                        let mut configs = before.clone();
+                        configs.insert("segment.ms".to_owned(), (7 + *overtakes).to_string());
+                        topic.configs = Arc::new(configs);
+                        return Err(AlterTopicError::Changed);
+                    }
+                    assert_eq!(*topic.configs, before);
+                    topic.configs = Arc::new(after);
+                    Ok(())
+                }))
+            }
+            Command::CreatePartitions { topic, count } => Outcome::PartitionsCreated(self.alter(topic, |topic| {
+                if count <= topic.partitions {
+                    return Err(AlterTopicError::NotMore(topic.partitions));
+                }
+                topic.partitions = count;
+                Ok(())
+            })),
+            Command::DeleteOffsets { group, partitions, .. } => {
+                let mut offsets = self.offsets.lock();
+                let before = offsets.len();
+                let is_asked = |id: &PartitionId| partitions.as_ref().is_none_or(|asked| asked.contains(id));
+                offsets.retain(|(name, id), _| *name != group || !is_asked(id));
+                Outcome::OffsetsDeleted(before - offsets.len())
+            }
+            Command::DeleteRecords { partitions } => {
+                let delete = |deletion: RecordsDeletion| {
+                    let view = self.partition(deletion.partition).ok_or(DeleteRecordsError::UnknownPartition)?;
+                    let before = deletion.before.unwrap_or(view.high_watermark);
+                    if before > view.high_watermark {
+                        return Err(DeleteRecordsError::BeyondTail(view.high_watermark));
+                    }
+                    let start = before.max(view.log_start);
+                    self.starts.lock().insert(deletion.partition, start.0);
+                    Ok(start)
+                };
+                Outcome::RecordsDeleted(partitions.into_iter().map(delete).collect())
+            }
             other => unreachable!("the door does not propose {other:?}"),
         };
         Box::pin(async move { Ok(outcome) })
@@ -159,18 +224,34 @@ impl Catalog for FakeCatalog {
     }
     fn partition(&self, partition: PartitionId) -> Option<PartitionView> {
         let topic = self.topic(partition.topic)?;
-        (partition.index < topic.partitions).then(|| bounds(self.tails.lock().get(&partition).copied().unwrap_or(0)))
+        let start = self.starts.lock().get(&partition).copied().unwrap_or(0);
+        let tail = self.tails.lock().get(&partition).copied().unwrap_or(0);
+        let view = PartitionView { log_start: Offset(start), high_watermark: Offset(tail), last_stable: Offset(tail) };
+        (partition.index < topic.partitions).then_some(view)
     }
-    fn group_offsets(&self, _: TenantId, _: &str, _: Option<&[PartitionId]>) -> Vec<GroupOffset> {
-        Vec::new()
+    fn group_offsets(&self, _: TenantId, group: &str, partitions: Option<&[PartitionId]>) -> Vec<GroupOffset> {
+        let offsets = self.offsets.lock();
+        let own = offsets.iter().filter(|((name, _), _)| name == group).map(|(_, offset)| offset);
+        own.filter(|it| partitions.is_none_or(|asked| asked.contains(&it.partition))).cloned().collect()
+    }
+    fn groups(&self, tenant: TenantId) -> Vec<Arc<str>> {
+        let names = self.offsets.lock().keys().map(|(name, _)| Arc::from(name.as_str())).collect::<BTreeSet<_>>();
+        if tenant == TENANT { names.into_iter().collect() } else { Vec::new() }
+    }
+    fn partition_bytes(&self, partition: PartitionId) -> Option<u64> {
+        self.partition(partition).map(|view| (view.high_watermark.0 - view.log_start.0) * 1_000)
+    }
+    fn producers(&self, partition: PartitionId) -> Option<Vec<ProducerView>> {
+        let one = ProducerView { id: ProducerId(5), epoch: ProducerEpoch(2), last_sequence: 9 };
+        self.partition(partition).map(|_| vec![one])
     }
     fn extents(&self, _: PartitionId, _: Offset, _: usize) -> Option<ExtentPlan> {
         unreachable!("the door reads through the read path")
     }
-    fn extent_by_time(&self, _: PartitionId, _: TimestampMs) -> Option<Extent> {
+    fn extent_by_time(&self, _: PartitionId, _: TimestampMs, _: Offset) -> Option<Extent> {
         unreachable!("the door reads through the read path")
     }
-    fn extent_of_max_timestamp(&self, _: PartitionId) -> Option<Extent> {
+    fn extent_of_max_timestamp(&self, _: PartitionId, _: Offset) -> Option<Extent> {
         unreachable!("the door reads through the read path")
     }
     fn inline_payload(&self, _: LogIndex) -> Option<Bytes> {
@@ -192,10 +273,6 @@ impl Catalog for FakeCatalog {
         false
     }
     fn listen(&self, _: Arc<dyn ApplyListener>) {}
-}
-
-fn bounds(tail: u64) -> PartitionView {
-    PartitionView { log_start: Offset(0), high_watermark: Offset(tail), last_stable: Offset(tail) }
 }
 
 /// An append that waits for the test to resolve it.
@@ -269,7 +346,7 @@ impl Reader for FakeFetch {
         async move {
             self.bytes_asked.lock().push(read.bytes_max);
             let view = self.view(read.partition)?;
-            if read.offset > view.high_watermark {
+            if read.offset > view.high_watermark || read.offset < view.log_start {
                 return Err(ReadError::OutOfRange { view });
             }
             let there = (view.high_watermark.0 - read.offset.0) as usize;

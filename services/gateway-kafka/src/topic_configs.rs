@@ -1,75 +1,183 @@
-//! The settings that a topic may have: Kafka's names. Most have no effect yet; all are kept and shown.
+//! The settings of topics: checked as they come, shown as they are, read where they have an effect.
+
+use std::collections::BTreeMap;
 
 use tidelog_catalog_api::TopicView;
 use tidelog_model::limits::{BATCH_BYTES_DEFAULT, BATCH_BYTES_MAX};
 
-/// `org.apache.kafka.common.config.TopicConfig`, Kafka 4.
-const NAMES: [&str; 35] = [
-    "cleanup.policy",
-    "compression.gzip.level",
-    "compression.lz4.level",
-    "compression.type",
-    "compression.zstd.level",
-    "delete.retention.ms",
-    "errors.deadletterqueue.group.enable",
-    "file.delete.delay.ms",
-    "flush.messages",
-    "flush.ms",
-    "follower.replication.throttled.replicas",
-    "index.interval.bytes",
-    "internal.segment.bytes",
-    "leader.replication.throttled.replicas",
-    "local.retention.bytes",
-    "local.retention.ms",
-    "max.compaction.lag.ms",
-    "max.message.bytes",
-    "message.downconversion.enable",
-    "message.format.version",
-    "message.timestamp.after.max.ms",
-    "message.timestamp.before.max.ms",
-    "message.timestamp.difference.max.ms",
-    "message.timestamp.type",
-    "min.cleanable.dirty.ratio",
-    "min.compaction.lag.ms",
-    "min.insync.replicas",
-    "preallocate",
-    "remote.log.copy.disable",
-    "remote.log.delete.on.disable",
-    "remote.storage.enable",
-    "retention.bytes",
-    "retention.ms",
-    "segment.bytes",
-    "unclean.leader.election.enable",
-];
-
-/// More of them, which come in families with their neighbours above.
-const MORE_NAMES: [&str; 3] = ["segment.index.bytes", "segment.jitter.ms", "segment.ms"];
+use crate::config_kinds::Kind;
+use crate::topic_config_table::{TOPIC_CONFIGS, TopicConfig};
 
 /// Bytes of one setting's value.
 const VALUE_BYTES_MAX: usize = 4 * 1024;
+const MIN_LAG: &str = "min.compaction.lag.ms";
+const MAX_LAG: &str = "max.compaction.lag.ms";
+
+/// A setting by its name.
+pub(crate) fn find(name: &str) -> Option<&'static TopicConfig> {
+    TOPIC_CONFIGS.iter().find(|config| config.name == name)
+}
 
 /// Checks a setting as a client gave it.
 ///
 /// # Errors
-/// A text for the client.
+/// A text for the client, with a value that would work.
 pub(crate) fn check(name: &str, value: Option<&str>) -> Result<(), String> {
-    if !NAMES.contains(&name) && !MORE_NAMES.contains(&name) {
-        return Err(format!("Unknown topic config name: {name}"));
-    }
+    let config = find(name).ok_or_else(|| format!("Unknown topic config name: {name}"))?;
     let Some(value) = value else {
         return Err(format!("Null value not supported for topic configs: {name}"));
     };
     if value.len() > VALUE_BYTES_MAX {
         return Err(format!("Value of {name} is longer than {VALUE_BYTES_MAX} bytes"));
     }
-    if name == "max.message.bytes" && value.trim().parse::<u32>().is_err() {
-        return Err(format!("Invalid value {value} for configuration {name}: it is not a number of bytes"));
+    config.kind.normalise(value).map(|_| ()).map_err(|(what, why)| {
+        let why = if matches!(config.kind, Kind::Replicas) { format!("{name} {why}") } else { why };
+        let text = format!("Invalid value {what} for configuration {name}: {why}");
+        // Those that list what is valid need no example.
+        match config.kind {
+            Kind::Int { .. } | Kind::IntOrDefault { .. } | Kind::Long { .. } | Kind::Fraction
+                if !config.default.is_empty() =>
+            {
+                format!("{text}; {} would work", config.default)
+            }
+            _ => text,
+        }
+    })
+}
+
+/// Checks settings against each other; each was checked by itself.
+///
+/// # Errors
+/// A text for the client.
+pub(crate) fn check_together(configs: &BTreeMap<String, String>) -> Result<(), String> {
+    let lag = |name| number(configs, name).unwrap_or_default();
+    let (min, max) = (lag(MIN_LAG), lag(MAX_LAG));
+    if min > max {
+        return Err(format!("conflict topic config setting {MIN_LAG} ({min}) > {MAX_LAG} ({max})"));
     }
     Ok(())
+}
+
+fn number(configs: &BTreeMap<String, String>, name: &str) -> Option<i64> {
+    let default = find(name)?.default;
+    configs.get(name).and_then(|value| value.trim().parse().ok()).or_else(|| default.parse().ok())
+}
+
+/// A setting as it is shown.
+pub(crate) struct Shown<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) value: String,
+    /// Set for the topic itself; else the default.
+    pub(crate) is_set: bool,
+    /// `None` for one that is kept from before and not known any more.
+    pub(crate) config: Option<&'static TopicConfig>,
+}
+
+/// All settings of a topic, by name: those that are set and the defaults of the others.
+pub(crate) fn shown(configs: &BTreeMap<String, String>) -> Vec<Shown<'_>> {
+    let known = TOPIC_CONFIGS.iter().filter_map(|config| {
+        let set = configs.get(config.name);
+        // Kafka's internal one is shown only where somebody has set it.
+        let is_hidden = set.is_none() && config.default.is_empty() && !config.kind.is_list();
+        let value = set.map_or(config.default, String::as_str);
+        // What was kept before it was checked is shown as it is.
+        let value = config.kind.normalise(value).unwrap_or_else(|_| value.to_owned());
+        (!is_hidden).then_some(Shown { name: config.name, value, is_set: set.is_some(), config: Some(config) })
+    });
+    let unknown = configs.iter().filter(|(name, _)| find(name).is_none());
+    let unknown =
+        unknown.map(|(name, value)| Shown { name, value: value.clone(), is_set: true, config: None });
+    known.chain(unknown).collect()
 }
 
 /// The largest batch that a topic takes.
 pub(crate) fn batch_bytes_max(topic: &TopicView) -> usize {
     let set = topic.configs.get("max.message.bytes").and_then(|value| value.trim().parse::<usize>().ok());
     set.unwrap_or(BATCH_BYTES_DEFAULT).min(BATCH_BYTES_MAX)
+}
+
+/// Whether a topic's records may be compacted and never deleted.
+pub(crate) fn is_compacted_only(topic: &TopicView) -> bool {
+    let policy = topic.configs.get("cleanup.policy").map_or("delete", String::as_str);
+    let has = |wanted: &str| policy.split(',').any(|part| part.trim() == wanted);
+    has("compact") && !has("delete")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = include_str!("../../../docs/kafka-compatibility.md");
+
+    fn topic(configs: &[(&str, &str)]) -> TopicView {
+        let configs = configs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        TopicView {
+            id: tidelog_model::TopicId::ZERO,
+            tenant: tidelog_model::TenantId(1),
+            name: "t".into(),
+            partitions: 1,
+            replication_factor: 1,
+            configs: std::sync::Arc::new(configs.collect()),
+        }
+    }
+
+    #[test]
+    fn the_table_is_in_order_and_every_default_is_valid() {
+        assert!(TOPIC_CONFIGS.windows(2).all(|pair| pair[0].name < pair[1].name));
+        for config in TOPIC_CONFIGS.iter().filter(|config| config.name != "internal.segment.bytes") {
+            assert_eq!(config.kind.normalise(config.default).as_deref(), Ok(config.default), "{}", config.name);
+            assert!(!config.purpose.is_empty(), "{}", config.name);
+        }
+        assert_eq!(find("max.message.bytes").unwrap().default, BATCH_BYTES_DEFAULT.to_string());
+        assert_eq!(batch_bytes_max(&topic(&[])), BATCH_BYTES_DEFAULT);
+        assert_eq!(batch_bytes_max(&topic(&[("max.message.bytes", "2147483647")])), BATCH_BYTES_MAX);
+    }
+
+    #[test]
+    fn the_page_says_which_have_an_effect() {
+        let written = PAGE.lines().filter(|line| line.starts_with("- `")).collect::<Vec<_>>();
+        let effects = TOPIC_CONFIGS.iter().filter_map(|config| Some((config.name, config.effect?)));
+        let expected = effects.map(|(name, effect)| format!("- `{name}`: {effect}")).collect::<Vec<_>>();
+        assert_eq!(written, expected);
+    }
+
+    #[test]
+    fn texts_name_the_key_and_a_value_that_would_work() {
+        let text = check("retention.ms", Some("x")).unwrap_err();
+        assert_eq!(
+            text,
+            "Invalid value x for configuration retention.ms: Not a number of type LONG; 604800000 would work"
+        );
+        let text = check("cleanup.policy", Some("delete,x")).unwrap_err();
+        assert_eq!(text, "Invalid value x for configuration cleanup.policy: String must be one of: compact, delete");
+        assert_eq!(check("colour", Some("red")).unwrap_err(), "Unknown topic config name: colour");
+        assert!(check("retention.ms", Some(&"1".repeat(VALUE_BYTES_MAX + 1))).is_err());
+        assert!(check("remote.storage.enable", Some("true")).is_err());
+        let lags = topic(&[(MIN_LAG, "5"), (MAX_LAG, "4")]);
+        assert_eq!(
+            check_together(&lags.configs).unwrap_err(),
+            "conflict topic config setting min.compaction.lag.ms (5) > max.compaction.lag.ms (4)"
+        );
+        assert_eq!(check_together(&topic(&[(MIN_LAG, "5")]).configs), Ok(()));
+    }
+
+    #[test]
+    fn what_is_set_and_what_is_default_is_shown_and_so_is_what_is_no_longer_known() {
+        let view = topic(&[("retention.ms", " 5 "), ("message.format.version", "3.0"), ("preallocate", "odd")]);
+        let shown = shown(&view.configs);
+        let of = |name: &str| shown.iter().find(|it| it.name == name).map(|it| (it.value.as_str(), it.is_set));
+        assert_eq!(of("retention.ms"), Some(("5", true)));
+        assert_eq!(of("segment.ms"), Some(("604800000", false)));
+        assert_eq!(of("message.format.version"), Some(("3.0", true)));
+        assert_eq!(of("preallocate"), Some(("odd", true)), "kept from before it was checked");
+        assert_eq!(of("internal.segment.bytes"), None);
+        assert_eq!(shown.len(), 34);
+    }
+
+    #[test]
+    fn compaction_alone() {
+        assert!(!is_compacted_only(&topic(&[])));
+        assert!(is_compacted_only(&topic(&[("cleanup.policy", "compact")])));
+        assert!(!is_compacted_only(&topic(&[("cleanup.policy", "delete, compact")])));
+    }
 }

@@ -47,6 +47,24 @@ pub enum Step {
         partition: u8,
         offset: u8,
     },
+    Configs {
+        topic: u8,
+        value: u8,
+        stale: u8,
+    },
+    Grow {
+        topic: u8,
+        by: u8,
+    },
+    DeleteOffsets {
+        tenant: u8,
+        group: u8,
+        partition: u8,
+    },
+    DeleteRecords {
+        partition: u8,
+        before: u8,
+    },
     /// The same command as that many ago.
     Again(u8),
     Freeze,
@@ -106,6 +124,11 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..3_u8).prop_map(Step::ProducerIds),
         2 => (0..2_u8, 0..2_u8, n(), n())
             .prop_map(|(tenant, group, partition, offset)| Step::Offsets { tenant, group, partition, offset }),
+        1 => (n(), 0..3_u8, 0..4_u8).prop_map(|(topic, value, stale)| Step::Configs { topic, value, stale }),
+        1 => (n(), 0..5_u8).prop_map(|(topic, by)| Step::Grow { topic, by }),
+        1 => (0..2_u8, 0..2_u8, n())
+            .prop_map(|(tenant, group, partition)| Step::DeleteOffsets { tenant, group, partition }),
+        4 => (n(), n()).prop_map(|(partition, before)| Step::DeleteRecords { partition, before }),
         4 => (1..12_u8).prop_map(Step::Again),
         2 => Just(Step::Freeze),
     ];
@@ -285,6 +308,47 @@ impl Driver {
                 let (tenant, group) = (TenantId(u32::from(*tenant)), format!("g{group}"));
                 Command::CommitOffsets { tenant, group, offsets: vec![offset, other] }
             }
+            Step::Configs { topic, value, stale } => {
+                let topic = self.partition(*topic).topic;
+                let live = self.model.topics.iter().find(|it| it.0.id == topic && !it.1);
+                let mut before = live.map(|it| it.0.configs.clone()).unwrap_or_default();
+                let mut after = before.clone();
+                match value {
+                    0 => drop(after.remove("retention.ms")),
+                    value => drop(after.insert("retention.ms".to_owned(), value.to_string())),
+                }
+                if *stale == 0 {
+                    before.insert("segment.ms".to_owned(), "7".to_owned());
+                }
+                Command::AlterTopicConfigs { topic, before, after }
+            }
+            Step::Grow { topic, by } => {
+                let topic = self.partition(*topic).topic;
+                let live = self.model.topics.iter().find(|it| it.0.id == topic && !it.1);
+                let now = live.map_or(0, |it| it.0.partitions);
+                // Few, so that comparing all of them stays quick; and now and then too many.
+                let count = if *by == 4 { 100_001 } else { (now + u32::from(*by)).min(6) };
+                Command::CreatePartitions { topic, count }
+            }
+            Step::DeleteOffsets { tenant, group, partition } => {
+                let some = vec![self.partition(*partition), self.partition(partition.wrapping_add(4))];
+                let partitions = if *partition < 60 { None } else { Some(some) };
+                let (tenant, group) = (TenantId(u32::from(*tenant)), format!("g{group}"));
+                Command::DeleteOffsets { tenant, group, partitions }
+            }
+            Step::DeleteRecords { partition, before } => {
+                let partition = self.partition(*partition);
+                let tail = self.model.tail(partition).0;
+                let before = match before {
+                    0..25 => None,
+                    25..40 => Some(Offset(tail + 1)),
+                    before => Some(Offset(u64::from(*before) % (tail + 1))),
+                };
+                let some = RecordsDeletion { partition, before };
+                let other = PartitionId { index: partition.index + 1, ..partition };
+                let more = RecordsDeletion { partition: other, before: Some(Offset(1)) };
+                Command::DeleteRecords { partitions: vec![some, more] }
+            }
             Step::Again(ago) => self.log[self.log.len().checked_sub(usize::from(*ago))?].0.clone(),
             Step::LongSleep | Step::Freeze => return None,
         })
@@ -383,6 +447,14 @@ impl Driver {
                 state.topics(tenant).iter().map(|it| it.name.to_string()).collect::<Vec<_>>(),
                 Vec::from_iter(names)
             );
+            for view in state.topics(tenant) {
+                let topic = model.topics.iter().find(|topic| topic.0.id == view.id && !topic.1).unwrap();
+                assert_eq!((view.partitions, &*view.configs), (topic.0.partitions, &topic.0.configs));
+                assert_eq!(state.topic(view.id), Some(view));
+            }
+            let groups = model.groups.iter().filter(|(key, offsets)| key.0 == tenant && !offsets.is_empty());
+            let groups: Vec<&str> = groups.map(|(key, _)| key.1.as_str()).collect();
+            assert_eq!(state.groups(tenant).iter().map(|it| &**it).collect::<Vec<_>>(), groups);
         }
         assert_eq!(state.object_count(), model.referenced().len());
         assert!(model.referenced().iter().all(|object| state.is_referenced(*object)));
@@ -408,22 +480,30 @@ impl Driver {
             assert_eq!((view, plan), (None, None));
             return;
         }
-        let (tail, extents) = (self.model.tail(id), self.model.extents(id));
-        let expected = PartitionView { log_start: Offset(0), high_watermark: tail, last_stable: tail };
+        let (log_start, tail, extents) = (self.model.log_start(id), self.model.tail(id), self.model.extents(id));
+        let expected = PartitionView { log_start, high_watermark: tail, last_stable: tail };
         assert_eq!(view, Some(expected), "bounds of {id}");
-        assert_eq!(plan, Some(ExtentPlan { partition: expected, extents: extents.clone() }), "extents of {id}");
+        let from_zero = if log_start == Offset(0) { extents.clone() } else { Vec::new() };
+        assert_eq!(plan, Some(ExtentPlan { partition: expected, extents: from_zero }), "extents of {id}");
+        let all = self.state.extents(id, log_start, usize::MAX).unwrap();
+        assert_eq!(all.extents, extents, "extents of {id}");
+        assert_eq!(self.state.partition_bytes(id), Some(extents.iter().map(|extent| u64::from(extent.bytes())).sum()));
         for offset in 0..=tail.0 {
             let from = extents.iter().skip_while(|extent| extent.end_offset().0 <= offset);
             let plan = self.state.extents(id, Offset(offset), 1).unwrap();
-            assert_eq!(plan.extents, Vec::from_iter(from.take(1).cloned()));
+            let there = usize::from(offset >= log_start.0);
+            assert_eq!(plan.extents, Vec::from_iter(from.take(there).cloned()));
         }
-        for timestamp in [-101, -50, 0, 77, 200] {
-            let first = extents.iter().find(|extent| extent.max_timestamp.0 >= timestamp);
-            assert_eq!(self.state.extent_by_time(id, TimestampMs(timestamp)), first.cloned());
+        for from in [Offset(0), log_start.plus(1)] {
+            let rest = || extents.iter().filter(|extent| extent.end_offset() > from);
+            for timestamp in [-101, -50, 0, 77, 200] {
+                let first = rest().find(|extent| extent.max_timestamp.0 >= timestamp);
+                assert_eq!(self.state.extent_by_time(id, TimestampMs(timestamp), from), first.cloned());
+            }
+            let greatest = rest().map(|extent| extent.max_timestamp).max();
+            let first = rest().find(|extent| Some(extent.max_timestamp) == greatest);
+            assert_eq!(self.state.extent_of_max_timestamp(id, from), first.cloned());
         }
-        let greatest = extents.iter().map(|extent| extent.max_timestamp).max();
-        let first = extents.iter().find(|extent| Some(extent.max_timestamp) == greatest);
-        assert_eq!(self.state.extent_of_max_timestamp(id), first.cloned());
     }
 
     fn freeze(&mut self) {
@@ -456,6 +536,13 @@ impl Driver {
                 Outcome::OffsetsCommitted(offsets) => {
                     offsets.iter().filter_map(|it| it.err()).for_each(|it| count(&it))
                 }
+                Outcome::TopicConfigsAltered(Err(error)) | Outcome::PartitionsCreated(Err(error)) => count(error),
+                Outcome::RecordsDeleted(deleted) => deleted.iter().for_each(|it| match it {
+                    Ok(Offset(0)) => {}
+                    Ok(_) => count(&format_args!("Deleted")),
+                    Err(error) => count(error),
+                }),
+                Outcome::OffsetsDeleted(forgotten) if *forgotten > 0 => count(&format_args!("Forgotten")),
                 _ => {}
             }
         }

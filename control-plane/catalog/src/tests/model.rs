@@ -13,6 +13,8 @@ pub struct Batch {
     pub extent: Extent,
     pub producer: Option<ProducerBatch>,
     pub at: Tick,
+    /// With its whole extent before the partition's beginning.
+    pub deleted: bool,
 }
 
 pub struct Grant {
@@ -32,6 +34,8 @@ pub struct Model {
     /// All there ever were, and whether they were deleted.
     pub topics: Vec<(NewTopic, bool)>,
     pub partitions: BTreeMap<PartitionId, Vec<Batch>>,
+    /// Where partitions begin that do not begin at 0.
+    pub log_starts: BTreeMap<PartitionId, Offset>,
     /// Of each lane all outcomes ever, and how many are acknowledged.
     pub lanes: BTreeMap<(SessionId, LaneId), (Vec<CommitOutcome>, u64)>,
     pub payloads: BTreeMap<LogIndex, Bytes>,
@@ -102,11 +106,73 @@ impl Model {
                 };
                 Outcome::OffsetsCommitted(offsets.iter().map(&mut one).collect())
             }
+            Command::AlterTopicConfigs { topic, before, after } => {
+                Outcome::TopicConfigsAltered(match self.live_mut(*topic) {
+                    None => Err(AlterTopicError::UnknownTopic),
+                    Some(topic) if topic.configs != *before => Err(AlterTopicError::Changed),
+                    Some(topic) => {
+                        topic.configs = after.clone();
+                        Ok(())
+                    }
+                })
+            }
+            Command::CreatePartitions { topic, count } => {
+                Outcome::PartitionsCreated(match self.live_mut(*topic) {
+                    None => Err(AlterTopicError::UnknownTopic),
+                    Some(topic) if *count <= topic.partitions => Err(AlterTopicError::NotMore(topic.partitions)),
+                    Some(_) if *count > 100_000 => {
+                        let why = format!("partition count {count} is outside 1..=100000");
+                        Err(AlterTopicError::Invalid(why))
+                    }
+                    Some(topic) => {
+                        topic.partitions = *count;
+                        Ok(())
+                    }
+                })
+            }
+            Command::DeleteOffsets { tenant, group, partitions } => {
+                let offsets = self.groups.entry((*tenant, group.clone())).or_default();
+                let before = offsets.len();
+                offsets.retain(|id, _| partitions.as_ref().is_some_and(|asked| !asked.contains(id)));
+                Outcome::OffsetsDeleted(before - offsets.len())
+            }
+            Command::DeleteRecords { partitions } => {
+                Outcome::RecordsDeleted(partitions.iter().map(|deletion| self.delete_records(deletion)).collect())
+            }
         }
     }
 
     fn is_fenced(&self, session: SessionId) -> bool {
         session.0 == 0 || self.sessions.get(session.0 as usize - 1).is_none_or(|session| session.1)
+    }
+
+    fn live_mut(&mut self, id: TopicId) -> Option<&mut NewTopic> {
+        self.topics.iter_mut().find(|topic| topic.0.id == id && !topic.1).map(|topic| &mut topic.0)
+    }
+
+    pub fn log_start(&self, partition: PartitionId) -> Offset {
+        self.log_starts.get(&partition).copied().unwrap_or_default()
+    }
+
+    fn delete_records(&mut self, deletion: &RecordsDeletion) -> Result<Offset, DeleteRecordsError> {
+        let id = deletion.partition;
+        if self.topic(id).is_none() {
+            return Err(DeleteRecordsError::UnknownPartition);
+        }
+        let tail = self.tail(id);
+        let before = deletion.before.unwrap_or(tail);
+        if before > tail {
+            return Err(DeleteRecordsError::BeyondTail(tail));
+        }
+        let log_start = self.log_start(id).max(before);
+        self.log_starts.insert(id, log_start);
+        // The extents as they are now: those that end before the beginning go, and never touch a later one again.
+        let gone = self.extents(id).into_iter().filter(|extent| extent.end_offset() <= log_start);
+        let end = gone.last().map_or(Offset(0), |extent| extent.end_offset());
+        for batch in self.partitions.get_mut(&id).into_iter().flatten() {
+            batch.deleted |= batch.extent.base_offset < end;
+        }
+        Ok(log_start)
     }
 
     /// The topic of a partition that exists.
@@ -131,7 +197,7 @@ impl Model {
             Location::Object { range, .. } => Some(range.object),
             Location::Inline { .. } => None,
         };
-        self.partitions.values().flatten().filter_map(object).collect()
+        self.partitions.values().flatten().filter(|batch| !batch.deleted).filter_map(object).collect()
     }
 
     /// Ids whose grant has ended and that nothing refers to.
@@ -146,14 +212,15 @@ impl Model {
             Location::Inline { index, .. } => Some(index),
             Location::Object { .. } => None,
         };
-        let live: BTreeSet<LogIndex> = self.partitions.values().flatten().filter_map(index).collect();
+        let kept = self.partitions.values().flatten().filter(|batch| !batch.deleted);
+        let live: BTreeSet<LogIndex> = kept.filter_map(index).collect();
         live.into_iter().map(|index| (index, self.payloads[&index].clone())).collect()
     }
 
     /// Neighbours in one place, as one.
     pub fn extents(&self, partition: PartitionId) -> Vec<Extent> {
         let mut extents: Vec<Extent> = Vec::new();
-        for batch in self.partitions.get(&partition).into_iter().flatten() {
+        for batch in self.partitions.get(&partition).into_iter().flatten().filter(|batch| !batch.deleted) {
             let next = &batch.extent;
             match extents.last_mut() {
                 Some(last) if moved(last.location, last.bytes(), next.bytes()) == next.location => {
@@ -258,7 +325,7 @@ impl Model {
         }
         let extent = Extent { base_offset, records: batch.records, max_timestamp: batch.max_timestamp, location };
         let at = self.tick;
-        self.partitions.entry(partition).or_default().push(Batch { extent, producer: batch.producer, at });
+        self.partitions.entry(partition).or_default().push(Batch { extent, producer: batch.producer, at, deleted: false });
         BatchOutcome::Appended { base_offset }
     }
 
@@ -365,6 +432,7 @@ impl Model {
         let Some(topic) = self.topics.iter_mut().find(|topic| topic.0.id == id && !topic.1) else { return false };
         topic.1 = true;
         self.partitions.retain(|partition, _| partition.topic != id);
+        self.log_starts.retain(|partition, _| partition.topic != id);
         self.groups.values_mut().for_each(|offsets| offsets.retain(|partition, _| partition.topic != id));
         true
     }

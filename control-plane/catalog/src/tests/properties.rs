@@ -78,6 +78,12 @@ fn random_commands_reach_every_kind_of_answer() {
         "Collides",
         "Invalid",
         "MetadataTooLarge",
+        "UnknownTopic",
+        "Changed",
+        "NotMore",
+        "BeyondTail",
+        "Deleted",
+        "Forgotten",
         "orphans",
         "snapshots",
     ] {

@@ -274,3 +274,73 @@ fn wall_time_never_goes_back_nor_far_ahead() {
         assert_eq!(cluster.state.wall(), Some(TimestampMs(expected)));
     }
 }
+
+/// What lay in the deleted extents is retired; the extent that holds the new beginning stays whole, and what is appended
+/// goes on at the tail.
+#[test]
+fn deleting_records_moves_the_beginning_up_and_retires_objects() {
+    let mut cluster = Cluster::new(1);
+    let object = cluster.grant(3, 5);
+    for at in 0..3 {
+        cluster.append(ObjectId(object.0 + at), batch(10, 4));
+    }
+    (0..5).for_each(|_| cluster.tick());
+    assert_eq!(cluster.orphans(), vec![]);
+    let delete = |cluster: &mut Cluster, before: Option<u64>| {
+        let deletion = RecordsDeletion { partition: partition(0), before: before.map(Offset) };
+        match cluster.apply(&Command::DeleteRecords { partitions: vec![deletion] }) {
+            Outcome::RecordsDeleted(results) => results[0],
+            other => panic!("not an answer to a deletion: {other:?}"),
+        }
+    };
+    assert_eq!(delete(&mut cluster, Some(13)), Err(DeleteRecordsError::BeyondTail(Offset(12))));
+    assert_eq!(delete(&mut cluster, Some(6)), Ok(Offset(6)));
+    assert_eq!(cluster.orphans(), vec![(object.0, 1)]);
+    assert!(cluster.state.is_referenced(ObjectId(object.0 + 1)), "it holds 6 and 7");
+    assert_eq!(delete(&mut cluster, Some(2)), Ok(Offset(6)), "deleted is deleted");
+    let below = cluster.state.extents(partition(0), Offset(5), 1).unwrap();
+    assert_eq!((below.extents, below.partition.log_start), (vec![], Offset(6)));
+    assert_eq!(cluster.state.extents(partition(0), Offset(6), 1).unwrap().extents[0].base_offset, Offset(4));
+    assert_eq!(cluster.state.partition_bytes(partition(0)), Some(20));
+    assert_eq!(delete(&mut cluster, None), Ok(Offset(12)));
+    assert_eq!(cluster.orphans(), vec![(object.0, 3)]);
+    assert_eq!(cluster.state.partition_bytes(partition(0)), Some(0));
+    let next = cluster.grant(1, 5);
+    assert_eq!(cluster.append(next, batch(10, 1)), BatchOutcome::Appended { base_offset: Offset(12) });
+    cluster.state.validate().unwrap();
+}
+
+/// An inline payload goes with the last extent in it.
+#[test]
+fn deleting_inline_records_frees_their_payload() {
+    let mut cluster = Cluster::new(1);
+    let payload = Bytes::from_static(&[0; 10]);
+    cluster.commit(Payload::Inline(payload), vec![entry(0, 0, vec![batch(10, 2)])]).unwrap();
+    assert_eq!(cluster.state.inline_bytes(), 10);
+    let deletion = RecordsDeletion { partition: partition(0), before: None };
+    let unknown = RecordsDeletion { partition: partition(7), before: None };
+    let deleted = cluster.apply(&Command::DeleteRecords { partitions: vec![deletion, unknown, deletion] });
+    let expected = vec![Ok(Offset(2)), Err(DeleteRecordsError::UnknownPartition), Ok(Offset(2))];
+    assert_eq!(deleted, Outcome::RecordsDeleted(expected));
+    assert_eq!(cluster.state.inline_bytes(), 0);
+    cluster.state.validate().unwrap();
+}
+
+/// Two who change different settings of one topic do not undo each other.
+#[test]
+fn settings_are_replaced_only_by_whoever_has_seen_them() {
+    let mut cluster = Cluster::new(1);
+    let configs = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<BTreeMap<_, _>>()
+    };
+    let topic = TopicId([1; 16]);
+    let mut alter = |before: &[(&str, &str)], after: &[(&str, &str)]| {
+        cluster.apply(&Command::AlterTopicConfigs { topic, before: configs(before), after: configs(after) })
+    };
+    assert_eq!(alter(&[], &[("retention.ms", "5")]), Outcome::TopicConfigsAltered(Ok(())));
+    assert_eq!(alter(&[], &[("segment.ms", "6")]), Outcome::TopicConfigsAltered(Err(AlterTopicError::Changed)));
+    let both = [("retention.ms", "5"), ("segment.ms", "6")];
+    assert_eq!(alter(&both[..1], &both), Outcome::TopicConfigsAltered(Ok(())));
+    assert_eq!(*cluster.state.topic_by_name(TENANT, "t").unwrap().configs, configs(&both));
+    cluster.state.validate().unwrap();
+}

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tidelog_catalog_api::{
     ApplyListener, Catalog, CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, InlineExtent,
-    OrphanRange, Outcome, PartitionView, Proposal, TopicView,
+    OrphanRange, Outcome, PartitionView, ProducerView, Proposal, TopicView,
 };
 use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
 
@@ -50,6 +50,23 @@ impl Catalog for LaggingCatalog {
             .filter(|offset| partitions.is_none_or(|asked| asked.contains(&offset.partition)))
             .collect()
     }
+    fn groups(&self, tenant: TenantId) -> Vec<Arc<str>> {
+        let visible = self.visible.lock();
+        let mut names: Vec<Arc<str>> = visible
+            .iter()
+            .filter(|(whose, _, _)| *whose == tenant)
+            .map(|(_, name, _)| Arc::from(name.as_str()))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+    fn partition_bytes(&self, _: PartitionId) -> Option<u64> {
+        unreachable!()
+    }
+    fn producers(&self, _: PartitionId) -> Option<Vec<ProducerView>> {
+        unreachable!()
+    }
     fn applied(&self) -> LogIndex {
         unreachable!()
     }
@@ -72,10 +89,10 @@ impl Catalog for LaggingCatalog {
     fn extents(&self, _: PartitionId, _: Offset, _: usize) -> Option<ExtentPlan> {
         unreachable!()
     }
-    fn extent_by_time(&self, _: PartitionId, _: TimestampMs) -> Option<Extent> {
+    fn extent_by_time(&self, _: PartitionId, _: TimestampMs, _: Offset) -> Option<Extent> {
         unreachable!()
     }
-    fn extent_of_max_timestamp(&self, _: PartitionId) -> Option<Extent> {
+    fn extent_of_max_timestamp(&self, _: PartitionId, _: Offset) -> Option<Extent> {
         unreachable!()
     }
     fn inline_payload(&self, _: LogIndex) -> Option<Bytes> {

@@ -123,11 +123,11 @@ impl Catalog for LocalCatalog {
     fn extents(&self, partition: PartitionId, from: Offset, bytes_max: usize) -> Option<ExtentPlan> {
         self.with(|state| state.extents(partition, from, bytes_max))
     }
-    fn extent_by_time(&self, partition: PartitionId, timestamp: TimestampMs) -> Option<Extent> {
-        self.with(|state| state.extent_by_time(partition, timestamp))
+    fn extent_by_time(&self, partition: PartitionId, timestamp: TimestampMs, from: Offset) -> Option<Extent> {
+        self.with(|state| state.extent_by_time(partition, timestamp, from))
     }
-    fn extent_of_max_timestamp(&self, partition: PartitionId) -> Option<Extent> {
-        self.with(|state| state.extent_of_max_timestamp(partition))
+    fn extent_of_max_timestamp(&self, partition: PartitionId, from: Offset) -> Option<Extent> {
+        self.with(|state| state.extent_of_max_timestamp(partition, from))
     }
     fn inline_payload(&self, index: LogIndex) -> Option<Bytes> {
         self.with(|state| state.inline_payload(index))
@@ -141,6 +141,18 @@ impl Catalog for LocalCatalog {
     fn group_offsets(&self, tenant: TenantId, group: &str, partitions: Option<&[PartitionId]>) -> Vec<GroupOffset> {
         self.with(|state| state.group_offsets(tenant, group, partitions))
     }
+    fn groups(&self, tenant: TenantId) -> Vec<Arc<str>> {
+        self.with(|state| state.groups(tenant))
+    }
+
+    fn partition_bytes(&self, partition: PartitionId) -> Option<u64> {
+        self.with(|state| state.partition_bytes(partition))
+    }
+
+    fn producers(&self, partition: PartitionId) -> Option<Vec<ProducerView>> {
+        self.with(|state| state.producers(partition))
+    }
+
     fn orphans(&self) -> Vec<OrphanRange> {
         self.with(State::orphans)
     }

@@ -1,0 +1,38 @@
+//! The bytes of commands as they stand in logs that exist: they are read for ever.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::*;
+
+/// A command, and the bytes that version 1 writes. A topic id is written as `T`.
+fn check(command: &Command, bytes: &str) {
+    let bytes = bytes.replace('T', &"03".repeat(16));
+    let encoded = encode_command(command);
+    let mut text = String::new();
+    encoded.iter().for_each(|byte| write!(text, "{byte:02x}").unwrap());
+    assert_eq!(text, bytes, "{command:?}");
+    assert_eq!(decode_command(encoded).as_ref(), Ok(command));
+}
+
+fn partition(index: u32) -> PartitionId {
+    PartitionId { topic: TopicId([3; 16]), index }
+}
+
+#[test]
+fn what_changes_topics() {
+    let configs = |value: &str| BTreeMap::from([("retention.ms".to_owned(), value.to_owned())]);
+    let topic = TopicId([3; 16]);
+    check(&Command::AlterTopicConfigs { topic, before: configs("1"), after: BTreeMap::new() }, "010bT010c726574656e74696f6e2e6d73013100");
+    check(&Command::CreatePartitions { topic, count: 300 }, "010cTac02");
+}
+
+#[test]
+fn what_deletes() {
+    let (tenant, group) = (TenantId(1), "readers".to_owned());
+    check(&Command::DeleteOffsets { tenant, group: group.clone(), partitions: None }, "010d01077265616465727300");
+    check(&Command::DeleteOffsets { tenant, group, partitions: Some(vec![partition(2)]) }, "010d0107726561646572730101T02");
+    let some = RecordsDeletion { partition: partition(1), before: Some(Offset(500)) };
+    let all = RecordsDeletion { partition: partition(2), before: None };
+    check(&Command::DeleteRecords { partitions: vec![some, all] }, "010e02T0101f4T030200");
+}
