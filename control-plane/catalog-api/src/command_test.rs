@@ -23,7 +23,10 @@ fn partition(index: u32) -> PartitionId {
 fn what_changes_topics() {
     let configs = |value: &str| BTreeMap::from([("retention.ms".to_owned(), value.to_owned())]);
     let topic = TopicId([3; 16]);
-    check(&Command::AlterTopicConfigs { topic, before: configs("1"), after: BTreeMap::new() }, "010bT010c726574656e74696f6e2e6d73013100");
+    check(
+        &Command::AlterTopicConfigs { topic, before: configs("1"), after: BTreeMap::new() },
+        "010bT010c726574656e74696f6e2e6d73013100",
+    );
     check(&Command::CreatePartitions { topic, count: 300 }, "010cTac02");
 }
 
@@ -31,7 +34,10 @@ fn what_changes_topics() {
 fn what_deletes() {
     let (tenant, group) = (TenantId(1), "readers".to_owned());
     check(&Command::DeleteOffsets { tenant, group: group.clone(), partitions: None }, "010d01077265616465727300");
-    check(&Command::DeleteOffsets { tenant, group, partitions: Some(vec![partition(2)]) }, "010d0107726561646572730101T02");
+    check(
+        &Command::DeleteOffsets { tenant, group, partitions: Some(vec![partition(2)]) },
+        "010d0107726561646572730101T02",
+    );
     let some = RecordsDeletion { partition: partition(1), before: Some(Offset(500)) };
     let all = RecordsDeletion { partition: partition(2), before: None };
     check(&Command::DeleteRecords { partitions: vec![some, all] }, "010e02T0101f4T030200");

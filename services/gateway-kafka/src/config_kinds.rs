@@ -24,9 +24,7 @@ pub(crate) enum Kind {
     ListOf(&'static [&'static str]),
     /// A LIST of `partition:broker`, or `*`.
     Replicas,
-    /// Shown and never parsed.
-    Text,
-    /// As `Text`, a LIST.
+    /// A LIST that is shown and never parsed.
     Texts,
 }
 
@@ -35,7 +33,7 @@ impl Kind {
     pub(crate) fn number(self) -> i8 {
         match self {
             Kind::Boolean => 1,
-            Kind::OneOf(_) | Kind::Text => 2,
+            Kind::OneOf(_) => 2,
             Kind::Int { .. } | Kind::IntOrDefault { .. } => 3,
             Kind::Long { .. } => 5,
             Kind::Fraction => 6,
@@ -87,9 +85,7 @@ impl Kind {
             Kind::ListOf(valid) => {
                 let parts = parts(trimmed);
                 match parts.iter().find(|part| !valid.contains(part)) {
-                    Some(part) => {
-                        Err(((*part).to_owned(), format!("String must be one of: {}", valid.join(", "))))
-                    }
+                    Some(part) => Err(((*part).to_owned(), format!("String must be one of: {}", valid.join(", ")))),
                     None => Ok(parts.join(",")),
                 }
             }
@@ -104,7 +100,7 @@ impl Kind {
                            [partitionId]:[brokerId],[partitionId]:[brokerId],...";
                 Err((format!("[{}]", parts.join(", ")), why.to_owned()))
             }
-            Kind::Text | Kind::Texts => Ok(value.to_owned()),
+            Kind::Texts => Ok(value.to_owned()),
         }
     }
 }

@@ -6,15 +6,20 @@ use tidelog_catalog_api::{Command, CreateTopicError, NewTopic, Outcome};
 use tidelog_kafka_wire::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic};
 use tidelog_kafka_wire::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
 use tidelog_kafka_wire::messages::{CreateTopicsRequest, CreateTopicsResponse};
-use tidelog_kafka_wire::{Api, ErrorCode, StrBytes, Uuid, message};
+use tidelog_kafka_wire::{Api, EncodeFailed, ErrorCode, RequestHeader, StrBytes, Uuid, message};
 use tidelog_model::limits::{TOPIC_PARTITIONS_MAX, TOPICS_PER_REQUEST_MAX};
 use tidelog_model::{TopicId, check_topic_name};
 
+use crate::config_resources::{SOURCE_DEFAULT, SOURCE_TOPIC};
+use crate::connection::Answer;
+use crate::describe_configs::fixed;
 use crate::gateway::Shared;
-use crate::{errors, topic_configs};
+use crate::{dispatch, errors, topic_configs};
 
-/// `DYNAMIC_TOPIC_CONFIG`: set for the topic itself.
-const CONFIG_SOURCE_TOPIC: i8 = 1;
+/// From this version on the answer shows the settings that the topics have now.
+const CONFIGS_FROM_VERSION: i16 = 5;
+/// Memory that they take in the answer.
+const CONFIGS_BYTES: usize = 8 * 1024;
 /// The largest replication factor that is accepted. It is shown to clients and has no effect.
 const REPLICATION_FACTOR_MAX: i16 = 3;
 
@@ -23,8 +28,37 @@ const REQUEST_PARTITIONS_MAX: u32 = TOPIC_PARTITIONS_MAX;
 
 type Refusal = (ErrorCode, String);
 
-/// Answers CreateTopics. A cancelled caller may leave the topics created.
-pub(crate) async fn answer(shared: &Shared, request: CreateTopicsRequest) -> CreateTopicsResponse {
+/// Answers CreateTopics, in room that is made first. A cancelled caller may leave the topics created.
+pub(crate) async fn frame(
+    shared: &Shared,
+    header: &RequestHeader,
+    request: CreateTopicsRequest,
+    room: impl Send,
+) -> Result<Answer, EncodeFailed> {
+    let validate_only = request.validate_only;
+    let judged = decide(shared, &request).await;
+    let shows_configs = header.version >= CONFIGS_FROM_VERSION;
+    let good = judged.iter().filter(|(_, result)| result.is_ok()).count();
+    let share = shared.memory.answer(if shows_configs { good * CONFIGS_BYTES } else { 0 }).await;
+    drop(room);
+    let topics = judged.into_iter().map(|(name, result)| match result {
+        Ok(topic) => created(topic, validate_only, shows_configs),
+        Err((code, text)) => {
+            shared.meters.error(Api::CreateTopics, code);
+            message!(CreatableTopicResult {
+                name: name.clone(),
+                error_code: code.code(),
+                error_message: Some(StrBytes::from(text)),
+                configs: Some(Vec::new()),
+            })
+        }
+    });
+    let topics = topics.collect();
+    dispatch::frame_in(header, message!(CreateTopicsResponse { topics: topics }), share)
+}
+
+/// Judges the topics and creates the good ones.
+async fn decide<'a>(shared: &Shared, request: &'a CreateTopicsRequest) -> Judged<'a> {
     let mut seen = BTreeSet::new();
     let mut refused = BTreeSet::new();
     let mut partitions_left = REQUEST_PARTITIONS_MAX;
@@ -46,20 +80,7 @@ pub(crate) async fn answer(shared: &Shared, request: CreateTopicsRequest) -> Cre
             judged.push((&topic.name, new));
         }
     }
-    let judged = if request.validate_only { rehearse(shared, judged).await } else { create(shared, judged).await };
-    let topics = judged.into_iter().map(|(name, result)| match result {
-        Ok(topic) => created(topic, request.validate_only),
-        Err((code, text)) => {
-            shared.meters.error(Api::CreateTopics, code);
-            message!(CreatableTopicResult {
-                name: name.clone(),
-                error_code: code.code(),
-                error_message: Some(StrBytes::from(text)),
-                configs: Some(Vec::new()),
-            })
-        }
-    });
-    message!(CreateTopicsResponse { topics: topics.collect() })
+    if request.validate_only { rehearse(shared, judged).await } else { create(shared, judged).await }
 }
 
 /// A request of a few bytes may not ask for partitions without end: each is kept in memory and told in Metadata.
@@ -94,6 +115,7 @@ fn judge(shared: &Shared, topic: &CreatableTopic) -> Result<NewTopic, Refusal> {
         topic_configs::check(&config.name, value).map_err(|text| (ErrorCode::InvalidConfig, text))?;
         configs.insert(config.name.as_str().to_owned(), value.unwrap_or_default().to_owned());
     }
+    topic_configs::check_together(&configs).map_err(|text| (ErrorCode::InvalidConfig, text))?;
     Ok(NewTopic {
         tenant: shared.options.tenant,
         id: TopicId::from_random(shared.parts.random.bytes()),
@@ -198,19 +220,20 @@ fn refusal(error: &CreateTopicError) -> Refusal {
     (errors::of_create_topic(error), error.to_string())
 }
 
-fn created(topic: NewTopic, validated_only: bool) -> CreatableTopicResult {
-    let config = |(name, value): (String, String)| {
+fn created(topic: NewTopic, validated_only: bool, shows_configs: bool) -> CreatableTopicResult {
+    let config = |shown: topic_configs::Shown<'_>| {
         message!(CreatableTopicConfigs {
-            name: name.into(),
-            value: Some(value.into()),
-            config_source: CONFIG_SOURCE_TOPIC,
+            name: shown.config.map_or_else(|| shown.name.into(), |config| fixed(config.name)),
+            value: Some(shown.value.into()),
+            config_source: if shown.is_set { SOURCE_TOPIC } else { SOURCE_DEFAULT },
         })
     };
+    let configs = if shows_configs { topic_configs::shown(&topic.configs) } else { Vec::new() };
     message!(CreatableTopicResult {
         name: topic.name.into(),
         topic_id: if validated_only { Uuid::ZERO } else { Uuid::from_bytes(topic.id.0) },
         num_partitions: i32::try_from(topic.partitions).expect("a topic has at most 100,000 partitions"),
         replication_factor: topic.replication_factor,
-        configs: Some(topic.configs.into_iter().map(config).collect()),
+        configs: Some(configs.into_iter().map(config).collect()),
     })
 }

@@ -9,8 +9,10 @@ use crate::arrival::Room;
 use crate::connection::{Answer, Answering};
 use crate::gateway::Shared;
 use crate::groups::handlers::{self, Context};
+use crate::memory::{self, Share};
 use crate::{
-    cluster, create_topics, delete_topics, fetch, list_offsets, metadata, offset_epochs, produce, producer_ids,
+    alter_configs, cluster, config_resources, create_partitions, create_topics, delete_topics, describe_configs, fetch,
+    list_offsets, metadata, offset_epochs, produce, producer_ids,
 };
 
 /// Begins a request. When this returns, what has to happen in the order of requests has happened; the answer is still to
@@ -49,7 +51,24 @@ pub(crate) async fn begin(
             async move { frame(&shared, &header, cluster::describe_cluster(&shared, &request), room).await }.boxed()
         }
         Request::CreateTopics(request) => {
-            async move { frame(&shared, &header, create_topics::answer(&shared, request).await, room).await }.boxed()
+            async move { create_topics::frame(&shared, &header, request, room).await }.boxed()
+        }
+        Request::CreatePartitions(request) => {
+            async move { frame(&shared, &header, create_partitions::answer(&shared, request).await, room).await }
+                .boxed()
+        }
+        Request::DescribeConfigs(request) => {
+            async move { describe_configs::frame(&shared, &header, request, room).await }.boxed()
+        }
+        Request::AlterConfigs(request) => {
+            async move { frame(&shared, &header, alter_configs::answer(&shared, request).await, room).await }.boxed()
+        }
+        Request::IncrementalAlterConfigs(request) => async move {
+            frame(&shared, &header, alter_configs::answer_incremental(&shared, request).await, room).await
+        }
+        .boxed(),
+        Request::ListConfigResources(request) => {
+            async move { config_resources::frame(&shared, &header, request, room).await }.boxed()
         }
         Request::DeleteTopics(request) => {
             async move { frame(&shared, &header, delete_topics::answer(&shared, &header, request).await, room).await }
@@ -100,5 +119,17 @@ where
     drop(message);
     let share = shared.memory.answer(frame.len()).await;
     drop(room);
+    Ok(Answer::Frame(vec![frame], share))
+}
+
+/// The frame of an answer that a small request can make large: room for it was made before it was, and what is not needed
+/// is given back.
+pub(crate) fn frame_in<M>(header: &RequestHeader, message: M, share: Option<Share>) -> Result<Answer, EncodeFailed>
+where
+    M: tidelog_kafka_wire::messages::Response,
+{
+    let frame = encode_response(header, &message)?;
+    drop(message);
+    let share = share.map(|share| memory::shrink(share, frame.len()));
     Ok(Answer::Frame(vec![frame], share))
 }

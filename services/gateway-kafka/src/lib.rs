@@ -11,11 +11,17 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod alter_configs;
 mod arrival;
+mod broker_configs;
 mod cluster;
+mod config_kinds;
+mod config_resources;
 mod connection;
+mod create_partitions;
 mod create_topics;
 mod delete_topics;
+mod describe_configs;
 mod dispatch;
 pub mod errors;
 mod fetch;
@@ -33,6 +39,7 @@ mod produce;
 mod producer_ids;
 mod room;
 mod storage;
+mod topic_config_table;
 mod topic_configs;
 mod topics;
 mod transport;
@@ -41,6 +48,8 @@ pub use gateway::{Gateway, GatewayParts};
 pub use options::GatewayOptions;
 pub use storage::{Appender, Reader, WatchTail};
 
+#[cfg(test)]
+mod configs_test;
 #[cfg(test)]
 mod fetch_test;
 #[cfg(test)]

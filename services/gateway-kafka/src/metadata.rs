@@ -9,7 +9,7 @@ use tidelog_kafka_wire::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use tidelog_kafka_wire::messages::{MetadataRequest, MetadataResponse};
-use tidelog_kafka_wire::{EncodeFailed, ErrorCode, RequestHeader, StrBytes, Uuid, encode_response, message};
+use tidelog_kafka_wire::{EncodeFailed, ErrorCode, RequestHeader, StrBytes, Uuid, message};
 use tidelog_model::limits::TOPICS_PER_REQUEST_MAX;
 use tidelog_model::{TopicId, check_topic_name};
 
@@ -17,7 +17,7 @@ use crate::cluster::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS};
 use crate::connection::Answer;
 use crate::gateway::Shared;
 use crate::topics::{Lookup, TopicKey};
-use crate::{errors, memory};
+use crate::{dispatch, errors};
 
 /// Memory that a partition of an answer takes while the answer is made.
 const PARTITION_BYTES: usize = 256;
@@ -47,9 +47,7 @@ pub(crate) async fn frame(
     let operations = if request.include_topic_authorized_operations { TOPIC_OPERATIONS } else { i32::MIN };
     let topics = describe(shared, topics, operations);
     let cluster_operations = if request.include_cluster_authorized_operations { CLUSTER_OPERATIONS } else { i32::MIN };
-    let frame = encode_response(header, &response(shared, topics, cluster_operations))?;
-    let share = share.map(|share| memory::shrink(share, frame.len()));
-    Ok(Answer::Frame(vec![frame], share))
+    dispatch::frame_in(header, response(shared, topics, cluster_operations), share)
 }
 
 fn response(shared: &Shared, topics: Vec<MetadataResponseTopic>, cluster_operations: i32) -> MetadataResponse {

@@ -66,6 +66,8 @@ pub(crate) const FETCH_SESSION_PARTITIONS_MAX: usize = 500_000;
 pub(crate) const FETCH_SESSION_IDLE_MIN: Duration = Duration::from_secs(120);
 /// Producer ids fetched from the catalog at once.
 pub(crate) const PRODUCER_IDS_BLOCK: u32 = 1_000;
+/// Partitions in one answer to DescribeTopicPartitions; Kafka's `max.request.partition.size.limit`.
+pub(crate) const TOPIC_PARTITIONS_PER_ANSWER_MAX: usize = 2_000;
 /// Reads at the tail or look-ups of one request that are under way at once.
 pub(crate) const LOOKUPS_AT_ONCE: usize = 64;
 

@@ -53,7 +53,8 @@ pub(crate) const TOPIC_CONFIGS: [TopicConfig; 34] = [
         .does("With compact alone DeleteRecords is refused; no record expires or is compacted yet."),
     row("compression.gzip.level", Kind::IntOrDefault { min: 1, max: 9 }, "-1", SAME)
         .is("The level when compression.type is gzip."),
-    row("compression.lz4.level", Kind::Int { min: 1, max: 17 }, "9", SAME).is("The level when compression.type is lz4."),
+    row("compression.lz4.level", Kind::Int { min: 1, max: 17 }, "9", SAME)
+        .is("The level when compression.type is lz4."),
     row(
         "compression.type",
         Kind::OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]),

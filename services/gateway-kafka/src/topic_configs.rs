@@ -85,8 +85,7 @@ pub(crate) fn shown(configs: &BTreeMap<String, String>) -> Vec<Shown<'_>> {
         (!is_hidden).then_some(Shown { name: config.name, value, is_set: set.is_some(), config: Some(config) })
     });
     let unknown = configs.iter().filter(|(name, _)| find(name).is_none());
-    let unknown =
-        unknown.map(|(name, value)| Shown { name, value: value.clone(), is_set: true, config: None });
+    let unknown = unknown.map(|(name, value)| Shown { name, value: value.clone(), is_set: true, config: None });
     known.chain(unknown).collect()
 }
 

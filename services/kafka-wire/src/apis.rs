@@ -21,7 +21,12 @@ pub enum Api {
     DeleteTopics = 20,
     InitProducerId = 22,
     OffsetForLeaderEpoch = 23,
+    DescribeConfigs = 32,
+    AlterConfigs = 33,
+    CreatePartitions = 37,
+    IncrementalAlterConfigs = 44,
     DescribeCluster = 60,
+    ListConfigResources = 74,
 }
 
 /// One row of the table.
@@ -44,7 +49,7 @@ const fn row(api: Api, version_min: i16, version_max: i16, flexible_from: i16) -
 }
 
 /// What `ApiVersions` answers, by key. Ranges are Apache Kafka 4's, except where a line says otherwise.
-pub const ADVERTISED: [Advertised; 17] = [
+pub const ADVERTISED: [Advertised; 22] = [
     // 0 to 2 are refused: older librdkafka sends uncompressed when they are not advertised (KAFKA-18659).
     Advertised { api: Api::Produce, version_min: 0, version_understood_min: 3, version_max: 13, flexible_from: 9 },
     row(Api::Fetch, 4, 18, 12),
@@ -67,7 +72,12 @@ pub const ADVERTISED: [Advertised; 17] = [
     row(Api::DeleteTopics, 1, 6, 4),
     row(Api::InitProducerId, 0, 5, 2),
     row(Api::OffsetForLeaderEpoch, 2, 4, 4),
+    row(Api::DescribeConfigs, 1, 4, 4),
+    row(Api::AlterConfigs, 0, 2, 2),
+    row(Api::CreatePartitions, 0, 3, 2),
+    row(Api::IncrementalAlterConfigs, 0, 1, 1),
     row(Api::DescribeCluster, 0, 2, 0),
+    row(Api::ListConfigResources, 0, 1, 0),
 ];
 
 impl Api {
@@ -109,7 +119,12 @@ impl Api {
             Api::DeleteTopics => "DeleteTopics",
             Api::InitProducerId => "InitProducerId",
             Api::OffsetForLeaderEpoch => "OffsetForLeaderEpoch",
+            Api::DescribeConfigs => "DescribeConfigs",
+            Api::AlterConfigs => "AlterConfigs",
+            Api::CreatePartitions => "CreatePartitions",
+            Api::IncrementalAlterConfigs => "IncrementalAlterConfigs",
             Api::DescribeCluster => "DescribeCluster",
+            Api::ListConfigResources => "ListConfigResources",
         }
     }
 }

@@ -3,21 +3,26 @@
 //! Their structs may grow fields, so they are built with [`message!`](crate::message) rather than by a literal.
 
 pub use kafka_wire::{
-    ApiVersionsRequest, ApiVersionsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
-    DeleteTopicsResponse, DescribeClusterRequest, DescribeClusterResponse, FetchRequest, FindCoordinatorRequest,
-    FindCoordinatorResponse, HeartbeatRequest, HeartbeatResponse, InitProducerIdRequest, InitProducerIdResponse,
-    JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse, ListOffsetsRequest,
-    ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetCommitRequest, OffsetCommitResponse,
-    OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceRequest,
-    ProduceResponse, SyncGroupRequest, SyncGroupResponse,
+    AlterConfigsRequest, AlterConfigsResponse, ApiVersionsRequest, ApiVersionsResponse, CreatePartitionsRequest,
+    CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
+    DescribeClusterRequest, DescribeClusterResponse, DescribeConfigsRequest, DescribeConfigsResponse, FetchRequest,
+    FindCoordinatorRequest, FindCoordinatorResponse, HeartbeatRequest, HeartbeatResponse,
+    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, InitProducerIdRequest, InitProducerIdResponse,
+    JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse, ListConfigResourcesRequest,
+    ListConfigResourcesResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
+    OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest,
+    OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse, SyncGroupRequest, SyncGroupResponse,
 };
 pub use kafka_wire::{
-    api_versions_response, create_topics_request, create_topics_response, delete_topics_request,
-    delete_topics_response, describe_cluster_response, fetch_request, fetch_response, find_coordinator_response,
-    join_group_request, join_group_response, leave_group_request, leave_group_response, list_offsets_request,
-    list_offsets_response, metadata_request, metadata_response, offset_commit_request, offset_commit_response,
-    offset_fetch_request, offset_fetch_response, offset_for_leader_epoch_request, offset_for_leader_epoch_response,
-    produce_request, produce_response, sync_group_request,
+    alter_configs_request, alter_configs_response, api_versions_response, create_partitions_request,
+    create_partitions_response, create_topics_request, create_topics_response, delete_topics_request,
+    delete_topics_response, describe_cluster_response, describe_configs_request, describe_configs_response,
+    fetch_request, fetch_response, find_coordinator_response, incremental_alter_configs_request,
+    incremental_alter_configs_response, join_group_request, join_group_response, leave_group_request,
+    leave_group_response, list_config_resources_response, list_offsets_request, list_offsets_response,
+    metadata_request, metadata_response, offset_commit_request, offset_commit_response, offset_fetch_request,
+    offset_fetch_response, offset_for_leader_epoch_request, offset_for_leader_epoch_response, produce_request,
+    produce_response, sync_group_request,
 };
 
 pub use kafka_wire::FetchResponse;

@@ -5,10 +5,11 @@ use kafka_wire_core::{ApiVersion, DecodeError, DecodeLimits, Decoder, KafkaDecod
 use tidelog_model::limits::FRAME_BYTES_MAX;
 
 use crate::messages::{
-    ApiVersionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest, FetchRequest,
-    FindCoordinatorRequest, HeartbeatRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
-    ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
-    ProduceRequest, SyncGroupRequest,
+    AlterConfigsRequest, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest,
+    IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
+    ListConfigResourcesRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest,
+    OffsetForLeaderEpochRequest, ProduceRequest, SyncGroupRequest,
 };
 use crate::{Api, CONTROL_FRAME_BYTES_MAX, PRODUCE_ENTRIES_MAX, produce_entries};
 
@@ -52,6 +53,11 @@ pub enum Request {
     DeleteTopics(DeleteTopicsRequest),
     InitProducerId(InitProducerIdRequest),
     OffsetForLeaderEpoch(OffsetForLeaderEpochRequest),
+    DescribeConfigs(DescribeConfigsRequest),
+    AlterConfigs(AlterConfigsRequest),
+    IncrementalAlterConfigs(IncrementalAlterConfigsRequest),
+    CreatePartitions(CreatePartitionsRequest),
+    ListConfigResources(ListConfigResourcesRequest),
     DescribeCluster(DescribeClusterRequest),
 }
 
@@ -136,6 +142,13 @@ fn decode_body(api: Api, input: &mut Decoder, version: ApiVersion) -> Result<Req
         Api::OffsetForLeaderEpoch => {
             Request::OffsetForLeaderEpoch(OffsetForLeaderEpochRequest::decode(input, version)?)
         }
+        Api::DescribeConfigs => Request::DescribeConfigs(DescribeConfigsRequest::decode(input, version)?),
+        Api::AlterConfigs => Request::AlterConfigs(AlterConfigsRequest::decode(input, version)?),
+        Api::IncrementalAlterConfigs => {
+            Request::IncrementalAlterConfigs(IncrementalAlterConfigsRequest::decode(input, version)?)
+        }
+        Api::CreatePartitions => Request::CreatePartitions(CreatePartitionsRequest::decode(input, version)?),
+        Api::ListConfigResources => Request::ListConfigResources(ListConfigResourcesRequest::decode(input, version)?),
         Api::DescribeCluster => Request::DescribeCluster(DescribeClusterRequest::decode(input, version)?),
     })
 }

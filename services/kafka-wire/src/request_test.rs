@@ -8,8 +8,9 @@ use kafka_wire::{KafkaRequest, OutboundFrameLimits, encode_request};
 
 use super::*;
 use crate::messages::{
-    create_topics_request, delete_topics_request, fetch_request, join_group_request, leave_group_request,
-    list_offsets_request, metadata_request, offset_commit_request, offset_fetch_request,
+    alter_configs_request, create_partitions_request, create_topics_request, delete_topics_request,
+    describe_configs_request, fetch_request, incremental_alter_configs_request, join_group_request,
+    leave_group_request, list_offsets_request, metadata_request, offset_commit_request, offset_fetch_request,
     offset_for_leader_epoch_request, produce_request, sync_group_request,
 };
 use crate::{ADVERTISED, message};
@@ -217,6 +218,58 @@ fn sample(api: Api, version: i16) -> Bytes {
             }),
             version,
         ),
+        Api::DescribeConfigs => encode(
+            &message!(DescribeConfigsRequest {
+                resources: vec![message!(describe_configs_request::DescribeConfigsResource {
+                    resource_type: 2,
+                    resource_name: "topic".into(),
+                    configuration_keys: Some(vec!["retention.ms".into()]),
+                })],
+            }),
+            version,
+        ),
+        Api::AlterConfigs => encode(
+            &message!(AlterConfigsRequest {
+                resources: vec![message!(alter_configs_request::AlterConfigsResource {
+                    resource_type: 2,
+                    resource_name: "topic".into(),
+                    configs: vec![message!(alter_configs_request::AlterableConfig {
+                        name: "retention.ms".into(),
+                        value: Some("1".into()),
+                    })],
+                })],
+            }),
+            version,
+        ),
+        Api::IncrementalAlterConfigs => encode(
+            &message!(IncrementalAlterConfigsRequest {
+                resources: vec![message!(incremental_alter_configs_request::AlterConfigsResource {
+                    resource_type: 2,
+                    resource_name: "topic".into(),
+                    configs: vec![message!(incremental_alter_configs_request::AlterableConfig {
+                        name: "retention.ms".into(),
+                        value: Some("1".into()),
+                    })],
+                })],
+            }),
+            version,
+        ),
+        Api::CreatePartitions => encode(
+            &message!(CreatePartitionsRequest {
+                topics: vec![message!(create_partitions_request::CreatePartitionsTopic {
+                    name: "topic".into(),
+                    count: 3,
+                    assignments: Some(vec![message!(create_partitions_request::CreatePartitionsAssignment {
+                        broker_ids: vec![1],
+                    })]),
+                })],
+            }),
+            version,
+        ),
+        Api::ListConfigResources => {
+            let resource_types = if version >= 1 { vec![2, 4] } else { Vec::new() };
+            encode(&message!(ListConfigResourcesRequest { resource_types: resource_types }), version)
+        }
         Api::DescribeCluster => encode(&DescribeClusterRequest::default(), version),
     }
 }

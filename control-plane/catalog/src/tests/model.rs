@@ -116,20 +116,18 @@ impl Model {
                     }
                 })
             }
-            Command::CreatePartitions { topic, count } => {
-                Outcome::PartitionsCreated(match self.live_mut(*topic) {
-                    None => Err(AlterTopicError::UnknownTopic),
-                    Some(topic) if *count <= topic.partitions => Err(AlterTopicError::NotMore(topic.partitions)),
-                    Some(_) if *count > 100_000 => {
-                        let why = format!("partition count {count} is outside 1..=100000");
-                        Err(AlterTopicError::Invalid(why))
-                    }
-                    Some(topic) => {
-                        topic.partitions = *count;
-                        Ok(())
-                    }
-                })
-            }
+            Command::CreatePartitions { topic, count } => Outcome::PartitionsCreated(match self.live_mut(*topic) {
+                None => Err(AlterTopicError::UnknownTopic),
+                Some(topic) if *count <= topic.partitions => Err(AlterTopicError::NotMore(topic.partitions)),
+                Some(_) if *count > 100_000 => {
+                    let why = format!("partition count {count} is outside 1..=100000");
+                    Err(AlterTopicError::Invalid(why))
+                }
+                Some(topic) => {
+                    topic.partitions = *count;
+                    Ok(())
+                }
+            }),
             Command::DeleteOffsets { tenant, group, partitions } => {
                 let offsets = self.groups.entry((*tenant, group.clone())).or_default();
                 let before = offsets.len();
@@ -325,7 +323,12 @@ impl Model {
         }
         let extent = Extent { base_offset, records: batch.records, max_timestamp: batch.max_timestamp, location };
         let at = self.tick;
-        self.partitions.entry(partition).or_default().push(Batch { extent, producer: batch.producer, at, deleted: false });
+        self.partitions.entry(partition).or_default().push(Batch {
+            extent,
+            producer: batch.producer,
+            at,
+            deleted: false,
+        });
         BatchOutcome::Appended { base_offset }
     }
 

@@ -71,6 +71,12 @@ impl Coordinator {
         coordinator
     }
 
+    /// How long the first rebalance of a group waits.
+    #[must_use]
+    pub fn initial_rebalance_delay(&self) -> Duration {
+        self.initial_rebalance_delay
+    }
+
     /// JoinGroup: answers when the rebalance that it sets off, or joins, has all its members. A cancelled caller leaves the
     /// member waiting, as a client does that goes away; its session will expire.
     ///
