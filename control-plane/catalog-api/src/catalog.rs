@@ -82,6 +82,9 @@ pub trait Catalog: Send + Sync + 'static {
     /// The groups of a tenant that have committed offsets, by name.
     fn groups(&self, tenant: TenantId) -> Vec<Arc<str>>;
 
+    /// Whether a group has committed offsets.
+    fn has_group(&self, tenant: TenantId, group: &str) -> bool;
+
     /// Orphans and the retired: object ids that nothing references and nothing can reference any more.
     fn orphans(&self) -> Vec<OrphanRange>;
 

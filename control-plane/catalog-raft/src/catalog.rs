@@ -78,6 +78,10 @@ impl Catalog for RaftCatalog {
         self.machine.look(|state| state.groups(tenant))
     }
 
+    fn has_group(&self, tenant: TenantId, group: &str) -> bool {
+        self.machine.look(|state| state.has_group(tenant, group))
+    }
+
     fn partition_bytes(&self, partition: PartitionId) -> Option<u64> {
         self.machine.look(|state| state.partition_bytes(partition))
     }

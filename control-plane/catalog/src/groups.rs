@@ -62,6 +62,13 @@ impl State {
         forgotten.len()
     }
 
+    /// Whether a group has committed offsets.
+    #[must_use]
+    pub fn has_group(&self, tenant: TenantId, group: &str) -> bool {
+        let key = GroupKey::new(tenant, group);
+        self.shards[key.shard()].body.groups.contains_key(&key)
+    }
+
     /// The groups of a tenant that have committed offsets, by name.
     #[must_use]
     pub fn groups(&self, tenant: TenantId) -> Vec<Arc<str>> {

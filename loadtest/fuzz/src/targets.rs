@@ -6,13 +6,14 @@ use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, checksum};
 use tidelog_catalog::{PartId, State};
 use tidelog_catalog_api::{
-    Command, Commit, CommitBatch, CommitEntry, NewTopic, Payload, ProducerBatch, decode_command, encode_command,
+    Command, Commit, CommitBatch, CommitEntry, GroupOffset, NewTopic, Payload, ProducerBatch, RecordsDeletion,
+    decode_command, encode_command,
 };
 use tidelog_format::flush_object::{FlushObjectBuilder, TRAILER_BYTES, check_object, read_footer, read_trailer};
 use tidelog_format::records;
 use tidelog_model::{
-    Codec, CommitSequence, HEADER_BYTES, Incarnation, LaneId, LogIndex, NodeId, ObjectId, PartitionId, ProducerEpoch,
-    ProducerId, SessionId, TenantId, TimestampMs, TopicId,
+    Codec, CommitSequence, HEADER_BYTES, Incarnation, LaneId, LogIndex, NodeId, ObjectId, Offset, PartitionId,
+    ProducerEpoch, ProducerId, SessionId, TenantId, TimestampMs, TopicId,
 };
 
 /// Something that decodes.
@@ -163,6 +164,8 @@ fn commands_of_a_small_life() -> Vec<Command> {
             entries: vec![entry(index)],
         })
     };
+    let first = PartitionId { topic, index: 0 };
+    let offset = GroupOffset { partition: first, offset: Offset(1), leader_epoch: -1, metadata: "m".into() };
     vec![
         Command::Bootstrap { cluster_id: [1; 16], incarnation: Incarnation(1) },
         Command::OpenSession { node: NodeId(1) },
@@ -181,6 +184,15 @@ fn commands_of_a_small_life() -> Vec<Command> {
         commit(2, Payload::Object { object: ObjectId(1), bytes: 1000 }, 1),
         Command::Tick { wall: TimestampMs(1_000_000) },
         Command::AllocateProducerIds { count: 10 },
+        Command::CommitOffsets { tenant: TenantId(0), group: "g".into(), offsets: vec![offset] },
+        Command::AlterTopicConfigs {
+            topic,
+            before: [("retention.ms".to_owned(), "1000".to_owned())].into(),
+            after: [("segment.ms".to_owned(), "7".to_owned())].into(),
+        },
+        Command::CreatePartitions { topic, count: 6 },
+        Command::DeleteRecords { partitions: vec![RecordsDeletion { partition: first, before: Some(Offset(0)) }] },
+        Command::DeleteOffsets { tenant: TenantId(0), group: "other".into(), partitions: Some(vec![first]) },
     ]
 }
 

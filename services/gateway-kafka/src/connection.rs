@@ -54,17 +54,28 @@ pub(crate) enum Ended {
 
 /// Serves a connection until it ends.
 pub(crate) async fn run(shared: &Arc<Shared>, number: u64, stream: TcpStream) -> Ended {
+    // As Kafka writes addresses, for those who look at groups.
+    let host = stream.peer_addr().map_or_else(|_| "/unknown".to_owned(), |it| format!("/{}", it.ip().to_canonical()));
     let (input, output) = stream.into_split();
-    serve(shared, number, input, output).await
+    serve(shared, Peer { number, host: host.into() }, input, output).await
 }
 
-async fn serve<R, W>(shared: &Arc<Shared>, number: u64, input: R, output: W) -> Ended
+/// The other side of a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    /// Names the connection to the write path.
+    pub(crate) number: u64,
+    pub(crate) host: Arc<str>,
+}
+
+async fn serve<R, W>(shared: &Arc<Shared>, peer: Peer, input: R, output: W) -> Ended
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
+    let number = peer.number;
     let (queue, queued) = mpsc::channel(shared.options.connection_requests_max);
-    let reading = read_requests(shared, number, input, queue);
+    let reading = read_requests(shared, peer, input, queue);
     let writing = write_answers(shared, output, queued);
     tokio::pin!(reading, writing);
     let ended = tokio::select! {
@@ -109,7 +120,7 @@ impl Drop for Held {
 
 async fn read_requests<R: AsyncRead + Unpin>(
     shared: &Arc<Shared>,
-    number: u64,
+    peer: Peer,
     mut input: R,
     queue: mpsc::Sender<InFlight>,
 ) -> Ended {
@@ -142,7 +153,7 @@ async fn read_requests<R: AsyncRead + Unpin>(
         shared.meters.begun(api);
         let held = Held { shared: shared.clone(), api, begun: begun_at, _share: share, _bytes: bytes, _turn: turn };
         let answering = match decode_request(frame) {
-            Ok((header, request)) => dispatch::begin(shared, number, header, request, room).await,
+            Ok((header, request)) => dispatch::begin(shared, &peer, header, request, room).await,
             Err(RequestError::UnsupportedApiVersions { correlation_id, .. }) => {
                 futures::future::ready(crate::cluster::unsupported_api_versions(correlation_id)).boxed()
             }

@@ -6,20 +6,22 @@ use futures::FutureExt;
 use tidelog_kafka_wire::{EncodeFailed, Request, RequestHeader, StrBytes, encode_response};
 
 use crate::arrival::Room;
-use crate::connection::{Answer, Answering};
+use crate::connection::{Answer, Answering, Peer};
 use crate::gateway::Shared;
+use crate::groups::admin_handlers;
 use crate::groups::handlers::{self, Context};
 use crate::memory::{self, Share};
 use crate::{
-    alter_configs, cluster, config_resources, create_partitions, create_topics, delete_topics, describe_configs, fetch,
-    list_offsets, metadata, offset_epochs, produce, producer_ids,
+    alter_configs, cluster, config_resources, create_partitions, create_topics, delete_records, delete_topics,
+    describe_configs, describe_producers, describe_topic_partitions, fetch, list_offsets, log_dirs, metadata,
+    offset_epochs, placement, produce, producer_ids,
 };
 
 /// Begins a request. When this returns, what has to happen in the order of requests has happened; the answer is still to
-/// come. `connection` names the connection to the write path.
+/// come.
 pub(crate) async fn begin(
     shared: &Arc<Shared>,
-    connection: u64,
+    peer: &Peer,
     header: RequestHeader,
     request: Request,
     room: Room,
@@ -29,7 +31,7 @@ pub(crate) async fn begin(
     let client_id = header.client_id.map(|id| StrBytes::from(id.as_str()));
     let header = RequestHeader { client_id, ..header };
     match request {
-        Request::Produce(request) => produce::begin(&shared, connection, header, request, room).await,
+        Request::Produce(request) => produce::begin(&shared, peer.number, header, request, room).await,
         Request::Fetch(request) => fetch::answer(shared, header, request, room.share).boxed(),
         Request::ApiVersions(request) => {
             async move { frame(&shared, &header, cluster::api_versions(&header, &request), room).await }.boxed()
@@ -74,14 +76,40 @@ pub(crate) async fn begin(
             async move { frame(&shared, &header, delete_topics::answer(&shared, &header, request).await, room).await }
                 .boxed()
         }
+        Request::DeleteRecords(request) => {
+            async move { frame(&shared, &header, delete_records::answer(&shared, request).await, room).await }.boxed()
+        }
+        Request::DescribeLogDirs(request) => {
+            async move { log_dirs::frame(&shared, &header, request, room).await }.boxed()
+        }
+        Request::ElectLeaders(request) => {
+            async move { frame(&shared, &header, placement::elect_leaders(&shared, request).await, room).await }.boxed()
+        }
+        Request::AlterPartitionReassignments(request) => {
+            async move { frame(&shared, &header, placement::alter_reassignments(&shared, request).await, room).await }
+                .boxed()
+        }
+        Request::ListPartitionReassignments(_) => {
+            async move { frame(&shared, &header, placement::list_reassignments(), room).await }.boxed()
+        }
+        Request::DescribeProducers(request) => {
+            async move { describe_producers::frame(&shared, &header, request, room).await }.boxed()
+        }
+        Request::DescribeTopicPartitions(request) => async move {
+            frame(&shared, &header, describe_topic_partitions::answer(&shared, request).await, room).await
+        }
+        .boxed(),
         Request::InitProducerId(request) => {
             async move { frame(&shared, &header, producer_ids::answer(&shared, &request).await, room).await }.boxed()
         }
-        Request::JoinGroup(request) => async move {
-            frame(&shared, &header, handlers::join_group(&groups(&shared), &header, request, room.share).await, ())
-                .await
+        Request::JoinGroup(request) => {
+            let host = peer.host.clone();
+            async move {
+                let answer = handlers::join_group(&groups(&shared), &header, &host, request, room.share).await;
+                frame(&shared, &header, answer, ()).await
+            }
+            .boxed()
         }
-        .boxed(),
         Request::SyncGroup(request) => async move {
             frame(&shared, &header, handlers::sync_group(&groups(&shared), &header, request, room.share).await, ())
                 .await
@@ -101,6 +129,28 @@ pub(crate) async fn begin(
         .boxed(),
         Request::OffsetFetch(request) => async move {
             frame(&shared, &header, handlers::offset_fetch(&groups(&shared), &header, request).await, room).await
+        }
+        .boxed(),
+        Request::ListGroups(request) => async move {
+            let (found, bytes) = admin_handlers::list_groups(&groups(&shared), &request).await;
+            let share = shared.memory.answer(bytes).await;
+            drop((request, room));
+            frame_in(&header, admin_handlers::list_response(found), share)
+        }
+        .boxed(),
+        Request::DescribeGroups(request) => async move {
+            let (found, bytes) = admin_handlers::describe_groups(&groups(&shared), &request).await;
+            let share = shared.memory.answer(bytes).await;
+            drop(room);
+            frame_in(&header, admin_handlers::describe_response(&header, request, found), share)
+        }
+        .boxed(),
+        Request::DeleteGroups(request) => async move {
+            frame(&shared, &header, admin_handlers::delete_groups(&groups(&shared), request).await, room).await
+        }
+        .boxed(),
+        Request::OffsetDelete(request) => async move {
+            frame(&shared, &header, admin_handlers::offset_delete(&groups(&shared), request).await, room).await
         }
         .boxed(),
     }

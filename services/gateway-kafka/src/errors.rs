@@ -5,7 +5,7 @@
 //! are such codes: Java retries under a new epoch after the first always, after the second when the batch is next in line.
 //! The first is never answered, the second only when a batch before it is missing.
 
-use tidelog_catalog_api::{CatalogError, CreateTopicError, OffsetRefused};
+use tidelog_catalog_api::{CatalogError, CreateTopicError, DeleteRecordsError, OffsetRefused};
 use tidelog_fetch::ReadError;
 use tidelog_format::records::RecordsError;
 use tidelog_ingest::{AdmitError, AppendError};
@@ -129,6 +129,15 @@ pub fn of_create_topic(error: &CreateTopicError) -> ErrorCode {
         CreateTopicError::Exists(_) => ErrorCode::TopicAlreadyExists,
         CreateTopicError::Collides { .. } => ErrorCode::InvalidTopic,
         CreateTopicError::Invalid(_) => ErrorCode::InvalidRequest,
+    }
+}
+
+/// Records that were not deleted.
+#[must_use]
+pub fn of_delete_records(error: DeleteRecordsError) -> ErrorCode {
+    match error {
+        DeleteRecordsError::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
+        DeleteRecordsError::BeyondTail(_) => ErrorCode::OffsetOutOfRange,
     }
 }
 

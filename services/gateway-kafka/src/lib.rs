@@ -20,8 +20,11 @@ mod config_resources;
 mod connection;
 mod create_partitions;
 mod create_topics;
+mod delete_records;
 mod delete_topics;
 mod describe_configs;
+mod describe_producers;
+mod describe_topic_partitions;
 mod dispatch;
 pub mod errors;
 mod fetch;
@@ -30,11 +33,13 @@ mod fetch_sessions;
 mod gateway;
 pub mod groups;
 mod list_offsets;
+mod log_dirs;
 mod memory;
 mod metadata;
 mod meters;
 mod offset_epochs;
 mod options;
+mod placement;
 mod produce;
 mod producer_ids;
 mod room;
@@ -48,6 +53,8 @@ pub use gateway::{Gateway, GatewayParts};
 pub use options::GatewayOptions;
 pub use storage::{Appender, Reader, WatchTail};
 
+#[cfg(test)]
+mod admin_test;
 #[cfg(test)]
 mod configs_test;
 #[cfg(test)]

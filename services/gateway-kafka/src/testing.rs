@@ -238,6 +238,9 @@ impl Catalog for FakeCatalog {
         let names = self.offsets.lock().keys().map(|(name, _)| Arc::from(name.as_str())).collect::<BTreeSet<_>>();
         if tenant == TENANT { names.into_iter().collect() } else { Vec::new() }
     }
+    fn has_group(&self, tenant: TenantId, group: &str) -> bool {
+        self.groups(tenant).iter().any(|name| **name == *group)
+    }
     fn partition_bytes(&self, partition: PartitionId) -> Option<u64> {
         self.partition(partition).map(|view| (view.high_watermark.0 - view.log_start.0) * 1_000)
     }

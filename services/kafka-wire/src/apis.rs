@@ -16,17 +16,28 @@ pub enum Api {
     Heartbeat = 12,
     LeaveGroup = 13,
     SyncGroup = 14,
+    DescribeGroups = 15,
+    ListGroups = 16,
     ApiVersions = 18,
     CreateTopics = 19,
     DeleteTopics = 20,
+    DeleteRecords = 21,
     InitProducerId = 22,
     OffsetForLeaderEpoch = 23,
     DescribeConfigs = 32,
     AlterConfigs = 33,
+    DescribeLogDirs = 35,
     CreatePartitions = 37,
+    DeleteGroups = 42,
+    ElectLeaders = 43,
     IncrementalAlterConfigs = 44,
+    AlterPartitionReassignments = 45,
+    ListPartitionReassignments = 46,
+    OffsetDelete = 47,
     DescribeCluster = 60,
+    DescribeProducers = 61,
     ListConfigResources = 74,
+    DescribeTopicPartitions = 75,
 }
 
 /// One row of the table.
@@ -44,12 +55,15 @@ pub struct Advertised {
     pub flexible_from: i16,
 }
 
+/// For an API without flexible versions.
+pub(crate) const NEVER_FLEXIBLE: i16 = i16::MAX;
+
 const fn row(api: Api, version_min: i16, version_max: i16, flexible_from: i16) -> Advertised {
     Advertised { api, version_min, version_understood_min: version_min, version_max, flexible_from }
 }
 
 /// What `ApiVersions` answers, by key. Ranges are Apache Kafka 4's, except where a line says otherwise.
-pub const ADVERTISED: [Advertised; 22] = [
+pub const ADVERTISED: [Advertised; 33] = [
     // 0 to 2 are refused: older librdkafka sends uncompressed when they are not advertised (KAFKA-18659).
     Advertised { api: Api::Produce, version_min: 0, version_understood_min: 3, version_max: 13, flexible_from: 9 },
     row(Api::Fetch, 4, 18, 12),
@@ -66,18 +80,30 @@ pub const ADVERTISED: [Advertised; 22] = [
     row(Api::Heartbeat, 0, 4, 4),
     row(Api::LeaveGroup, 0, 5, 4),
     row(Api::SyncGroup, 0, 5, 4),
+    row(Api::DescribeGroups, 0, 6, 5),
+    row(Api::ListGroups, 0, 5, 3),
     // 5 lets a client name the cluster and node it expects; added together with the check of them.
     row(Api::ApiVersions, 0, 4, 3),
     row(Api::CreateTopics, 2, 7, 5),
     row(Api::DeleteTopics, 1, 6, 4),
+    row(Api::DeleteRecords, 0, 2, 2),
     row(Api::InitProducerId, 0, 5, 2),
     row(Api::OffsetForLeaderEpoch, 2, 4, 4),
     row(Api::DescribeConfigs, 1, 4, 4),
     row(Api::AlterConfigs, 0, 2, 2),
+    row(Api::DescribeLogDirs, 1, 5, 2),
     row(Api::CreatePartitions, 0, 3, 2),
+    // 3 is newer than Apache Kafka 4.3.
+    row(Api::DeleteGroups, 0, 2, 2),
+    row(Api::ElectLeaders, 0, 2, 2),
     row(Api::IncrementalAlterConfigs, 0, 1, 1),
+    row(Api::AlterPartitionReassignments, 0, 1, 0),
+    row(Api::ListPartitionReassignments, 0, 0, 0),
+    row(Api::OffsetDelete, 0, 0, NEVER_FLEXIBLE),
     row(Api::DescribeCluster, 0, 2, 0),
+    row(Api::DescribeProducers, 0, 0, 0),
     row(Api::ListConfigResources, 0, 1, 0),
+    row(Api::DescribeTopicPartitions, 0, 0, 0),
 ];
 
 impl Api {
@@ -114,17 +140,28 @@ impl Api {
             Api::Heartbeat => "Heartbeat",
             Api::LeaveGroup => "LeaveGroup",
             Api::SyncGroup => "SyncGroup",
+            Api::DescribeGroups => "DescribeGroups",
+            Api::ListGroups => "ListGroups",
             Api::ApiVersions => "ApiVersions",
             Api::CreateTopics => "CreateTopics",
             Api::DeleteTopics => "DeleteTopics",
+            Api::DeleteRecords => "DeleteRecords",
             Api::InitProducerId => "InitProducerId",
             Api::OffsetForLeaderEpoch => "OffsetForLeaderEpoch",
             Api::DescribeConfigs => "DescribeConfigs",
             Api::AlterConfigs => "AlterConfigs",
+            Api::DescribeLogDirs => "DescribeLogDirs",
             Api::CreatePartitions => "CreatePartitions",
+            Api::DeleteGroups => "DeleteGroups",
+            Api::ElectLeaders => "ElectLeaders",
             Api::IncrementalAlterConfigs => "IncrementalAlterConfigs",
+            Api::AlterPartitionReassignments => "AlterPartitionReassignments",
+            Api::ListPartitionReassignments => "ListPartitionReassignments",
+            Api::OffsetDelete => "OffsetDelete",
             Api::DescribeCluster => "DescribeCluster",
+            Api::DescribeProducers => "DescribeProducers",
             Api::ListConfigResources => "ListConfigResources",
+            Api::DescribeTopicPartitions => "DescribeTopicPartitions",
         }
     }
 }

@@ -5,11 +5,14 @@ use kafka_wire_core::{ApiVersion, DecodeError, DecodeLimits, Decoder, KafkaDecod
 use tidelog_model::limits::FRAME_BYTES_MAX;
 
 use crate::messages::{
-    AlterConfigsRequest, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest,
+    AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiVersionsRequest, CreatePartitionsRequest,
+    CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest,
+    DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest, DescribeProducersRequest,
+    DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest,
     IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
-    ListConfigResourcesRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest,
-    OffsetForLeaderEpochRequest, ProduceRequest, SyncGroupRequest,
+    ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest,
+    MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
+    ProduceRequest, SyncGroupRequest,
 };
 use crate::{Api, CONTROL_FRAME_BYTES_MAX, PRODUCE_ENTRIES_MAX, produce_entries};
 
@@ -58,6 +61,17 @@ pub enum Request {
     IncrementalAlterConfigs(IncrementalAlterConfigsRequest),
     CreatePartitions(CreatePartitionsRequest),
     ListConfigResources(ListConfigResourcesRequest),
+    DescribeGroups(DescribeGroupsRequest),
+    ListGroups(ListGroupsRequest),
+    DeleteGroups(DeleteGroupsRequest),
+    OffsetDelete(OffsetDeleteRequest),
+    DeleteRecords(DeleteRecordsRequest),
+    DescribeLogDirs(DescribeLogDirsRequest),
+    ElectLeaders(ElectLeadersRequest),
+    AlterPartitionReassignments(AlterPartitionReassignmentsRequest),
+    ListPartitionReassignments(ListPartitionReassignmentsRequest),
+    DescribeProducers(DescribeProducersRequest),
+    DescribeTopicPartitions(DescribeTopicPartitionsRequest),
     DescribeCluster(DescribeClusterRequest),
 }
 
@@ -149,6 +163,23 @@ fn decode_body(api: Api, input: &mut Decoder, version: ApiVersion) -> Result<Req
         }
         Api::CreatePartitions => Request::CreatePartitions(CreatePartitionsRequest::decode(input, version)?),
         Api::ListConfigResources => Request::ListConfigResources(ListConfigResourcesRequest::decode(input, version)?),
+        Api::DescribeGroups => Request::DescribeGroups(DescribeGroupsRequest::decode(input, version)?),
+        Api::ListGroups => Request::ListGroups(ListGroupsRequest::decode(input, version)?),
+        Api::DeleteGroups => Request::DeleteGroups(DeleteGroupsRequest::decode(input, version)?),
+        Api::OffsetDelete => Request::OffsetDelete(OffsetDeleteRequest::decode(input, version)?),
+        Api::DeleteRecords => Request::DeleteRecords(DeleteRecordsRequest::decode(input, version)?),
+        Api::DescribeLogDirs => Request::DescribeLogDirs(DescribeLogDirsRequest::decode(input, version)?),
+        Api::ElectLeaders => Request::ElectLeaders(ElectLeadersRequest::decode(input, version)?),
+        Api::AlterPartitionReassignments => {
+            Request::AlterPartitionReassignments(AlterPartitionReassignmentsRequest::decode(input, version)?)
+        }
+        Api::ListPartitionReassignments => {
+            Request::ListPartitionReassignments(ListPartitionReassignmentsRequest::decode(input, version)?)
+        }
+        Api::DescribeProducers => Request::DescribeProducers(DescribeProducersRequest::decode(input, version)?),
+        Api::DescribeTopicPartitions => {
+            Request::DescribeTopicPartitions(DescribeTopicPartitionsRequest::decode(input, version)?)
+        }
         Api::DescribeCluster => Request::DescribeCluster(DescribeClusterRequest::decode(input, version)?),
     })
 }

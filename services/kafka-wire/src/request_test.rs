@@ -7,11 +7,14 @@ use bytes::BytesMut;
 use kafka_wire::{KafkaRequest, OutboundFrameLimits, encode_request};
 
 use super::*;
+use crate::apis::NEVER_FLEXIBLE;
 use crate::messages::{
-    alter_configs_request, create_partitions_request, create_topics_request, delete_topics_request,
-    describe_configs_request, fetch_request, incremental_alter_configs_request, join_group_request,
-    leave_group_request, list_offsets_request, metadata_request, offset_commit_request, offset_fetch_request,
-    offset_for_leader_epoch_request, produce_request, sync_group_request,
+    alter_configs_request, alter_partition_reassignments_request, create_partitions_request, create_topics_request,
+    delete_records_request, delete_topics_request, describe_configs_request, describe_log_dirs_request,
+    describe_producers_request, describe_topic_partitions_request, elect_leaders_request, fetch_request,
+    incremental_alter_configs_request, join_group_request, leave_group_request, list_offsets_request,
+    list_partition_reassignments_request, metadata_request, offset_commit_request, offset_delete_request,
+    offset_fetch_request, offset_for_leader_epoch_request, produce_request, sync_group_request,
 };
 use crate::{ADVERTISED, message};
 
@@ -270,6 +273,87 @@ fn sample(api: Api, version: i16) -> Bytes {
             let resource_types = if version >= 1 { vec![2, 4] } else { Vec::new() };
             encode(&message!(ListConfigResourcesRequest { resource_types: resource_types }), version)
         }
+        Api::DescribeGroups => encode(&message!(DescribeGroupsRequest { groups: vec!["group".into()] }), version),
+        Api::ListGroups => {
+            let filter = |from: i16| if version >= from { vec!["Stable".into()] } else { Vec::new() };
+            encode(&message!(ListGroupsRequest { states_filter: filter(4), types_filter: filter(5) }), version)
+        }
+        Api::DeleteGroups => encode(&message!(DeleteGroupsRequest { groups_names: vec!["group".into()] }), version),
+        Api::OffsetDelete => encode(
+            &message!(OffsetDeleteRequest {
+                group_id: "group".into(),
+                topics: vec![message!(offset_delete_request::OffsetDeleteRequestTopic {
+                    name: "topic".into(),
+                    partitions: vec![message!(offset_delete_request::OffsetDeleteRequestPartition {
+                        partition_index: 1,
+                    })],
+                })],
+            }),
+            version,
+        ),
+        Api::DeleteRecords => encode(
+            &message!(DeleteRecordsRequest {
+                topics: vec![message!(delete_records_request::DeleteRecordsTopic {
+                    name: "topic".into(),
+                    partitions: vec![message!(delete_records_request::DeleteRecordsPartition { offset: 5 })],
+                })],
+            }),
+            version,
+        ),
+        Api::DescribeLogDirs => encode(
+            &message!(DescribeLogDirsRequest {
+                topics: Some(vec![message!(describe_log_dirs_request::DescribableLogDirTopic {
+                    topic: "topic".into(),
+                    partitions: vec![1, 2],
+                })]),
+            }),
+            version,
+        ),
+        Api::ElectLeaders => encode(
+            &message!(ElectLeadersRequest {
+                topic_partitions: Some(vec![message!(elect_leaders_request::TopicPartitions {
+                    topic: "topic".into(),
+                    partitions: vec![1, 2],
+                })]),
+            }),
+            version,
+        ),
+        Api::AlterPartitionReassignments => encode(
+            &message!(AlterPartitionReassignmentsRequest {
+                topics: vec![message!(alter_partition_reassignments_request::ReassignableTopic {
+                    name: "topic".into(),
+                    partitions: vec![message!(alter_partition_reassignments_request::ReassignablePartition {
+                        partition_index: 1,
+                        replicas: Some(vec![1]),
+                    })],
+                })],
+            }),
+            version,
+        ),
+        Api::ListPartitionReassignments => encode(
+            &message!(ListPartitionReassignmentsRequest {
+                topics: Some(vec![message!(list_partition_reassignments_request::ListPartitionReassignmentsTopics {
+                    name: "topic".into(),
+                    partition_indexes: vec![1],
+                })]),
+            }),
+            version,
+        ),
+        Api::DescribeProducers => encode(
+            &message!(DescribeProducersRequest {
+                topics: vec![message!(describe_producers_request::TopicRequest {
+                    name: "topic".into(),
+                    partition_indexes: vec![1],
+                })],
+            }),
+            version,
+        ),
+        Api::DescribeTopicPartitions => encode(
+            &message!(DescribeTopicPartitionsRequest {
+                topics: vec![message!(describe_topic_partitions_request::TopicRequest { name: "topic".into() })],
+            }),
+            version,
+        ),
         Api::DescribeCluster => encode(&DescribeClusterRequest::default(), version),
     }
 }
@@ -299,8 +383,8 @@ fn the_table_is_within_the_codec_s_and_agrees_about_flexibility() {
         let supported = descriptor.supported_versions;
         assert!(supported.contains(ApiVersion::new(row.version_understood_min)), "{:?}", row.api);
         assert!(supported.contains(ApiVersion::new(row.version_max)), "{:?}", row.api);
-        let flexible = descriptor.flexible_versions.expect("all of them have flexible versions");
-        assert_eq!(flexible.min().value(), row.flexible_from, "{:?}", row.api);
+        let flexible_from = descriptor.flexible_versions.map_or(NEVER_FLEXIBLE, |flexible| flexible.min().value());
+        assert_eq!(flexible_from, row.flexible_from, "{:?}", row.api);
         assert_eq!(Api::from_key(row.api.key()), Some(row.api));
     }
 }

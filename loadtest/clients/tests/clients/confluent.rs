@@ -12,3 +12,12 @@ fn produce_and_subscribe() {
     let printed = run(command, b"").unwrap();
     assert_eq!(printed.lines().last(), Some("read 1000 of 1000"), "{printed}");
 }
+
+#[test]
+fn administer() {
+    let server = server();
+    let mut command = python(90).unwrap();
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/python/admin.py")).arg(server.address());
+    let printed = run(command, b"").unwrap();
+    assert_eq!(printed.lines().last(), Some("administered"), "{printed}");
+}

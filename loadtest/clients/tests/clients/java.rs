@@ -48,3 +48,106 @@ fn the_performance_test_runs() {
     let read = consume(server.address(), "perf", 50_000, &[]);
     assert_eq!(read.lines().count(), 50_000);
 }
+
+/// A command line tool against a server; its output.
+fn tool(class: &str, address: &str, arguments: &[&str]) -> String {
+    let mut command = java(class, SECONDS).unwrap();
+    command.args(["--bootstrap-server", address]).args(arguments);
+    run(command, b"").unwrap()
+}
+
+#[test]
+fn kafka_configs_alters_and_describes() {
+    const CONFIGS: &str = "kafka.admin.ConfigCommand";
+    let server = server();
+    let address = server.address();
+    let topic = ["--entity-type", "topics", "--entity-name", "set"];
+    tool("org.apache.kafka.tools.TopicCommand", address, &["--create", "--topic", "set"]);
+    let alter = |what: &[&str]| tool(CONFIGS, address, &[&topic[..], &["--alter"], what].concat());
+    alter(&["--add-config", "retention.ms=12345,cleanup.policy=[compact,delete]"]);
+    let describe = |more: &[&str]| tool(CONFIGS, address, &[&topic[..], &["--describe"], more].concat());
+    let set = describe(&[]);
+    assert!(set.contains("retention.ms=12345"), "{set}");
+    assert!(set.contains("cleanup.policy=compact,delete"), "{set}");
+    assert!(!set.contains("segment.ms"), "{set}");
+    let all = describe(&["--all"]);
+    assert!(all.contains("segment.ms=604800000"), "{all}");
+    alter(&["--delete-config", "retention.ms"]);
+    assert!(!describe(&[]).contains("retention.ms"), "it is deleted");
+    let mut bad = java(CONFIGS, SECONDS).unwrap();
+    bad.args(["--bootstrap-server", address]).args(topic).args(["--alter", "--add-config", "retention.ms=soon"]);
+    let said = run(bad, b"").unwrap_err().to_string();
+    assert!(said.contains("Invalid value soon for configuration retention.ms"), "{said}");
+    let broker = tool(CONFIGS, address, &["--entity-type", "brokers", "--entity-name", "1", "--describe", "--all"]);
+    assert!(broker.contains("message.max.bytes=1048588") && broker.contains("node.id=1"), "{broker}");
+}
+
+#[test]
+fn kafka_topics_adds_partitions_and_describes_them() {
+    const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
+    let server = server();
+    let address = server.address();
+    tool(TOPICS, address, &["--create", "--topic", "grows", "--partitions", "2"]);
+    produce(address, "grows", &[], "before\n");
+    tool(TOPICS, address, &["--alter", "--topic", "grows", "--partitions", "5"]);
+    let described = tool(TOPICS, address, &["--describe", "--topic", "grows"]);
+    assert!(described.contains("PartitionCount: 5"), "{described}");
+    assert_eq!(described.matches("Leader: 1").count(), 5, "{described}");
+    produce(address, "grows", &[], "after\n");
+    let mut read: Vec<String> = consume(address, "grows", 2, &[]).lines().map(str::to_owned).collect();
+    read.sort();
+    assert_eq!(read, ["after", "before"]);
+    let mut fewer = java(TOPICS, SECONDS).unwrap();
+    fewer.args(["--bootstrap-server", address, "--alter", "--topic", "grows", "--partitions", "3"]);
+    let said = run(fewer, b"").unwrap_err().to_string();
+    assert!(said.contains("3 would not be an increase"), "{said}");
+}
+
+#[test]
+fn kafka_consumer_groups_lists_describes_resets_and_deletes() {
+    const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
+    let server = server();
+    let address = server.address();
+    let lines: String = (0..10).map(|index| format!("{index}\n")).collect();
+    produce(address, "read", &[], &lines);
+    consume(address, "read", 10, &["--group", "readers"]);
+    let listed = tool(GROUPS, address, &["--list", "--state"]);
+    assert!(listed.lines().any(|line| line.starts_with("readers") && line.contains("Empty")), "{listed}");
+    let of = ["--group", "readers"];
+    let described = tool(GROUPS, address, &[&["--describe"], &of[..]].concat());
+    let row = described.lines().find(|line| line.starts_with("readers")).unwrap_or_else(|| panic!("{described}"));
+    let columns: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(columns[1..6], ["read", "0", "10", "10", "0"], "{described}");
+    let state = tool(GROUPS, address, &[&["--describe", "--state"], &of[..]].concat());
+    assert!(state.contains("Empty"), "{state}");
+    let reset = [&["--reset-offsets", "--to-offset", "4", "--topic", "read", "--execute"], &of[..]].concat();
+    tool(GROUPS, address, &reset);
+    assert_eq!(consume(address, "read", 6, &of), "4\n5\n6\n7\n8\n9\n", "from where it was set");
+    tool(GROUPS, address, &[&["--delete-offsets", "--topic", "read"], &of[..]].concat());
+    let deleted = tool(GROUPS, address, &[&["--delete"], &of[..]].concat());
+    assert!(deleted.contains("readers") || deleted.contains("successful"), "{deleted}");
+    assert!(!tool(GROUPS, address, &["--list"]).contains("readers"));
+}
+
+#[test]
+fn kafka_delete_records_log_dirs_and_leader_election() {
+    let server = server();
+    let address = server.address();
+    let lines: String = (0..10).map(|index| format!("{index}\n")).collect();
+    produce(address, "cut", &[], &lines);
+    let folder = tempfile::tempdir().unwrap();
+    let wanted = folder.path().join("delete.json");
+    std::fs::write(&wanted, r#"{"version":1,"partitions":[{"topic":"cut","partition":0,"offset":7}]}"#).unwrap();
+    let mut delete = java("org.apache.kafka.tools.DeleteRecordsCommand", SECONDS).unwrap();
+    delete.args(["--bootstrap-server", address, "--offset-json-file"]).arg(&wanted);
+    let said = run(delete, b"").unwrap();
+    assert!(said.contains("low_watermark: 7"), "{said}");
+    assert_eq!(consume(address, "cut", 3, &[]), "7\n8\n9\n");
+    let offsets = tool("org.apache.kafka.tools.GetOffsetShell", address, &["--topic", "cut", "--time", "earliest"]);
+    assert_eq!(offsets.trim(), "cut:0:7");
+    let sizes = tool("org.apache.kafka.tools.LogDirsCommand", address, &["--describe", "--topic-list", "cut"]);
+    assert!(sizes.contains(r#""partition":"cut-0""#) && !sizes.contains(r#""size":0,"#), "{sizes}");
+    let election = ["--election-type", "preferred", "--topic", "cut", "--partition", "0"];
+    let elected = tool("org.apache.kafka.tools.LeaderElectionCommand", address, &election);
+    assert!(elected.contains("Valid replica already elected"), "{elected}");
+}

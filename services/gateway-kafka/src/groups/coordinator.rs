@@ -35,7 +35,7 @@ const REBALANCES: &str = "kafka_group_rebalances_total";
 /// The group coordinator of a node.
 pub struct Coordinator {
     pub(super) catalog: Arc<dyn Catalog>,
-    shards: Vec<Mutex<Shard>>,
+    pub(super) shards: Vec<Mutex<Shard>>,
     clock: Clock,
     random: Random,
     initial_rebalance_delay: Duration,
@@ -242,7 +242,7 @@ impl Coordinator {
         }
     }
 
-    fn forget(&self, shard: &mut Shard, key: &GroupKey) {
+    pub(super) fn forget(&self, shard: &mut Shard, key: &GroupKey) {
         let Some(entry) = shard.groups.remove(key) else { return };
         self.bytes.fetch_sub(entry.bytes, Ordering::Relaxed);
         if let Some(alarm) = entry.alarm {
@@ -310,7 +310,7 @@ impl Coordinator {
         next
     }
 
-    fn shard(&self, key: &GroupKey) -> &Mutex<Shard> {
+    pub(super) fn shard(&self, key: &GroupKey) -> &Mutex<Shard> {
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);
         &self.shards[(hasher.finish() % SHARDS as u64) as usize]

@@ -39,6 +39,7 @@ fn new_member(group: &str) -> JoinRequest {
         member_id: String::new(),
         instance_id: None,
         client_id: "client".to_owned(),
+        client_host: "/there".to_owned(),
         session_timeout_ms: 10_000,
         rebalance_timeout_ms: 60_000,
         protocol_type: "consumer".to_owned(),

@@ -49,22 +49,24 @@ impl Context<'_> {
 pub(crate) async fn join_group(
     context: &Context<'_>,
     header: &RequestHeader,
+    host: &str,
     request: JoinGroupRequest,
     room: impl Send,
 ) -> JoinGroupResponse {
-    let join = join_of(context, header, request);
+    let join = join_of(context, header, host, request);
     drop(room);
     join_response(header.version, context.coordinator.join(join).await)
 }
 
 /// Takes the request to pieces: what waits has copies of its own, since the strings of a request share the memory of its frame.
-fn join_of(context: &Context<'_>, header: &RequestHeader, request: JoinGroupRequest) -> JoinRequest {
+fn join_of(context: &Context<'_>, header: &RequestHeader, host: &str, request: JoinGroupRequest) -> JoinRequest {
     let states_rebalance_timeout = header.version >= JOIN_REBALANCE_TIMEOUT_FROM;
     JoinRequest {
         key: context.key(&request.group_id),
         member_id: request.member_id.to_string(),
         instance_id: text(request.group_instance_id.as_ref()),
         client_id: text(header.client_id.as_ref()).unwrap_or_default(),
+        client_host: host.to_owned(),
         session_timeout_ms: request.session_timeout_ms,
         rebalance_timeout_ms: if states_rebalance_timeout {
             request.rebalance_timeout_ms

@@ -46,7 +46,7 @@ impl Bench {
 
     async fn join(&self, version: i16, request: JoinGroupRequest) -> JoinGroupResponse {
         let header = header(Api::JoinGroup, version);
-        let response = join_group(&self.context(), &header, request, ()).await;
+        let response = join_group(&self.context(), &header, "/there", request, ()).await;
         encode_response(&header, &response).unwrap();
         response
     }

@@ -124,6 +124,8 @@ impl Group {
         self.membership.leader.get_or_insert_with(|| id.clone());
         let member = Member {
             instance_id: request.instance_id,
+            client_id: request.client_id,
+            client_host: request.client_host,
             session_timeout: milliseconds(request.session_timeout_ms),
             rebalance_timeout: milliseconds(request.rebalance_timeout_ms),
             protocols: distinct(request.protocols),

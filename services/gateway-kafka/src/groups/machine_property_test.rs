@@ -86,6 +86,7 @@ impl World {
                     member_id,
                     instance_id: instance.map(|i| format!("i{i}")),
                     client_id: "client".to_owned(),
+                    client_host: "/there".to_owned(),
                     session_timeout_ms: timeout_s * 1_000,
                     rebalance_timeout_ms: timeout_s * 500,
                     protocol_type: "consumer".to_owned(),

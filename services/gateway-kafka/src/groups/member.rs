@@ -13,6 +13,10 @@ use super::messages::Protocol;
 pub struct Member {
     /// `group.instance.id`: set for static members, who keep their place while they are restarted.
     pub instance_id: Option<String>,
+    /// As its client calls itself.
+    pub client_id: String,
+    /// From where it joined, as Kafka writes addresses: `/127.0.0.1`.
+    pub client_host: String,
     /// See [`super::messages::JoinRequest::session_timeout_ms`].
     pub session_timeout: Duration,
     /// How long a rebalance waits for it.
@@ -67,7 +71,10 @@ impl Member {
 
     /// Bytes that it keeps in memory, near enough.
     pub fn bytes(&self) -> usize {
-        protocol_bytes(&self.protocols) + self.instance_id.as_ref().map_or(0, String::len) + self.assignment.len()
+        protocol_bytes(&self.protocols)
+            + self.client_id.len()
+            + self.instance_id.as_ref().map_or(0, String::len)
+            + self.assignment.len()
     }
 }
 

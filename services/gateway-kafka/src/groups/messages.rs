@@ -48,6 +48,8 @@ pub struct JoinRequest {
     pub instance_id: Option<String>,
     /// As the request's header has it.
     pub client_id: String,
+    /// See [`super::member::Member::client_host`].
+    pub client_host: String,
     /// After this long without a sign of life the member is removed.
     pub session_timeout_ms: i32,
     /// How long a rebalance waits for this member. Before version 1 the session timeout.

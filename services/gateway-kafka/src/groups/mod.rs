@@ -7,7 +7,10 @@
 //!
 //! Membership is kept in memory: after a restart members are unknown and join again, while committed offsets last.
 
+pub(crate) mod admin_handlers;
 mod coordinator;
+mod deletion;
+pub mod describe;
 mod error;
 pub(crate) mod handlers;
 mod join;
@@ -19,11 +22,14 @@ mod offset_handlers;
 mod offsets;
 mod rebalance;
 mod shard;
+mod subscription;
 mod upkeep;
 
 pub use coordinator::Coordinator;
 pub use error::{CommitError, GroupError};
 
+#[cfg(test)]
+mod admin_test;
 #[cfg(test)]
 mod coordinator_test;
 #[cfg(test)]

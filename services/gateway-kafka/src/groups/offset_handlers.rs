@@ -324,11 +324,11 @@ fn by_topic_name(context: &Context<'_>, committed: Vec<GroupOffset>) -> Vec<(Str
 }
 
 /// A topic, or the certainty that there is none, or neither.
-type Found = Result<Option<Arc<TopicView>>, CatalogError>;
+pub(super) type Found = Result<Option<Arc<TopicView>>, CatalogError>;
 
 impl Context<'_> {
     /// Looks topics up by name, with one read barrier for all that are not known here.
-    async fn topics<'n>(&self, names: impl Iterator<Item = &'n StrBytes> + Clone) -> Vec<Found> {
+    pub(super) async fn topics<'n>(&self, names: impl Iterator<Item = &'n StrBytes> + Clone) -> Vec<Found> {
         let catalog = &self.coordinator.catalog;
         let look = |name: &StrBytes| catalog.topic_by_name(self.tenant, name);
         let here: Vec<_> = names.clone().map(look).collect();
@@ -344,7 +344,7 @@ impl Context<'_> {
     }
 }
 
-fn partition(topic: &TopicView, index: i32) -> Option<PartitionId> {
+pub(super) fn partition(topic: &TopicView, index: i32) -> Option<PartitionId> {
     let index = u32::try_from(index).ok()?;
     (index < topic.partitions).then_some(PartitionId { topic: topic.id, index })
 }

@@ -145,6 +145,7 @@ pub(super) fn new_member() -> JoinRequest {
         member_id: String::new(),
         instance_id: None,
         client_id: "client".to_owned(),
+        client_host: "/there".to_owned(),
         session_timeout_ms: SESSION_MS,
         rebalance_timeout_ms: REBALANCE_MS,
         protocol_type: "consumer".to_owned(),

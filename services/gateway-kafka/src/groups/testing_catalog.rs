@@ -27,10 +27,26 @@ pub(super) struct LaggingCatalog {
 impl Catalog for LaggingCatalog {
     fn propose(&self, command: Command) -> Proposal {
         self.proposals.lock().push(command.clone());
-        let Command::CommitOffsets { tenant, group, offsets } = command else { unreachable!() };
         if *self.down.lock() {
             return Box::pin(async { Err(CatalogError::Unavailable("down".to_owned())) });
         }
+        let (tenant, group, offsets) = match command {
+            Command::CommitOffsets { tenant, group, offsets } => (tenant, group, offsets),
+            Command::DeleteOffsets { tenant, group, partitions } => {
+                let is_asked = |id: &PartitionId| partitions.as_ref().is_none_or(|asked| asked.contains(id));
+                let mut committed = self.committed.lock();
+                let before = committed.len();
+                let is_kept = |it: &(TenantId, String, GroupOffset)| {
+                    (it.0, &it.1) != (tenant, &group) || !is_asked(&it.2.partition)
+                };
+                committed.retain(is_kept);
+                let count = before - committed.len();
+                // A proposal's answer means that it is applied here.
+                self.visible.lock().retain(is_kept);
+                return Box::pin(async move { Ok(Outcome::OffsetsDeleted(count)) });
+            }
+            other => unreachable!("groups do not propose {other:?}"),
+        };
         let results = offsets.iter().map(|_| Ok(())).collect();
         self.committed.lock().extend(offsets.into_iter().map(|offset| (tenant, group.clone(), offset)));
         Box::pin(async move { Ok(Outcome::OffsetsCommitted(results)) })
@@ -60,6 +76,9 @@ impl Catalog for LaggingCatalog {
         names.sort_unstable();
         names.dedup();
         names
+    }
+    fn has_group(&self, tenant: TenantId, group: &str) -> bool {
+        !self.group_offsets(tenant, group, None).is_empty()
     }
     fn partition_bytes(&self, _: PartitionId) -> Option<u64> {
         unreachable!()

@@ -145,6 +145,10 @@ impl Catalog for LocalCatalog {
         self.with(|state| state.groups(tenant))
     }
 
+    fn has_group(&self, tenant: TenantId, group: &str) -> bool {
+        self.with(|state| state.has_group(tenant, group))
+    }
+
     fn partition_bytes(&self, partition: PartitionId) -> Option<u64> {
         self.with(|state| state.partition_bytes(partition))
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tidelog_catalog_api::Catalog;
+use tidelog_catalog_api::{Catalog, Command, Outcome, RecordsDeletion};
 use tidelog_fetch::{Read, ReadError};
 use tidelog_model::{Offset, TimestampMs};
 
@@ -148,4 +148,42 @@ async fn what_lies_before_damage_is_delivered() {
     let read = Read { partition: partition(path.topic, 0), offset: Offset(0), bytes_max: 1 << 20, at_least_one: true };
     assert_eq!(records(&path.fetch.read(read).await.unwrap().chunks), [(0, value(1, 0))]);
     assert!(matches!(path.fetch.read(Read { offset: Offset(1), ..read }).await, Err(ReadError::Corrupt(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn deleted_records_are_found_neither_by_offset_nor_by_time() {
+    let path = Path::start(PathOptions::default()).await;
+    let id = partition(path.topic, 0);
+    // Of one flush, so one extent: the greatest timestamp is the first record's.
+    let (late, early) = (batch(None, 9_000, &[value(1, 0)]), batch(None, 10, &[value(1, 1)]));
+    let (first, second) = tokio::join!(path.append(1, 0, &late), path.append(1, 0, &early));
+    assert_eq!((first.unwrap().base_offset, second.unwrap().base_offset), (Offset(0), Offset(1)));
+    path.append(1, 0, &batch(None, 100, &[value(1, 2)])).await.unwrap();
+    let extents = path.catalog.extents(id, Offset(0), usize::MAX).unwrap().extents;
+    assert_eq!(extents.iter().map(|extent| extent.base_offset.0).collect::<Vec<_>>(), [0, 2]);
+    let at = |offset, time| Some((Offset(offset), TimestampMs(time)));
+    assert_eq!(path.fetch.offset_of_max_timestamp(id).await.unwrap(), at(0, 9_000));
+    let delete = async |before: Option<u64>| {
+        let deletion = RecordsDeletion { partition: id, before: before.map(Offset) };
+        let outcome = path.catalog.propose(Command::DeleteRecords { partitions: vec![deletion] }).await.unwrap();
+        assert!(matches!(outcome, Outcome::RecordsDeleted(results) if results[0].is_ok()));
+    };
+    delete(Some(1)).await;
+    assert_eq!(path.fetch.offset_of_max_timestamp(id).await.unwrap(), at(2, 100), "in a later extent");
+    assert_eq!(path.fetch.offset_for_time(id, TimestampMs(0)).await.unwrap(), at(1, 10));
+    assert_eq!(path.fetch.offset_for_time(id, TimestampMs(50)).await.unwrap(), at(2, 100));
+    assert_eq!(path.fetch.offset_for_time(id, TimestampMs(200)).await.unwrap(), None);
+    let read = Read { partition: id, offset: Offset(1), bytes_max: 1 << 20, at_least_one: true };
+    assert_eq!(records(&path.fetch.read(read).await.unwrap().chunks), [(1, value(1, 1)), (2, value(1, 2))]);
+    let below = path.fetch.read(Read { offset: Offset(0), ..read }).await;
+    assert!(matches!(below, Err(ReadError::OutOfRange { view }) if view.log_start == Offset(1)));
+    delete(Some(2)).await;
+    assert_eq!(path.fetch.offset_of_max_timestamp(id).await.unwrap(), at(2, 100));
+    delete(None).await;
+    assert_eq!(path.fetch.offset_of_max_timestamp(id).await.unwrap(), None);
+    assert_eq!(path.fetch.offset_for_time(id, TimestampMs(0)).await.unwrap(), None);
+    assert_eq!(path.fetch.read(Read { offset: Offset(3), ..read }).await.unwrap().bytes, 0, "the tail");
+    assert_eq!(path.append(1, 0, &batch(None, 7, &[value(1, 3)])).await.unwrap().base_offset, Offset(3));
+    assert_eq!(path.fetch.offset_of_max_timestamp(id).await.unwrap(), at(3, 7));
+    path.catalog.validate();
 }
