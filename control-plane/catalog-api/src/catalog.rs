@@ -8,8 +8,8 @@ use futures::future::BoxFuture;
 use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
 
 use crate::{
-    CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, InlineExtent, OrphanRange, Outcome,
-    PartitionView, ProducerView, TopicView,
+    CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, GroupRecord, InlineExtent, OrphanRange,
+    Outcome, PartitionView, ProducerView, TopicView,
 };
 
 /// A command on its way. Dropping it does not take the command back.
@@ -84,6 +84,12 @@ pub trait Catalog: Send + Sync + 'static {
 
     /// Whether a group has committed offsets.
     fn has_group(&self, tenant: TenantId, group: &str) -> bool;
+
+    /// What a group's last rebalance has decided.
+    fn group_record(&self, tenant: TenantId, group: &str) -> Option<Arc<GroupRecord>>;
+
+    /// All groups that have a record.
+    fn group_records(&self) -> Vec<(TenantId, Arc<str>, Arc<GroupRecord>)>;
 
     /// Orphans and the retired: object ids that nothing references and nothing can reference any more.
     fn orphans(&self) -> Vec<OrphanRange>;

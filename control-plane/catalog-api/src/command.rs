@@ -9,7 +9,7 @@ use tidelog_model::{
     Incarnation, NodeId, ObjectId, Offset, PartitionId, ProducerId, SessionId, TenantId, TimestampMs, TopicId,
 };
 
-use crate::{Commit, CommitOutcome, CommitRefused, MoveInline};
+use crate::{ClaimRefused, Commit, CommitOutcome, CommitRefused, GroupClaim, GroupRecord, GroupRefused, MoveInline};
 
 /// Milliseconds of the leader's monotonic clock per tick.
 pub const TICK_MS: u64 = 1_000;
@@ -66,7 +66,7 @@ stored_enum! {
             /// How many.
             count: u32,
         },
-        /// A group says how far it has read.
+        /// A group says how far it has read. Of logs of before [`Command::CommitOffsetsAs`].
         10 => CommitOffsets {
             /// Whose group it is.
             tenant: TenantId,
@@ -104,6 +104,28 @@ stored_enum! {
         14 => DeleteRecords {
             /// Of which partitions, and how far.
             partitions: Vec<RecordsDeletion>,
+        },
+        /// A coordinator says what a group's rebalance has decided, before it tells the members.
+        15 => StoreGroup {
+            /// The coordinator.
+            session: SessionId,
+            /// Whose group it is.
+            tenant: TenantId,
+            /// Its name.
+            group: String,
+            /// What to remember; `None` to forget the group, without its offsets.
+            record: Option<GroupRecord>,
+        },
+        /// A member of a group says how far it has read.
+        16 => CommitOffsetsAs {
+            /// Whose group it is.
+            tenant: TenantId,
+            /// Its name.
+            group: String,
+            /// Who says so; `None` for somebody who is no member, which is taken while the group has none.
+            claim: Option<GroupClaim>,
+            /// Per partition.
+            offsets: Vec<GroupOffset>,
         },
     }
 }
@@ -183,6 +205,10 @@ pub enum Outcome {
     OffsetsDeleted(usize),
     /// To DeleteRecords, one each: where the partition begins now.
     RecordsDeleted(Vec<Result<Offset, DeleteRecordsError>>),
+    /// To StoreGroup.
+    GroupStored(Result<(), GroupRefused>),
+    /// To CommitOffsetsAs: one each, or none is taken.
+    OffsetsCommittedAs(Result<Vec<Result<(), OffsetRefused>>, ClaimRefused>),
 }
 
 /// A topic that was created.

@@ -10,6 +10,7 @@ mod catalog;
 mod command;
 mod commit;
 mod error;
+mod group_record;
 mod views;
 
 pub use catalog::{ApplyListener, Catalog, Proposal};
@@ -22,6 +23,7 @@ pub use commit::{
     ProducerBatch,
 };
 pub use error::CatalogError;
+pub use group_record::{ClaimRefused, GroupClaim, GroupMember, GroupProtocol, GroupRecord, GroupRefused};
 pub use views::{
     ClusterView, Extent, ExtentPlan, GrantView, InlineExtent, Location, ObjectRange, OrphanRange, PartitionView,
     ProducerView, TopicView,

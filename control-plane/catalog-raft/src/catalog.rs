@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tidelog_catalog_api::{
-    ApplyListener, Catalog, CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, InlineExtent,
-    OrphanRange, PartitionView, ProducerView, Proposal, TopicView,
+    ApplyListener, Catalog, CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, GroupRecord,
+    InlineExtent, OrphanRange, PartitionView, ProducerView, Proposal, TopicView,
 };
 use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
 
@@ -80,6 +80,14 @@ impl Catalog for RaftCatalog {
 
     fn has_group(&self, tenant: TenantId, group: &str) -> bool {
         self.machine.look(|state| state.has_group(tenant, group))
+    }
+
+    fn group_record(&self, tenant: TenantId, group: &str) -> Option<Arc<GroupRecord>> {
+        self.machine.look(|state| state.group_record(tenant, group))
+    }
+
+    fn group_records(&self) -> Vec<(TenantId, Arc<str>, Arc<GroupRecord>)> {
+        self.machine.look(|state| state.group_records())
     }
 
     fn partition_bytes(&self, partition: PartitionId) -> Option<u64> {

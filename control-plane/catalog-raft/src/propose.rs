@@ -66,6 +66,8 @@ fn takes_room(command: &Command) -> bool {
         Command::Commit(_)
         | Command::CreateTopics { .. }
         | Command::CommitOffsets { .. }
+        | Command::CommitOffsetsAs { .. }
+        | Command::StoreGroup { record: Some(_), .. }
         | Command::AlterTopicConfigs { .. }
         | Command::CreatePartitions { .. }
         | Command::AllocateProducerIds { .. } => true,
@@ -77,6 +79,7 @@ fn takes_room(command: &Command) -> bool {
         | Command::MoveInline(_)
         | Command::DeleteTopics { .. }
         | Command::DeleteOffsets { .. }
+        | Command::StoreGroup { record: None, .. }
         | Command::DeleteRecords { .. } => false,
     }
 }

@@ -14,6 +14,8 @@ pub(crate) struct Derived {
     pub names: BTreeMap<TenantId, Names>,
     pub objects: ObjectRefs,
     pub inline: InlineIndex,
+    /// Of all groups' records.
+    pub group_bytes: usize,
 }
 
 /// A tenant's topic names.
@@ -80,6 +82,8 @@ impl Derived {
             }
         }
         let payloads = state.payloads.iter().flat_map(|part| part.body.payloads.values());
+        let records = state.groups.iter().flat_map(|part| part.body.records.values());
+        derived.group_bytes = records.map(|record| record.bytes()).sum();
         derived.inline.bytes = payloads.map(|payload| payload.len()).sum();
         derived
     }

@@ -8,8 +8,9 @@ use tidelog_format::codec::Corrupt;
 use tidelog_model::LogIndex;
 
 use crate::derived::Derived;
+use crate::group_records::GroupRecords;
 use crate::meta::Meta;
-use crate::part::{PAYLOAD_PARTS, PartId, SHARDS, Stamped, root_hash};
+use crate::part::{GROUP_PARTS, PAYLOAD_PARTS, PartId, SHARDS, Stamped, root_hash};
 use crate::shard::{Payloads, Shard};
 use crate::state::State;
 
@@ -19,6 +20,7 @@ pub struct Frozen {
     pub(crate) meta: Arc<Stamped<Meta>>,
     pub(crate) shards: Vec<Arc<Stamped<Shard>>>,
     pub(crate) payloads: Vec<Arc<Stamped<Payloads>>>,
+    pub(crate) groups: Vec<Arc<Stamped<GroupRecords>>>,
 }
 
 /// One part of a frozen state.
@@ -37,6 +39,7 @@ enum Content {
     Meta(Arc<Stamped<Meta>>),
     Shard(Arc<Stamped<Shard>>),
     Payloads(Arc<Stamped<Payloads>>),
+    Groups(Arc<Stamped<GroupRecords>>),
 }
 
 impl Part {
@@ -47,6 +50,7 @@ impl Part {
             Content::Meta(part) => part.encode(self.id),
             Content::Shard(part) => part.encode(self.id),
             Content::Payloads(part) => part.encode(self.id),
+            Content::Groups(part) => part.encode(self.id),
         }
     }
 
@@ -57,6 +61,7 @@ impl Part {
             Content::Meta(part) => part.hash(self.id),
             Content::Shard(part) => part.hash(self.id),
             Content::Payloads(part) => part.hash(self.id),
+            Content::Groups(part) => part.hash(self.id),
         }
     }
 }
@@ -77,7 +82,13 @@ impl Frozen {
             changed_at: part.changed_at,
             content: Content::Payloads(Arc::clone(part)),
         });
-        std::iter::once(meta).chain(shards).chain(payloads).collect()
+        let exist = self.groups.iter().enumerate().filter(|(_, part)| part.changed_at > LogIndex(0));
+        let groups = exist.map(|(i, part)| Part {
+            id: PartId::groups(i),
+            changed_at: part.changed_at,
+            content: Content::Groups(Arc::clone(part)),
+        });
+        std::iter::once(meta).chain(shards).chain(payloads).chain(groups).collect()
     }
 
     /// The index it is the state of.
@@ -97,7 +108,7 @@ impl State {
     /// The state whose parts were written, each once, in any order.
     ///
     /// # Errors
-    /// [`Corrupt`] when a part is missing, twice there, damaged or of an unknown version, and when the parts do not make a
+    /// [`Corrupt`] when a part that every state has is missing, a part is twice there, damaged or of an unknown version, and when the parts do not make a
     /// valid state together.
     pub fn restore(parts: Vec<(PartId, Bytes)>) -> Result<State, Corrupt> {
         let corrupt = |problem: String| Corrupt::new("catalog snapshot", problem);
@@ -107,6 +118,11 @@ impl State {
                 return Err(corrupt(format!("part {id} is there twice")));
             }
         }
+        let groups = (0..GROUP_PARTS).map(|i| match by_id.remove(&PartId::groups(i)) {
+            Some(bytes) => Stamped::decode(PartId::groups(i), bytes),
+            None => Ok(Stamped::new(GroupRecords::default())),
+        });
+        let groups = groups.collect::<Result<_, _>>()?;
         let mut take = |id: PartId| by_id.remove(&id).ok_or_else(|| corrupt(format!("part {id} is missing")));
         let mut state = State {
             meta: Stamped::decode(PartId::META, take(PartId::META)?)?,
@@ -116,6 +132,7 @@ impl State {
             payloads: (0..PAYLOAD_PARTS)
                 .map(|i| Stamped::decode(PartId::payloads(i), take(PartId::payloads(i))?))
                 .collect::<Result<_, _>>()?,
+            groups,
             derived: Derived::default(),
         };
         state.derived = Derived::of(&state);

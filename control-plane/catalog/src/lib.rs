@@ -15,6 +15,7 @@
 //! | `dedup-outside-snapshot` | snapshots forget what producers have written | I8, I19 |
 //! | `unfenced-orphan` | orphans are listed while their grant can still be used | I14 |
 //! | `wrong-repeated-outcome` | a commit that is asked again gets the lane's last outcome | I3, I5 |
+//! | `claim-unchecked` | offsets are taken from a member of an earlier generation | I13 |
 //! | `high-watermark-off-by-one` | the high watermark is one beyond the last record | I2, I7 |
 //! | `refusal-overtaken` | a commit sent before an earlier one's refusal was known is applied | I5 |
 //! | `log-start-goes-back` | deleted records come back when fewer are deleted later | I2, I7 |
@@ -27,6 +28,7 @@ mod commit;
 mod derived;
 mod extent_list;
 mod frozen;
+mod group_records;
 mod groups;
 mod meta;
 mod moves;

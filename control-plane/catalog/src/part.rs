@@ -15,6 +15,8 @@ use tidelog_model::LogIndex;
 pub(crate) const SHARDS: usize = 64;
 /// Parts that hold inline payloads, so that an old payload is not written again by every snapshot.
 pub(crate) const PAYLOAD_PARTS: usize = 16;
+/// Parts that hold groups. A state has them from their first group on.
+pub(crate) const GROUP_PARTS: usize = 16;
 /// Version of the encoding of parts.
 const PART_VERSION: u8 = 1;
 const CHECKSUM_BYTES: usize = 8;
@@ -28,8 +30,8 @@ impl PartId {
     /// Ticks, sessions, grants, orphans, counters. It changes with every command, and its `changed_at` is the state's
     /// applied index.
     pub const META: PartId = PartId(0);
-    /// How many parts a state has.
-    pub const COUNT: usize = 1 + SHARDS + PAYLOAD_PARTS;
+    /// How many parts a state has at most.
+    pub const COUNT: usize = 1 + SHARDS + PAYLOAD_PARTS + GROUP_PARTS;
 
     /// All of them, in order.
     pub fn all() -> impl Iterator<Item = PartId> {
@@ -57,6 +59,11 @@ impl PartId {
         assert!(part < PAYLOAD_PARTS);
         PartId((1 + SHARDS + part) as u8)
     }
+
+    pub(crate) fn groups(part: usize) -> PartId {
+        assert!(part < GROUP_PARTS);
+        PartId((1 + SHARDS + PAYLOAD_PARTS + part) as u8)
+    }
 }
 
 impl fmt::Display for PartId {
@@ -64,7 +71,8 @@ impl fmt::Display for PartId {
         match usize::from(self.0) {
             0 => f.write_str("meta"),
             n if n <= SHARDS => write!(f, "shard-{:02}", n - 1),
-            n => write!(f, "payloads-{:02}", n - 1 - SHARDS),
+            n if n <= SHARDS + PAYLOAD_PARTS => write!(f, "payloads-{:02}", n - 1 - SHARDS),
+            n => write!(f, "groups-{:02}", n - 1 - SHARDS - PAYLOAD_PARTS),
         }
     }
 }

@@ -7,8 +7,9 @@ use tidelog_model::{LogIndex, PartitionId, Tick, TimestampMs};
 
 use crate::derived::Derived;
 use crate::frozen::Frozen;
+use crate::group_records::GroupRecords;
 use crate::meta::{Cluster, Meta};
-use crate::part::{PAYLOAD_PARTS, SHARDS, Stamped};
+use crate::part::{GROUP_PARTS, PAYLOAD_PARTS, SHARDS, Stamped};
 use crate::shard::{Payloads, Shard};
 
 /// Everything that must survive, as of one index of the log.
@@ -17,6 +18,8 @@ pub struct State {
     pub(crate) meta: Arc<Stamped<Meta>>,
     pub(crate) shards: Vec<Arc<Stamped<Shard>>>,
     pub(crate) payloads: Vec<Arc<Stamped<Payloads>>>,
+    /// See `group_records.rs`.
+    pub(crate) groups: Vec<Arc<Stamped<GroupRecords>>>,
     pub(crate) derived: Derived,
 }
 
@@ -43,6 +46,7 @@ impl State {
             meta: Stamped::new(Meta::new()),
             shards: (0..SHARDS).map(|_| Stamped::new(Shard::default())).collect(),
             payloads: (0..PAYLOAD_PARTS).map(|_| Stamped::new(Payloads::default())).collect(),
+            groups: (0..GROUP_PARTS).map(|_| Stamped::new(GroupRecords::default())).collect(),
             derived: Derived::default(),
         }
     }
@@ -94,6 +98,12 @@ impl State {
                 Outcome::OffsetsDeleted(self.delete_offsets(index, *tenant, group, partitions.as_deref()))
             }
             Command::DeleteRecords { partitions } => Outcome::RecordsDeleted(self.delete_records(index, partitions)),
+            Command::StoreGroup { session, tenant, group, record } => {
+                Outcome::GroupStored(self.store_group(index, *session, *tenant, group, record.as_ref()))
+            }
+            Command::CommitOffsetsAs { tenant, group, claim, offsets } => {
+                Outcome::OffsetsCommittedAs(self.commit_offsets_as(index, (*tenant, group), claim.as_ref(), offsets))
+            }
         };
         advanced.sort_unstable();
         advanced.dedup();
@@ -120,7 +130,12 @@ impl State {
     /// written for the first time afterwards.
     #[must_use]
     pub fn freeze(&self) -> Frozen {
-        Frozen { meta: Arc::clone(&self.meta), shards: self.shards.clone(), payloads: self.payloads.clone() }
+        Frozen {
+            meta: Arc::clone(&self.meta),
+            shards: self.shards.clone(),
+            payloads: self.payloads.clone(),
+            groups: self.groups.clone(),
+        }
     }
 
     /// The state's hash: equal on all replicas at one index. Looks at parts that changed since it was last asked.

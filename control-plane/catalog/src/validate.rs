@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 
 use tidelog_catalog_api::Location;
-use tidelog_model::limits::{GRANT_OBJECTS_MAX, INLINE_BYTES_MAX, OUTCOMES_RETAINED_MAX};
+use tidelog_model::limits::{
+    GRANT_OBJECTS_MAX, GROUP_RECORD_BYTES_MAX, GROUP_RECORDS_BYTES_MAX, INLINE_BYTES_MAX, OUTCOMES_RETAINED_MAX,
+};
 use tidelog_model::{CommitSequence, ObjectId};
 
 use crate::derived::Derived;
+use crate::group_records::group_part_of;
 use crate::part::Stamped;
 use crate::shard::{payload_part_of, shard_of, shard_of_topic};
 use crate::state::State;
@@ -36,10 +39,12 @@ impl State {
         self.validate_sessions()?;
         self.validate_shards()?;
         self.validate_payloads()?;
+        self.validate_groups()?;
         let derived = Derived::of(self);
         holds(derived.names == self.derived.names, || "names".into(), "the index of names is stale")?;
         holds(derived.objects == self.derived.objects, || "objects".into(), "references are miscounted")?;
         holds(derived.inline == self.derived.inline, || "inline".into(), "the index of inline extents is stale")?;
+        holds(derived.group_bytes == self.derived.group_bytes, || "groups".into(), "their bytes are miscounted")?;
         // Two topics of one name, or of names that collide, would be one entry there.
         let topics: usize = self.shards.iter().map(|shard| shard.body.topics.len()).sum();
         let by_name: usize = derived.names.values().map(|names| names.by_name.len()).sum();
@@ -53,6 +58,7 @@ impl State {
             parts.iter().all(|part| part.changed_at <= applied)
         }
         let before = all_before(&self.shards, self.applied()) && all_before(&self.payloads, self.applied());
+        let before = before && all_before(&self.groups, self.applied());
         holds(before, || "parts".into(), "a part is of a later index than the state")
     }
 
@@ -113,6 +119,25 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    fn validate_groups(&self) -> Result<(), Violation> {
+        for (at, part) in self.groups.iter().enumerate() {
+            for (key, record) in &part.body.records {
+                let place = || format!("group {}/{}", key.tenant, key.name);
+                holds(group_part_of(key) == at, place, "it is in the wrong part")?;
+                let in_order = record.members.windows(2).all(|pair| pair[0].member_id < pair[1].member_id);
+                holds(in_order, place, "its members are not in order")?;
+                holds(record.bytes() <= GROUP_RECORD_BYTES_MAX, place, "it is too large")?;
+                holds(
+                    record.session < self.meta.body.next_session,
+                    place,
+                    "its coordinator's session was never opened",
+                )?;
+            }
+        }
+        let total = self.derived.group_bytes;
+        holds(total <= GROUP_RECORDS_BYTES_MAX, || "groups".into(), "they are over their budget")
     }
 
     fn validate_payloads(&self) -> Result<(), Violation> {

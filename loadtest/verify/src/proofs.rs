@@ -32,6 +32,7 @@ const MUTANTS: &[(&str, &str, &[Mutant])] = &[
             Mutant { name: "wrong-repeated-outcome", breaks: "I3 I8" },
             Mutant { name: "high-watermark-off-by-one", breaks: "I7" },
             Mutant { name: "stale-epoch-accepted", breaks: "I9" },
+            Mutant { name: "claim-unchecked", breaks: "I13" },
         ],
     ),
     (

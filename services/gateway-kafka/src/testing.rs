@@ -12,15 +12,15 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tidelog_catalog_api::{
     AlterTopicError, ApplyListener, Catalog, CatalogError, ClusterView, Command, CreateTopicError, CreatedTopic,
-    DeleteRecordsError, Extent, ExtentPlan, GroupOffset, InlineExtent, OrphanRange, Outcome, PartitionView,
-    ProducerView, Proposal, RecordsDeletion, TopicView,
+    DeleteRecordsError, Extent, ExtentPlan, GroupOffset, GroupRecord, InlineExtent, OrphanRange, Outcome,
+    PartitionView, ProducerView, Proposal, RecordsDeletion, TopicView,
 };
 use tidelog_fetch::{Read, ReadError, ReadOutcome};
 use tidelog_host::{Clock, Random, Tasks};
 use tidelog_ingest::{Append, AppendError, Appended, Reservation};
 use tidelog_model::{
-    Incarnation, LogIndex, NodeId, ObjectId, Offset, PartitionId, ProducerEpoch, ProducerId, TenantId, TimestampMs,
-    TopicId,
+    Incarnation, LogIndex, NodeId, ObjectId, Offset, PartitionId, ProducerEpoch, ProducerId, SessionId, TenantId,
+    TimestampMs, TopicId,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -147,11 +147,12 @@ impl Catalog for FakeCatalog {
                 *next += i64::from(count);
                 Outcome::ProducerIds { first, count }
             }
-            Command::CommitOffsets { group, offsets, .. } => {
+            Command::StoreGroup { .. } => Outcome::GroupStored(Ok(())),
+            Command::CommitOffsetsAs { group, offsets, .. } => {
                 let count = offsets.len();
                 let keyed = offsets.into_iter().map(|offset| ((group.clone(), offset.partition), offset));
                 self.offsets.lock().extend(keyed);
-                Outcome::OffsetsCommitted(vec![Ok(()); count])
+                Outcome::OffsetsCommittedAs(Ok(vec![Ok(()); count]))
             }
             Command::AlterTopicConfigs { topic, before, after } => {
                 Outcome::TopicConfigsAltered(self.alter(topic, |topic| {
@@ -228,6 +229,12 @@ impl Catalog for FakeCatalog {
         let tail = self.tails.lock().get(&partition).copied().unwrap_or(0);
         let view = PartitionView { log_start: Offset(start), high_watermark: Offset(tail), last_stable: Offset(tail) };
         (partition.index < topic.partitions).then_some(view)
+    }
+    fn group_record(&self, _: TenantId, _: &str) -> Option<Arc<GroupRecord>> {
+        None
+    }
+    fn group_records(&self) -> Vec<(TenantId, Arc<str>, Arc<GroupRecord>)> {
+        Vec::new()
     }
     fn group_offsets(&self, _: TenantId, group: &str, partitions: Option<&[PartitionId]>) -> Vec<GroupOffset> {
         let offsets = self.offsets.lock();
@@ -438,8 +445,14 @@ impl Door {
             advanced: watch::Sender::new(0),
         });
         let (clock, random, tasks) = (Clock::real(), Random::seeded(1), Tasks::on_current_runtime());
-        let groups =
-            Coordinator::start(catalog.clone(), clock.clone(), random.clone(), &tasks, Duration::from_millis(1));
+        let groups = Coordinator::start(
+            catalog.clone(),
+            SessionId(1),
+            clock.clone(),
+            random.clone(),
+            &tasks,
+            Duration::from_millis(1),
+        );
         let parts = GatewayParts {
             catalog: catalog.clone(),
             ingest,

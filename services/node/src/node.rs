@@ -122,8 +122,14 @@ impl Node {
             partitions_default: options.default_partitions,
             ..GatewayOptions::embedded(NODE, TENANT, host.clone(), port)
         };
-        let groups =
-            Coordinator::start(catalog.clone(), clock.clone(), random.clone(), &doors, INITIAL_REBALANCE_DELAY);
+        let groups = Coordinator::start(
+            catalog.clone(),
+            ingest.session(),
+            clock.clone(),
+            random.clone(),
+            &doors,
+            INITIAL_REBALANCE_DELAY,
+        );
         let parts = GatewayParts {
             catalog: catalog.clone(),
             ingest: ingest.clone(),

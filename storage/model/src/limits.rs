@@ -43,6 +43,10 @@ pub const OUTCOMES_RETAINED_MAX: usize = 1_024;
 pub const OFFSET_METADATA_BYTES_MAX: usize = 4_096;
 /// Length of a group id.
 pub const GROUP_ID_BYTES_MAX: usize = 32_767;
+/// What the catalog remembers of one group with its members; Kafka's own bound is its largest message, 1 MiB.
+pub const GROUP_RECORD_BYTES_MAX: usize = 4 * MIB;
+/// And of all groups.
+pub const GROUP_RECORDS_BYTES_MAX: usize = 128 * MIB;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;

@@ -65,6 +65,8 @@ pub enum Step {
         partition: u8,
         before: u8,
     },
+    StoreGroup(u8, u8, u8),
+    OffsetsAs(u8, u8, u8),
     /// The same command as that many ago.
     Again(u8),
     Freeze,
@@ -126,9 +128,11 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(tenant, group, partition, offset)| Step::Offsets { tenant, group, partition, offset }),
         1 => (n(), 0..3_u8, 0..4_u8).prop_map(|(topic, value, stale)| Step::Configs { topic, value, stale }),
         1 => (n(), 0..5_u8).prop_map(|(topic, by)| Step::Grow { topic, by }),
-        1 => (0..2_u8, 0..2_u8, n())
+        2 => (0..2_u8, 0..2_u8, n())
             .prop_map(|(tenant, group, partition)| Step::DeleteOffsets { tenant, group, partition }),
         4 => (n(), n()).prop_map(|(partition, before)| Step::DeleteRecords { partition, before }),
+        3 => (n(), n(), n()).prop_map(|(group, generation, members)| Step::StoreGroup(group, generation, members)),
+        3 => (n(), n(), n()).prop_map(|(group, claim, partition)| Step::OffsetsAs(group, claim, partition)),
         4 => (1..12_u8).prop_map(Step::Again),
         2 => Just(Step::Freeze),
     ];
@@ -330,6 +334,17 @@ impl Driver {
                 let count = if *by == 4 { 100_001 } else { (now + u32::from(*by)).min(6) };
                 Command::CreatePartitions { topic, count }
             }
+            Step::StoreGroup(group, generation, members) => self.store_group(*group, *generation, *members),
+            Step::OffsetsAs(group, claim, partition) => {
+                let (tenant, group) = group_of(*group);
+                let generation = self.model.records.get(&(tenant, group.clone())).map_or(0, |it| it.generation);
+                let generation = generation - i32::from(*claim >= 200);
+                let member_id = format!("member-{}", claim % 4);
+                let claim = (claim % 5 > 0).then_some(GroupClaim { generation, member_id });
+                let partition = self.partition(*partition);
+                let offset = GroupOffset { partition, offset: Offset(7), leader_epoch: 0, metadata: String::new() };
+                Command::CommitOffsetsAs { tenant, group, claim, offsets: vec![offset] }
+            }
             Step::DeleteOffsets { tenant, group, partition } => {
                 let some = vec![self.partition(*partition), self.partition(partition.wrapping_add(4))];
                 let partitions = if *partition < 60 { None } else { Some(some) };
@@ -352,6 +367,37 @@ impl Driver {
             Step::Again(ago) => self.log[self.log.len().checked_sub(usize::from(*ago))?].0.clone(),
             Step::LongSleep | Step::Freeze => return None,
         })
+    }
+
+    /// Mostly the next generation, by a session that lives, with a later revision and members in order.
+    fn store_group(&self, group: u8, generation: u8, members: u8) -> Command {
+        let session = self.session(generation);
+        let (tenant, group) = group_of(group);
+        let before = self.model.records.get(&(tenant, group.clone()));
+        let member = |number: u8| GroupMember {
+            member_id: format!("member-{number}"),
+            instance_id: number.is_multiple_of(2).then(|| "static".to_owned()),
+            client_id: "client".to_owned(),
+            client_host: "/127.0.0.1".to_owned(),
+            session_timeout_ms: 45_000,
+            rebalance_timeout_ms: 300_000,
+            protocols: vec![GroupProtocol { name: "range".to_owned(), metadata: Bytes::from(vec![number; 3]) }],
+            assignment: Bytes::from(vec![members; 2]),
+        };
+        let mut listed: Vec<GroupMember> = (0..members % 4).map(member).collect();
+        if members >= 240 {
+            listed.reverse();
+        }
+        let record = GroupRecord {
+            session: if members == 77 { SessionId(1) } else { session },
+            revision: before.map_or(0, |before| before.revision) + u64::from(generation % 4),
+            generation: before.map_or(0, |before| before.generation) + i32::from(generation % 5) - 1,
+            protocol_type: "consumer".to_owned(),
+            protocol: "range".to_owned(),
+            leader: listed.first().map(|member| member.member_id.clone()).unwrap_or_default(),
+            members: listed,
+        };
+        Command::StoreGroup { session, tenant, group, record: (members % 16 != 5).then_some(record) }
     }
 
     fn commit(&mut self, step: &CommitStep) -> Commit {
@@ -469,6 +515,10 @@ impl Driver {
         for index in model.payloads.keys() {
             assert_eq!(state.inline_payload(*index), payloads.get(index).cloned(), "payload {index}");
         }
+        let records = state.group_records().into_iter();
+        let records: BTreeMap<_, _> =
+            records.map(|(tenant, name, record)| ((tenant, name.to_string()), (*record).clone())).collect();
+        assert_eq!(records, model.records);
         for ((tenant, group), offsets) in &model.groups {
             assert_eq!(state.group_offsets(*tenant, group, None), Vec::from_iter(offsets.values().cloned()));
         }
@@ -542,6 +592,8 @@ impl Driver {
                     Ok(_) => count(&format_args!("Deleted")),
                     Err(error) => count(error),
                 }),
+                Outcome::GroupStored(Err(refused)) => count(refused),
+                Outcome::OffsetsCommittedAs(Err(refused)) => count(refused),
                 Outcome::OffsetsDeleted(forgotten) if *forgotten > 0 => count(&format_args!("Forgotten")),
                 _ => {}
             }
@@ -570,4 +622,9 @@ impl Driver {
             assert_eq!(restored.hash(), hash, "replay from any snapshot gives the same state");
         }
     }
+}
+
+/// One of a few groups of two tenants.
+fn group_of(pick: u8) -> (TenantId, String) {
+    (TenantId(u32::from(pick % 2)), format!("group-{}", pick / 2 % 2))
 }

@@ -40,6 +40,7 @@ pub struct Model {
     pub lanes: BTreeMap<(SessionId, LaneId), (Vec<CommitOutcome>, u64)>,
     pub payloads: BTreeMap<LogIndex, Bytes>,
     pub groups: BTreeMap<(TenantId, String), BTreeMap<PartitionId, GroupOffset>>,
+    pub records: BTreeMap<(TenantId, String), GroupRecord>,
     pub next_producer: i64,
 }
 
@@ -92,19 +93,24 @@ impl Model {
                 Outcome::ProducerIds { first, count }
             }
             Command::CommitOffsets { tenant, group, offsets } => {
-                let mut one = |offset: &GroupOffset| {
-                    if offset.metadata.len() > 4_096 {
-                        return Err(OffsetRefused::MetadataTooLarge);
-                    }
-                    match self.topic(offset.partition) {
-                        Some(topic) if topic.tenant == *tenant => {}
-                        _ => return Err(OffsetRefused::UnknownPartition),
-                    }
-                    let stored = self.groups.entry((*tenant, group.clone())).or_default();
-                    stored.insert(offset.partition, offset.clone());
-                    Ok(())
+                Outcome::OffsetsCommitted(self.commit_offsets(*tenant, group, offsets))
+            }
+            Command::StoreGroup { session, tenant, group, record } => {
+                Outcome::GroupStored(self.store_group(*session, (*tenant, group.clone()), record.as_ref()))
+            }
+            Command::CommitOffsetsAs { tenant, group, claim, offsets } => {
+                let record = self.records.get(&(*tenant, group.clone()));
+                let generation = record.map(|record| record.generation);
+                let members: Vec<&String> = record.iter().flat_map(|it| &it.members).map(|it| &it.member_id).collect();
+                let refused = match claim {
+                    None => (!members.is_empty()).then_some(ClaimRefused::UnknownMember),
+                    Some(claim) if generation != Some(claim.generation) => Some(ClaimRefused::IllegalGeneration),
+                    Some(claim) => (!members.contains(&&claim.member_id)).then_some(ClaimRefused::UnknownMember),
                 };
-                Outcome::OffsetsCommitted(offsets.iter().map(&mut one).collect())
+                Outcome::OffsetsCommittedAs(match refused {
+                    Some(refused) => Err(refused),
+                    None => Ok(self.commit_offsets(*tenant, group, offsets)),
+                })
             }
             Command::AlterTopicConfigs { topic, before, after } => {
                 Outcome::TopicConfigsAltered(match self.live_mut(*topic) {
@@ -138,6 +144,55 @@ impl Model {
                 Outcome::RecordsDeleted(partitions.iter().map(|deletion| self.delete_records(deletion)).collect())
             }
         }
+    }
+
+    fn commit_offsets(
+        &mut self,
+        tenant: TenantId,
+        group: &str,
+        offsets: &[GroupOffset],
+    ) -> Vec<Result<(), OffsetRefused>> {
+        let mut one = |offset: &GroupOffset| {
+            if offset.metadata.len() > 4_096 {
+                return Err(OffsetRefused::MetadataTooLarge);
+            }
+            match self.topic(offset.partition) {
+                Some(topic) if topic.tenant == tenant => {}
+                _ => return Err(OffsetRefused::UnknownPartition),
+            }
+            let stored = self.groups.entry((tenant, group.to_owned())).or_default();
+            stored.insert(offset.partition, offset.clone());
+            Ok(())
+        };
+        offsets.iter().map(&mut one).collect()
+    }
+
+    fn store_group(
+        &mut self,
+        session: SessionId,
+        key: (TenantId, String),
+        record: Option<&GroupRecord>,
+    ) -> Result<(), GroupRefused> {
+        if self.is_fenced(session) {
+            return Err(GroupRefused::Fenced);
+        }
+        let Some(record) = record else {
+            self.records.remove(&key);
+            return Ok(());
+        };
+        let ids: Vec<&String> = record.members.iter().map(|member| &member.member_id).collect();
+        if record.session != session || ids.windows(2).any(|pair| pair[0] >= pair[1]) {
+            return Err(GroupRefused::Invalid);
+        }
+        match self.records.get(&key) {
+            Some(before) if before.session == session && before.revision >= record.revision => return Ok(()),
+            Some(before) if before.generation > record.generation => {
+                return Err(GroupRefused::GenerationBack(before.generation));
+            }
+            _ => {}
+        }
+        self.records.insert(key, record.clone());
+        Ok(())
     }
 
     fn is_fenced(&self, session: SessionId) -> bool {

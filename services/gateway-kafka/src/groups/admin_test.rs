@@ -7,7 +7,7 @@ use tidelog_catalog_api::Catalog;
 use tidelog_host::{Clock, Random, Tasks};
 use tidelog_kafka_wire::messages::*;
 use tidelog_kafka_wire::{Api, ErrorCode, RequestHeader, encode_response, message};
-use tidelog_model::TenantId;
+use tidelog_model::{SessionId, TenantId};
 
 use super::Coordinator;
 use super::admin_handlers::*;
@@ -30,7 +30,8 @@ fn bench() -> Bench {
     catalog.make_topic(TENANT, "u", 2);
     let tasks = Tasks::on_current_runtime();
     let delay = INITIAL_REBALANCE_DELAY_DEFAULT;
-    let coordinator = Coordinator::start(catalog.clone(), Clock::real(), Random::seeded(7), &tasks, delay);
+    let coordinator =
+        Coordinator::start(catalog.clone(), SessionId(1), Clock::real(), Random::seeded(7), &tasks, delay);
     Bench { catalog, coordinator }
 }
 

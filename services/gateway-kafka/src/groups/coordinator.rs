@@ -5,7 +5,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,12 +13,14 @@ use parking_lot::Mutex;
 use tidelog_catalog_api::Catalog;
 use tidelog_host::tasks::OnPanic;
 use tidelog_host::{Clock, Random, Tasks, metric};
+use tidelog_model::SessionId;
 use tidelog_model::limits::GROUP_ID_BYTES_MAX;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::info;
 
 use super::GroupError;
+use super::durable::{Durable, Storing, has_decided};
 use super::join::{check_join, request_bytes};
 use super::limits::{ALL_GROUPS_BYTES_MAX, GROUPS_MAX, MEMBER_ID_PREFIX_BYTES_MAX, SHARDS};
 use super::machine::{Answer, Group, GroupState};
@@ -36,9 +38,13 @@ const REBALANCES: &str = "kafka_group_rebalances_total";
 pub struct Coordinator {
     pub(super) catalog: Arc<dyn Catalog>,
     pub(super) shards: Vec<Mutex<Shard>>,
-    clock: Clock,
+    pub(super) clock: Clock,
     random: Random,
-    initial_rebalance_delay: Duration,
+    pub(super) session: SessionId,
+    pub(super) initial_rebalance_delay: Duration,
+    pub(super) stores: mpsc::UnboundedSender<Storing>,
+    /// The last that was given out; see `durable.rs`.
+    pub(super) revisions: AtomicU64,
     /// Kept by all groups, counted under their locks.
     bytes: AtomicUsize,
     /// Some group has to be looked at earlier than the timer task knows.
@@ -46,18 +52,23 @@ pub struct Coordinator {
 }
 
 impl Coordinator {
-    /// A coordinator without groups, whose timer task runs in `tasks` until they stop; then everyone who waits is told to
-    /// look for another coordinator.
+    /// A coordinator of the groups that the catalog knows, which stores them as `session`. Its tasks run in `tasks` until they
+    /// stop; then everyone who waits is told to look for another coordinator.
     #[must_use]
     pub fn start(
         catalog: Arc<dyn Catalog>,
+        session: SessionId,
         clock: Clock,
         random: Random,
         tasks: &Tasks,
         initial_rebalance_delay: Duration,
     ) -> Arc<Coordinator> {
+        let (stores, storing) = mpsc::unbounded_channel();
         let coordinator = Arc::new(Coordinator {
             catalog,
+            session,
+            stores,
+            revisions: AtomicU64::new(0),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             clock,
             random,
@@ -65,6 +76,9 @@ impl Coordinator {
             bytes: AtomicUsize::new(0),
             earlier: Notify::new(),
         });
+        coordinator.restore();
+        // Without it nobody would be answered any more.
+        tasks.spawn("group-stores", OnPanic::EndProcess, coordinator.clone().watch_stores(tasks.clone(), storing));
         let (watching, stop) = (coordinator.clone(), tasks.clone());
         // Without its timers a node would keep dead members for ever: better that clients find another node.
         tasks.spawn("group-timers", OnPanic::EndProcess, async move { watching.watch_time(&stop).await });
@@ -110,7 +124,7 @@ impl Coordinator {
             }
             self.make_room(&mut shard)?;
             let group = Group::new(self.initial_rebalance_delay, now);
-            shard.groups.insert(key.clone(), Entry { group, alarm: None, bytes: 0 });
+            self.insert(&mut shard, &key, group, Durable::default());
         }
         let waiter = shard.wait(Waiting::Join(answer));
         self.step(&mut shard, &key, |group| ((), group.join(request, fresh_member_id, waiter, now)))
@@ -191,7 +205,6 @@ impl Coordinator {
         if shard.stopped {
             return Err(GroupError::NotAvailable);
         }
-        // A node that was restarted knows no group: the member joins again.
         if shard.groups.contains_key(key) { Ok(shard) } else { Err(GroupError::UnknownMember) }
     }
 
@@ -203,19 +216,21 @@ impl Coordinator {
         step: impl FnOnce(&mut Group) -> (T, Vec<Answer>),
     ) -> Result<T, GroupError> {
         let entry = shard.groups.get_mut(key).ok_or(GroupError::UnknownMember)?;
+        let decisions = entry.group.decisions();
         let before = (entry.group.state(), entry.group.membership().generation);
         let (result, answers) = step(&mut entry.group);
         let after = (entry.group.state(), entry.group.membership().generation);
         if before != after {
             note_change(key, &entry.group, before.1);
         }
-        shard.answer(answers);
+        let has_decided = has_decided(decisions, &entry.group);
+        self.answer(shard, key, has_decided, answers);
         self.settle(shard, key);
         Ok(result)
     }
 
     /// Counts a group's bytes anew, sets its alarm, and forgets it if there is nothing to remember.
-    fn settle(&self, shard: &mut Shard, key: &GroupKey) {
+    pub(super) fn settle(&self, shard: &mut Shard, key: &GroupKey) {
         let Some(entry) = shard.groups.get_mut(key) else { return };
         let bytes = entry.group.bytes();
         let total = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes - entry.bytes;
@@ -243,7 +258,9 @@ impl Coordinator {
     }
 
     pub(super) fn forget(&self, shard: &mut Shard, key: &GroupKey) {
-        let Some(entry) = shard.groups.remove(key) else { return };
+        let Some(mut entry) = shard.groups.remove(key) else { return };
+        self.forget_record(key, &entry);
+        shard.answer(entry.durable.refuse_withheld());
         self.bytes.fetch_sub(entry.bytes, Ordering::Relaxed);
         if let Some(alarm) = entry.alarm {
             shard.alarms.remove(&(alarm, key.clone()));
@@ -258,8 +275,12 @@ impl Coordinator {
             let oldest = empty.min_by_key(|(_, entry)| entry.group.deadline()).map(|(key, _)| key.clone());
             self.forget(shard, &oldest.ok_or(GroupError::NotAvailable)?);
         }
-        metric::gauge!(GROUPS).increment(1.0);
         Ok(())
+    }
+
+    pub(super) fn insert(&self, shard: &mut Shard, key: &GroupKey, group: Group, durable: Durable) {
+        metric::gauge!(GROUPS).increment(1.0);
+        shard.groups.insert(key.clone(), Entry { group, alarm: None, bytes: 0, durable });
     }
 
     fn check_room(&self, bytes: usize) -> Result<(), GroupError> {
@@ -324,8 +345,7 @@ impl Coordinator {
     }
 }
 
-/// Says once what has become of a group. Groups that outlive their node will commit their membership here, before the
-/// answers go out.
+/// Says once what has become of a group.
 fn note_change(key: &GroupKey, group: &Group, generation_before: i32) {
     let membership = group.membership();
     if membership.generation != generation_before {

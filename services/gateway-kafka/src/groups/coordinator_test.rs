@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tidelog_catalog_api::{Catalog, CatalogError, GroupOffset};
 use tidelog_host::{Clock, Random, Tasks};
-use tidelog_model::{Offset, PartitionId, TenantId, TopicId};
+use tidelog_model::{Offset, PartitionId, SessionId, TenantId, TopicId};
 use tokio::time::Instant;
 
 use super::limits::*;
@@ -25,7 +25,8 @@ fn bench() -> Bench {
     let catalog = Arc::new(LaggingCatalog::default());
     let tasks = Tasks::on_current_runtime();
     let delay = INITIAL_REBALANCE_DELAY_DEFAULT;
-    let coordinator = Coordinator::start(catalog.clone(), Clock::real(), Random::seeded(7), &tasks, delay);
+    let coordinator =
+        Coordinator::start(catalog.clone(), SessionId(1), Clock::real(), Random::seeded(7), &tasks, delay);
     Bench { catalog, coordinator, tasks }
 }
 

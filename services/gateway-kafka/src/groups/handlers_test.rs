@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tidelog_host::{Clock, Random, Tasks};
 use tidelog_kafka_wire::messages::*;
 use tidelog_kafka_wire::{Api, ErrorCode, RequestHeader, StrBytes, encode_response, message};
-use tidelog_model::TenantId;
+use tidelog_model::{SessionId, TenantId};
 
 use super::Coordinator;
 use super::handlers::*;
@@ -25,7 +25,8 @@ fn bench() -> Bench {
     catalog.make_topic(TENANT, "t", 1);
     let tasks = Tasks::on_current_runtime();
     let delay = INITIAL_REBALANCE_DELAY_DEFAULT;
-    let coordinator = Coordinator::start(catalog.clone(), Clock::real(), Random::seeded(7), &tasks, delay);
+    let coordinator =
+        Coordinator::start(catalog.clone(), SessionId(1), Clock::real(), Random::seeded(7), &tasks, delay);
     Bench { catalog, coordinator }
 }
 

@@ -196,6 +196,7 @@ impl Group {
             Phase::Stable(_) if self.selection() == Some(&self.membership.protocol) => {
                 // Nothing that was assigned is touched: no rebalance. The member fetches its share with SyncGroup.
                 self.member(&new_id).session.joining = None;
+                self.decisions += 1;
                 let mut joined = self.joined(&new_id);
                 joined.skip_assignment = can_skip_assignment && self.is_leader(&new_id);
                 if !can_skip_assignment {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tidelog_model::limits::{GROUP_RECORD_BYTES_MAX, GROUP_RECORDS_BYTES_MAX};
+
 /// Members of one group, and again as many member ids handed out and not used yet. Each rebalance sends the whole list
 /// to the leader. A member too many gets `GROUP_MAX_SIZE_REACHED`.
 pub const GROUP_MEMBERS_MAX: usize = 2_000;
@@ -11,7 +13,7 @@ pub const GROUPS_MAX: usize = 16_384;
 /// What one member may say about itself in a JoinGroup: names and metadata of all its protocols, its ids.
 pub const MEMBER_BYTES_MAX: usize = 1024 * 1024;
 /// What one group keeps: members and assignments. Kafka's own bound is the largest message of its offsets topic, 1 MiB.
-pub const GROUP_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub const GROUP_BYTES_MAX: usize = 3 * 1024 * 1024;
 /// What all groups of a node keep together. At the bound a join or an assignment gets `COORDINATOR_NOT_AVAILABLE`.
 pub const ALL_GROUPS_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Client and instance ids are cut to this length when they become part of a member id.
@@ -37,4 +39,7 @@ pub const SHARDS: usize = 16;
 
 const _: () = assert!(MEMBER_BYTES_MAX <= GROUP_BYTES_MAX);
 const _: () = assert!(GROUP_BYTES_MAX <= ALL_GROUPS_BYTES_MAX);
+// What a node takes in, the catalog can store.
+const _: () = assert!(GROUP_BYTES_MAX + GROUP_BYTES_MAX / 4 <= GROUP_RECORD_BYTES_MAX);
+const _: () = assert!(ALL_GROUPS_BYTES_MAX * 2 <= GROUP_RECORDS_BYTES_MAX);
 const _: () = assert!(GROUPS_MAX.is_multiple_of(SHARDS));

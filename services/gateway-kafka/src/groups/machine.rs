@@ -63,13 +63,14 @@ pub struct Group {
     /// Member ids that were handed out and have not joined yet, each with the time until which it may.
     pub(super) pending: BTreeMap<String, Instant>,
     pub(super) initial_rebalance_delay: Duration,
+    /// Counts the decisions that have to be stored before anybody hears of them.
+    pub(super) decisions: u64,
 }
 
 /// What a rebalance decides, by whom and with what result.
 ///
-/// Lives in memory: a restarted node knows no member, each gets `UNKNOWN_MEMBER_ID` and joins again. For groups that outlive
-/// their node this is what has to be committed whenever [`Group`] becomes Stable or Empty (and at the replacement of a
-/// static member), before the answers go out: all of it, except each member's [`super::member::Session`].
+/// Stored in the catalog, all of it except each member's [`super::member::Session`], whenever [`Group`] becomes Stable or
+/// Empty and at the replacement of a static member, before the answers go out: so it outlives its node.
 #[derive(Debug, Default)]
 pub struct Membership {
     /// Counts the rebalances.
@@ -125,6 +126,7 @@ impl Group {
             phase: Phase::Empty { until: now + EMPTY_GROUP_KEPT },
             pending: BTreeMap::new(),
             initial_rebalance_delay,
+            decisions: 0,
         }
     }
 
@@ -137,6 +139,11 @@ impl Group {
             Phase::Stable(_) => GroupState::Stable,
             Phase::Dead => GroupState::Dead,
         }
+    }
+
+    /// Counts what was decided for good: a rebalance, or a new process in a static member's place. See `durable.rs`.
+    pub fn decisions(&self) -> u64 {
+        self.decisions
     }
 
     /// What was decided last.

@@ -8,6 +8,11 @@ use tokio::time::Instant;
 use super::machine::Waiter;
 use super::messages::Protocol;
 
+/// What a member takes beside its names and bytes.
+const MEMBER_OVERHEAD_BYTES: usize = 256;
+/// What a protocol takes beside its name and bytes.
+const PROTOCOL_OVERHEAD_BYTES: usize = 64;
+
 /// A member.
 #[derive(Clone, Debug)]
 pub struct Member {
@@ -25,7 +30,7 @@ pub struct Member {
     pub protocols: Vec<Protocol>,
     /// Its share of the work; empty for nothing.
     pub assignment: Bytes,
-    /// What would not be committed when groups become durable.
+    /// What is not stored.
     pub session: Session,
 }
 
@@ -69,10 +74,12 @@ impl Member {
             .unwrap_or_default()
     }
 
-    /// Bytes that it keeps in memory, near enough.
+    /// Bytes that it keeps in memory, and in the catalog, near enough.
     pub fn bytes(&self) -> usize {
-        protocol_bytes(&self.protocols)
+        MEMBER_OVERHEAD_BYTES
+            + protocol_bytes(&self.protocols)
             + self.client_id.len()
+            + self.client_host.len()
             + self.instance_id.as_ref().map_or(0, String::len)
             + self.assignment.len()
     }
@@ -80,7 +87,7 @@ impl Member {
 
 /// Bytes of names and metadata.
 pub fn protocol_bytes(protocols: &[Protocol]) -> usize {
-    protocols.iter().map(|protocol| protocol.name.len() + protocol.metadata.len()).sum()
+    protocols.iter().map(|protocol| PROTOCOL_OVERHEAD_BYTES + protocol.name.len() + protocol.metadata.len()).sum()
 }
 
 /// The protocol that a group uses: one that all members know; of those, the one that most members like best; of equals, the

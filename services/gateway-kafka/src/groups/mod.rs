@@ -5,12 +5,14 @@
 //! never goes back while the group is remembered; an offset is proposed to the catalog only under a current member's claim,
 //! and those of an older generation before those of a newer one. **Does not know:** the wire format, except in `handlers`.
 //!
-//! Membership is kept in memory: after a restart members are unknown and join again, while committed offsets last.
+//! What a rebalance decides is stored in the catalog before its members hear of it (`durable.rs`), so that a restart of the
+//! node is not a rebalance. Sessions and rebalances under way are kept in memory.
 
 pub(crate) mod admin_handlers;
 mod coordinator;
 mod deletion;
 pub mod describe;
+mod durable;
 mod error;
 pub(crate) mod handlers;
 mod join;
@@ -21,6 +23,7 @@ pub mod messages;
 mod offset_handlers;
 mod offsets;
 mod rebalance;
+mod record;
 mod shard;
 mod subscription;
 mod upkeep;
@@ -32,6 +35,8 @@ pub use error::{CommitError, GroupError};
 mod admin_test;
 #[cfg(test)]
 mod coordinator_test;
+#[cfg(test)]
+mod durable_test;
 #[cfg(test)]
 mod handlers_test;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! How far groups have read: committed to the catalog after the group has agreed, read back from it.
 
-use tidelog_catalog_api::{CatalogError, Command, GroupOffset, OffsetRefused, Outcome};
+use tidelog_catalog_api::{CatalogError, ClaimRefused, Command, GroupClaim, GroupOffset, OffsetRefused, Outcome};
 use tidelog_model::PartitionId;
 use tidelog_model::limits::GROUP_ID_BYTES_MAX;
 
@@ -21,10 +21,21 @@ impl Coordinator {
         }
         let CommitRequest { key, claim, offsets } = request;
         let count = offsets.len();
-        let command = Command::CommitOffsets { tenant: key.tenant, group: key.group.as_ref().to_owned(), offsets };
+        // The catalog checks it again: another coordinator may have taken over meanwhile.
+        let member = (claim.generation >= 0)
+            .then(|| GroupClaim { generation: claim.generation, member_id: claim.member_id.clone() });
+        let (tenant, group) = (key.tenant, key.group.as_ref().to_owned());
+        let command = Command::CommitOffsetsAs { tenant, group, claim: member, offsets };
         let outcome = self.if_may_commit(&key, &claim, || self.catalog.propose(command))?.await?;
-        let Outcome::OffsetsCommitted(results) = outcome else {
-            unreachable!("the catalog answers CommitOffsets with OffsetsCommitted");
+        let results = match outcome {
+            Outcome::OffsetsCommittedAs(Ok(results)) => results,
+            Outcome::OffsetsCommittedAs(Err(ClaimRefused::IllegalGeneration)) => {
+                return Err(CommitError::Refused(GroupError::IllegalGeneration));
+            }
+            Outcome::OffsetsCommittedAs(Err(ClaimRefused::UnknownMember)) => {
+                return Err(CommitError::Refused(GroupError::UnknownMember));
+            }
+            other => unreachable!("the catalog answers CommitOffsetsAs with OffsetsCommittedAs, not {other:?}"),
         };
         assert_eq!(results.len(), count, "the catalog answers each offset");
         Ok(results)

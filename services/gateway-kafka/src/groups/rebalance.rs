@@ -148,6 +148,7 @@ impl Group {
         self.membership.generation = self.membership.generation.checked_add(1).unwrap_or(1);
         if self.membership.members.is_empty() {
             self.membership.protocol.clear();
+            self.decisions += 1;
             self.phase = Phase::Empty { until: now + EMPTY_GROUP_KEPT };
             return;
         }

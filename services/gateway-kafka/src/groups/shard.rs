@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::durable::Durable;
 use super::machine::{Answer, Group, Waiter};
 use super::messages::{GroupKey, JoinAnswer, SyncAnswer};
 
@@ -25,6 +26,7 @@ pub(super) struct Entry {
     pub alarm: Option<Instant>,
     /// As counted in the total.
     pub bytes: usize,
+    pub durable: Durable,
 }
 
 pub(super) enum Waiting {
@@ -63,8 +65,8 @@ impl Shard {
         let mut groups = std::mem::take(&mut self.groups);
         self.alarms.clear();
         for entry in groups.values_mut() {
-            let answers = entry.group.stop();
-            self.answer(answers);
+            self.answer(entry.durable.refuse_withheld());
+            self.answer(entry.group.stop());
         }
         assert!(self.waiting.is_empty(), "every request that waited has been answered");
     }

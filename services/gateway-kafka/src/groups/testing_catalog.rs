@@ -1,13 +1,14 @@
 //! A catalog for the tests of groups.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tidelog_catalog_api::{
-    ApplyListener, Catalog, CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, InlineExtent,
-    OrphanRange, Outcome, PartitionView, ProducerView, Proposal, TopicView,
+    ApplyListener, Catalog, CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, GroupRecord,
+    InlineExtent, OrphanRange, Outcome, PartitionView, ProducerView, Proposal, TopicView,
 };
 use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
 
@@ -19,6 +20,7 @@ pub(super) struct LaggingCatalog {
     visible: Mutex<Vec<(TenantId, String, GroupOffset)>>,
     pub(super) proposals: Mutex<Vec<Command>>,
     pub(super) down: Mutex<bool>,
+    pub(super) records: Mutex<BTreeMap<(TenantId, String), Arc<GroupRecord>>>,
     topics: Mutex<Vec<Arc<TopicView>>>,
     visible_topics: Mutex<Vec<Arc<TopicView>>>,
 }
@@ -26,12 +28,22 @@ pub(super) struct LaggingCatalog {
 #[async_trait]
 impl Catalog for LaggingCatalog {
     fn propose(&self, command: Command) -> Proposal {
+        if let Command::StoreGroup { tenant, group, record, .. } = command {
+            if *self.down.lock() {
+                return Box::pin(async { Err(CatalogError::Unavailable("down".to_owned())) });
+            }
+            match record {
+                Some(record) => drop(self.records.lock().insert((tenant, group), Arc::new(record))),
+                None => drop(self.records.lock().remove(&(tenant, group))),
+            }
+            return Box::pin(async { Ok(Outcome::GroupStored(Ok(()))) });
+        }
         self.proposals.lock().push(command.clone());
         if *self.down.lock() {
             return Box::pin(async { Err(CatalogError::Unavailable("down".to_owned())) });
         }
         let (tenant, group, offsets) = match command {
-            Command::CommitOffsets { tenant, group, offsets } => (tenant, group, offsets),
+            Command::CommitOffsetsAs { tenant, group, offsets, .. } => (tenant, group, offsets),
             Command::DeleteOffsets { tenant, group, partitions } => {
                 let is_asked = |id: &PartitionId| partitions.as_ref().is_none_or(|asked| asked.contains(id));
                 let mut committed = self.committed.lock();
@@ -49,7 +61,7 @@ impl Catalog for LaggingCatalog {
         };
         let results = offsets.iter().map(|_| Ok(())).collect();
         self.committed.lock().extend(offsets.into_iter().map(|offset| (tenant, group.clone(), offset)));
-        Box::pin(async move { Ok(Outcome::OffsetsCommitted(results)) })
+        Box::pin(async move { Ok(Outcome::OffsetsCommittedAs(Ok(results))) })
     }
     async fn read_barrier(&self) -> Result<LogIndex, CatalogError> {
         if *self.down.lock() {
@@ -65,6 +77,12 @@ impl Catalog for LaggingCatalog {
         mine.map(|(_, _, offset)| offset.clone())
             .filter(|offset| partitions.is_none_or(|asked| asked.contains(&offset.partition)))
             .collect()
+    }
+    fn group_record(&self, tenant: TenantId, group: &str) -> Option<Arc<GroupRecord>> {
+        self.records.lock().get(&(tenant, group.to_owned())).cloned()
+    }
+    fn group_records(&self) -> Vec<(TenantId, Arc<str>, Arc<GroupRecord>)> {
+        self.records.lock().iter().map(|((tenant, name), it)| (*tenant, name.as_str().into(), it.clone())).collect()
     }
     fn groups(&self, tenant: TenantId) -> Vec<Arc<str>> {
         let visible = self.visible.lock();

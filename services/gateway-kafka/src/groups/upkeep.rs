@@ -76,6 +76,7 @@ impl Group {
             unreachable!("only a rebalance that lacks its assignment takes one");
         };
         self.phase = Phase::Stable(round);
+        self.decisions += 1;
         let ids: Vec<String> = self.membership.members.keys().cloned().collect();
         for id in ids {
             if let Some(waiter) = self.member(&id).session.syncing.take() {

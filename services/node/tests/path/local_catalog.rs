@@ -141,6 +141,12 @@ impl Catalog for LocalCatalog {
     fn group_offsets(&self, tenant: TenantId, group: &str, partitions: Option<&[PartitionId]>) -> Vec<GroupOffset> {
         self.with(|state| state.group_offsets(tenant, group, partitions))
     }
+    fn group_record(&self, tenant: TenantId, group: &str) -> Option<Arc<GroupRecord>> {
+        self.with(|state| state.group_record(tenant, group))
+    }
+    fn group_records(&self) -> Vec<(TenantId, Arc<str>, Arc<GroupRecord>)> {
+        self.with(State::group_records)
+    }
     fn groups(&self, tenant: TenantId) -> Vec<Arc<str>> {
         self.with(|state| state.groups(tenant))
     }
