@@ -9,7 +9,7 @@ use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, Timestamp
 
 use crate::{
     CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, GroupRecord, InlineExtent, OrphanRange,
-    Outcome, PartitionView, ProducerView, TopicView,
+    Outcome, PartitionView, ProducerView, QuorumView, TopicView,
 };
 
 /// A command on its way. Dropping it does not take the command back.
@@ -32,6 +32,9 @@ pub trait Catalog: Send + Sync + 'static {
 
     /// The last index that is visible here.
     fn applied(&self) -> LogIndex;
+
+    /// How far the log is.
+    fn quorum(&self) -> QuorumView;
 
     /// The cluster's names.
     fn cluster(&self) -> ClusterView;

@@ -26,5 +26,5 @@ pub use error::CatalogError;
 pub use group_record::{ClaimRefused, GroupClaim, GroupMember, GroupProtocol, GroupRecord, GroupRefused};
 pub use views::{
     ClusterView, Extent, ExtentPlan, GrantView, InlineExtent, Location, ObjectRange, OrphanRange, PartitionView,
-    ProducerView, TopicView,
+    ProducerView, QuorumView, TopicView,
 };

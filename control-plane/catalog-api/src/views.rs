@@ -18,6 +18,15 @@ pub struct ClusterView {
     pub incarnation: Incarnation,
 }
 
+/// The replicas' common log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuorumView {
+    /// The leader's term.
+    pub term: u64,
+    /// The last entry of this node's log.
+    pub last: LogIndex,
+}
+
 /// A topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicView {

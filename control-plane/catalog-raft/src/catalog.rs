@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tidelog_catalog_api::{
     ApplyListener, Catalog, CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, GroupRecord,
-    InlineExtent, OrphanRange, PartitionView, ProducerView, Proposal, TopicView,
+    InlineExtent, OrphanRange, PartitionView, ProducerView, Proposal, QuorumView, TopicView,
 };
 use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
 
@@ -24,6 +24,11 @@ impl Catalog for RaftCatalog {
 
     fn applied(&self) -> LogIndex {
         LogIndex(self.machine.visible())
+    }
+
+    fn quorum(&self) -> QuorumView {
+        let (term, last) = self.term_and_last();
+        QuorumView { term, last: LogIndex(last) }
     }
 
     fn cluster(&self) -> ClusterView {

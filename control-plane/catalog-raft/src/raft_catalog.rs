@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{LinearizableReadError, RaftError};
 use openraft::raft::ReadPolicy;
 use openraft::{BasicNode, Config, SnapshotPolicy};
@@ -114,6 +115,13 @@ impl RaftCatalog {
         }
         self.stop_raft().await;
         drop(held);
+    }
+
+    /// The term, and the last entry of the log.
+    pub(crate) fn term_and_last(&self) -> (u64, u64) {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        (metrics.current_term, metrics.last_log_index.unwrap_or(0))
     }
 
     async fn stop_tasks(&self) {

@@ -18,7 +18,7 @@
 //! | `claim-unchecked` | offsets are taken from a member of an earlier generation | I13 |
 //! | `high-watermark-off-by-one` | the high watermark is one beyond the last record | I2, I7 |
 //! | `refusal-overtaken` | a commit sent before an earlier one's refusal was known is applied | I5 |
-//! | `log-start-goes-back` | deleted records come back when fewer are deleted later | I2, I7 |
+//! | `log-start-goes-back` | deleted records come back when fewer are deleted later | I7, I16 |
 //! | `stale-epoch-accepted` | a batch of an older producer epoch is judged by its sequence | I9 |
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]

@@ -8,9 +8,10 @@ use tidelog_kafka_wire::messages::fetch_request::{FetchPartition, FetchTopic};
 use tidelog_kafka_wire::messages::{
     AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, DeleteRecordsRequest,
     DeleteRecordsResponse, DescribeLogDirsRequest, DescribeLogDirsResponse, DescribeProducersRequest,
-    DescribeProducersResponse, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, ElectLeadersRequest,
-    ElectLeadersResponse, FetchRequest, FetchResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
-    ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse, describe_producers_request,
+    DescribeProducersResponse, DescribeQuorumRequest, DescribeQuorumResponse, DescribeTopicPartitionsRequest,
+    DescribeTopicPartitionsResponse, ElectLeadersRequest, ElectLeadersResponse, FetchRequest, FetchResponse,
+    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, ListPartitionReassignmentsRequest,
+    ListPartitionReassignmentsResponse, describe_producers_request, describe_quorum_request,
     describe_topic_partitions_request, incremental_alter_configs_request,
 };
 use tidelog_kafka_wire::{ErrorCode, message};
@@ -243,4 +244,37 @@ async fn topics_are_described_a_page_at_a_time() {
     assert_eq!((topics, next), (vec![row("a", ErrorCode::InvalidRequest.code(), &[])], None));
     let (topics, next) = pages(client, &["a"], 3, Some(("a", 77))).await;
     assert_eq!((topics, next), (vec![row("a", 0, &[])], None));
+}
+
+#[tokio::test]
+async fn the_quorum_is_this_node() {
+    let door = Door::open().await;
+    let mut client = door.connect().await;
+    let topic = |name: &str, indexes: &[i32]| {
+        let partition = |index: &i32| message!(describe_quorum_request::PartitionData { partition_index: *index });
+        message!(describe_quorum_request::TopicData {
+            topic_name: name.into(),
+            partitions: indexes.iter().map(partition).collect(),
+        })
+    };
+    for version in 0..=2 {
+        let request = message!(DescribeQuorumRequest { topics: vec![topic("__cluster_metadata", &[0])] });
+        let response: DescribeQuorumResponse = client.call(version, &request).await;
+        let found = &response.topics[0].partitions[0];
+        assert_eq!((response.error_code, found.error_code, found.leader_id, found.leader_epoch), (0, 0, 7, 3));
+        assert_eq!((found.high_watermark, found.current_voters[0].log_end_offset), (2, 5));
+        assert_eq!((found.current_voters[0].replica_id, response.nodes.len()), (7, usize::from(version == 2)));
+        for topics in [
+            vec![topic("t", &[0])],
+            vec![topic("__cluster_metadata", &[1])],
+            vec![topic("__cluster_metadata", &[0, 0])],
+        ] {
+            let response: DescribeQuorumResponse =
+                client.call(version, &message!(DescribeQuorumRequest { topics: topics })).await;
+            let unknown = ErrorCode::UnknownTopicOrPartition.code();
+            assert!(
+                response.topics[0].partitions.iter().all(|it| it.error_code == unknown && it.current_voters.is_empty())
+            );
+        }
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::StreamExt;
+use futures::future::join_all;
 use tidelog_catalog_api::{AlterTopicError, Command, Outcome, TopicView};
 use tidelog_kafka_wire::messages::{
     AlterConfigsRequest, AlterConfigsResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
@@ -22,6 +22,9 @@ use crate::{errors, topic_configs};
 
 /// How often others may be faster before a client has to come again.
 const TRIES_MAX: usize = 8;
+
+/// Changes of one resource: many times what there are names.
+const CHANGES_MAX: usize = 1_000;
 
 type Refusal = (ErrorCode, String);
 
@@ -107,6 +110,10 @@ pub(crate) async fn answer_incremental(
 
 /// What can be said against changes without knowing their resource. An `Err` lacks a value (`true`) or is no operation.
 fn checked(changes: Vec<(String, Result<Change, bool>)>) -> Result<Vec<(String, Change)>, Refusal> {
+    if changes.len() > CHANGES_MAX {
+        let text = format!("a request may change {CHANGES_MAX} settings of a resource at most");
+        return Err((ErrorCode::InvalidRequest, text));
+    }
     let mut names = BTreeSet::new();
     let refused = |text: String| Err((ErrorCode::InvalidRequest, text));
     if !changes.iter().all(|(name, _)| names.insert(name.as_str())) {
@@ -136,18 +143,21 @@ async fn alter_all(shared: &Shared, api: Api, mut wanted: Vec<Wanted>, validate_
             each.changes = Err((ErrorCode::InvalidRequest, text));
         }
     }
-    let altering = wanted.into_iter().map(|each| async move {
-        let Wanted { kind, name, changes, replaces } = each;
-        let result = match changes {
-            Ok(changes) => alter(shared, kind, &name, &changes, replaces, validate_only).await,
-            Err(refusal) => Err(refusal),
-        };
-        let (code, text) = result.map_or_else(|(code, text)| (code, Some(text)), |()| (ErrorCode::None, None));
-        shared.meters.error(api, code);
-        (kind, name, code, text)
-    });
-    let altering = altering.collect::<Vec<_>>();
-    futures::stream::iter(altering).buffered(LOOKUPS_AT_ONCE).collect().await
+    let mut altered = Vec::with_capacity(wanted.len());
+    // So many at once; what waits its turn takes no more memory than it has.
+    for some in wanted.chunks(LOOKUPS_AT_ONCE) {
+        let altering = some.iter().map(|each| async move {
+            let result = match &each.changes {
+                Ok(changes) => alter(shared, each.kind, &each.name, changes, each.replaces, validate_only).await,
+                Err(refusal) => Err(refusal.clone()),
+            };
+            let (code, text) = result.map_or_else(|(code, text)| (code, Some(text)), |()| (ErrorCode::None, None));
+            shared.meters.error(api, code);
+            (each.kind, each.name.clone(), code, text)
+        });
+        altered.extend(join_all(altering.collect::<Vec<_>>()).await);
+    }
+    altered
 }
 
 async fn alter(

@@ -4,6 +4,8 @@
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Boolean,
+    /// A BOOLEAN that cannot be switched on.
+    Off,
     Int {
         min: i32,
         max: i32,
@@ -32,7 +34,7 @@ impl Kind {
     /// Kafka's number of the type (`ConfigDef.Type` as DescribeConfigs has it).
     pub(crate) fn number(self) -> i8 {
         match self {
-            Kind::Boolean => 1,
+            Kind::Boolean | Kind::Off => 1,
             Kind::OneOf(_) => 2,
             Kind::Int { .. } | Kind::IntOrDefault { .. } => 3,
             Kind::Long { .. } => 5,
@@ -57,6 +59,10 @@ impl Kind {
             Kind::Boolean => match trimmed.to_ascii_lowercase().as_str() {
                 valid @ ("true" | "false") => Ok(valid.to_owned()),
                 _ => refused("Expected value to be either true or false"),
+            },
+            Kind::Off => match trimmed.to_ascii_lowercase().as_str() {
+                "false" => Ok("false".to_owned()),
+                _ => refused("It is not offered, so the value has to be false"),
             },
             Kind::Int { min, max } => match trimmed.parse::<i32>() {
                 Err(_) => refused("Not a number of type INT"),

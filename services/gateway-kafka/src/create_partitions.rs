@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use futures::StreamExt;
+use futures::future::join_all;
 use tidelog_catalog_api::{AlterTopicError, Command, Outcome, TopicView};
 use tidelog_kafka_wire::messages::create_partitions_request::{CreatePartitionsAssignment, CreatePartitionsTopic};
 use tidelog_kafka_wire::messages::create_partitions_response::CreatePartitionsTopicResult;
@@ -53,12 +53,18 @@ pub(crate) async fn answer(shared: &Shared, request: CreatePartitionsRequest) ->
         Ok((view, count))
     });
     let judged = judged.collect::<Vec<_>>();
-    let creating = judged.into_iter().map(|judged| async move {
-        let (view, count) = judged?;
-        if request.validate_only { Ok(()) } else { create(shared, &view, count).await }
-    });
-    let creating = creating.collect::<Vec<_>>();
-    let results = futures::stream::iter(creating).buffered(LOOKUPS_AT_ONCE).collect::<Vec<_>>().await;
+    let validate_only = request.validate_only;
+    let mut results = Vec::with_capacity(judged.len());
+    for some in judged.chunks(LOOKUPS_AT_ONCE) {
+        let creating = some.iter().map(|judged| async move {
+            match judged {
+                Ok((view, count)) if !validate_only => create(shared, view, *count).await,
+                Ok(_) => Ok(()),
+                Err(refusal) => Err(refusal.clone()),
+            }
+        });
+        results.extend(join_all(creating.collect::<Vec<_>>()).await);
+    }
     let result = |(topic, result): (&CreatePartitionsTopic, Result<(), Refusal>)| {
         let (code, text) = result.map_or_else(|refusal| refusal, |()| (ErrorCode::None, None));
         shared.meters.error(Api::CreatePartitions, code);

@@ -70,14 +70,14 @@ async fn delete(shared: &Shared, partitions: Vec<RecordsDeletion>) -> Vec<Result
     if count == 0 {
         return Vec::new();
     }
-    match shared.parts.catalog.propose(Command::DeleteRecords { partitions: partitions.clone() }).await {
+    match shared.parts.catalog.propose(Command::DeleteRecords { partitions }).await {
         Ok(Outcome::RecordsDeleted(results)) => {
             assert_eq!(results.len(), count, "the catalog answers each partition");
-            for (deletion, result) in partitions.iter().zip(&results) {
-                if let Ok(start) = result {
-                    tracing::info!(partition = %deletion.partition, %start, "records deleted");
-                }
-            }
+            tracing::info!(
+                partitions = count,
+                refused = results.iter().filter(|it| it.is_err()).count(),
+                "records deleted"
+            );
             results.into_iter().map(|result| result.map_err(errors::of_delete_records)).collect()
         }
         Ok(other) => unreachable!("the catalog answers DeleteRecords with RecordsDeleted, not {other:?}"),

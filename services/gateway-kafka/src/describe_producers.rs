@@ -19,6 +19,8 @@ const PRODUCER_BYTES: usize = 128;
 const PRODUCERS_MAX: usize = 200_000;
 
 type Refusal = (ErrorCode, Option<String>);
+/// A partition, and the producers in it.
+type Found = (i32, Result<Vec<ProducerView>, Refusal>);
 
 /// Answers DescribeProducers, in room that is made first. A partition that is named again is answered once.
 pub(crate) async fn frame(
@@ -39,7 +41,7 @@ pub(crate) async fn frame(
     let found = found.collect::<Vec<_>>();
     let share = shared.memory.answer((PRODUCERS_MAX - left) * PRODUCER_BYTES).await;
     drop(room);
-    let topic = |(topic, found): (TopicRequest, Vec<(i32, Result<Vec<ProducerView>, Refusal>)>)| {
+    let topic = |(topic, found): (TopicRequest, Vec<Found>)| {
         let partitions = found.into_iter().map(|(index, result)| {
             let (code, text, producers) = match result {
                 Ok(producers) => (ErrorCode::None, None, producers),

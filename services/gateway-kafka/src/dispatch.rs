@@ -13,8 +13,8 @@ use crate::groups::handlers::{self, Context};
 use crate::memory::{self, Share};
 use crate::{
     alter_configs, cluster, config_resources, create_partitions, create_topics, delete_records, delete_topics,
-    describe_configs, describe_producers, describe_topic_partitions, fetch, list_offsets, log_dirs, metadata,
-    offset_epochs, placement, produce, producer_ids,
+    describe_configs, describe_producers, describe_quorum, describe_topic_partitions, fetch, list_offsets, log_dirs,
+    metadata, offset_epochs, placement, produce, producer_ids,
 };
 
 /// Begins a request. When this returns, what has to happen in the order of requests has happened; the answer is still to
@@ -94,6 +94,10 @@ pub(crate) async fn begin(
         }
         Request::DescribeProducers(request) => {
             async move { describe_producers::frame(&shared, &header, request, room).await }.boxed()
+        }
+        Request::DescribeQuorum(request) => {
+            async move { frame(&shared, &header, describe_quorum::answer(&shared, &header, request), room).await }
+                .boxed()
         }
         Request::DescribeTopicPartitions(request) => async move {
             frame(&shared, &header, describe_topic_partitions::answer(&shared, request).await, room).await

@@ -24,6 +24,7 @@ mod delete_records;
 mod delete_topics;
 mod describe_configs;
 mod describe_producers;
+mod describe_quorum;
 mod describe_topic_partitions;
 mod dispatch;
 pub mod errors;

@@ -3,13 +3,18 @@
 use std::sync::atomic::Ordering;
 
 use tidelog_kafka_wire::messages::create_topics_request::CreatableTopic;
+use tidelog_kafka_wire::messages::describe_configs_request::DescribeConfigsResource;
+use tidelog_kafka_wire::messages::elect_leaders_request::TopicPartitions;
 use tidelog_kafka_wire::messages::fetch_request::{FetchPartition, FetchTopic};
+use tidelog_kafka_wire::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use tidelog_kafka_wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use tidelog_kafka_wire::messages::metadata_request::MetadataRequestTopic;
 use tidelog_kafka_wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use tidelog_kafka_wire::messages::{
-    CreateTopicsRequest, CreateTopicsResponse, FetchRequest, FetchResponse, FindCoordinatorRequest,
-    FindCoordinatorResponse, HeartbeatRequest, HeartbeatResponse, ListOffsetsRequest, ListOffsetsResponse,
+    CreateTopicsRequest, CreateTopicsResponse, DeleteGroupsRequest, DeleteGroupsResponse, DescribeConfigsRequest,
+    DescribeConfigsResponse, DescribeGroupsRequest, DescribeGroupsResponse, ElectLeadersRequest, ElectLeadersResponse,
+    FetchRequest, FetchResponse, FindCoordinatorRequest, FindCoordinatorResponse, HeartbeatRequest, HeartbeatResponse,
+    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, ListOffsetsRequest, ListOffsetsResponse,
     MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse,
 };
 use tidelog_kafka_wire::{ErrorCode, PRODUCE_ENTRIES_MAX, Uuid, message};
@@ -161,4 +166,72 @@ async fn signs_of_life_do_not_wait_for_room_in_the_write_path() {
         assert_eq!(response.error_code, ErrorCode::UnknownMemberId.code());
     }
     assert!(door.appends.try_recv().is_err(), "the producer waits for room");
+}
+
+#[tokio::test]
+async fn so_many_resources_are_described_and_no_more() {
+    const RESOURCES_MAX: usize = 2_000;
+    let door = Door::open().await;
+    let mut client = door.connect().await;
+    let names = (0..=RESOURCES_MAX).map(|number| format!("t-{number}")).collect::<Vec<_>>();
+    for name in &names {
+        door.catalog.add(TENANT, name, 1);
+    }
+    let resource =
+        |name: &String| message!(DescribeConfigsResource { resource_type: 2, resource_name: name.as_str().into() });
+    // And each again.
+    let resources = names.iter().chain(&names).map(resource).collect();
+    let response: DescribeConfigsResponse =
+        client.call(1, &message!(DescribeConfigsRequest { resources: resources })).await;
+    let (last, rest) = response.results.split_last().unwrap();
+    assert!(rest.len() == RESOURCES_MAX && rest.iter().all(|it| it.error_code == 0 && it.configs.len() == 33));
+    assert_eq!((last.error_code, last.configs.len()), (ErrorCode::InvalidRequest.code(), 0));
+    assert!(last.error_message.as_ref().unwrap().contains("2000"));
+}
+
+#[tokio::test]
+async fn a_group_asked_for_again_and_again_is_described_once() {
+    let door = Door::open().await;
+    let mut client = door.connect().await;
+    let request = message!(DescribeGroupsRequest { groups: vec!["g".into(); REPEATS] });
+    let response: DescribeGroupsResponse = client.call(5, &request).await;
+    assert_eq!(response.groups.len(), 1);
+    let request = message!(DeleteGroupsRequest { groups_names: vec!["g".into(); REPEATS] });
+    let response: DeleteGroupsResponse = client.call(2, &request).await;
+    assert_eq!(response.results.len(), 1);
+}
+
+#[tokio::test]
+async fn so_many_partitions_are_judged_with_words() {
+    let door = Door::open().await;
+    let mut client = door.connect().await;
+    let topic = message!(TopicPartitions { topic: "n".repeat(249).into(), partitions: (0..60_000).collect() });
+    let request = message!(ElectLeadersRequest { topic_partitions: Some(vec![topic.clone(), topic]) });
+    let response: ElectLeadersResponse = client.call(2, &request).await;
+    let results = response.replica_election_results.iter().flat_map(|topic| &topic.partition_result);
+    let (with, without) = results.partition::<Vec<_>, _>(|it| it.error_message.is_some());
+    assert_eq!((with.len(), without.len()), (100_000, 20_000));
+    assert!(without.iter().all(|it| it.error_code == ErrorCode::InvalidRequest.code()));
+}
+
+#[tokio::test]
+async fn a_topic_s_settings_are_not_changed_by_the_thousand() {
+    let door = Door::open().await;
+    door.catalog.add(TENANT, "t", 1);
+    let mut client = door.connect().await;
+    let config = |number: usize| {
+        message!(AlterableConfig { name: format!("n{number}").into(), config_operation: 1, value: None })
+    };
+    let resource = |count: usize| {
+        message!(AlterConfigsResource {
+            resource_type: 2,
+            resource_name: "t".into(),
+            configs: (0..count).map(config).collect(),
+        })
+    };
+    for (count, code) in [(1_000, ErrorCode::None), (1_001, ErrorCode::InvalidRequest)] {
+        let request = message!(IncrementalAlterConfigsRequest { resources: vec![resource(count)] });
+        let response: IncrementalAlterConfigsResponse = client.call(1, &request).await;
+        assert_eq!(response.responses[0].error_code, code.code(), "{count}");
+    }
 }

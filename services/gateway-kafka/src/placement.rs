@@ -21,6 +21,9 @@ use crate::topics::{Lookup, TopicKey, partition_of};
 const ELECTION_PREFERRED: i8 = 0;
 const ELECTION_UNCLEAN: i8 = 1;
 
+/// Partitions that one request may name: the answer to four bytes may be a text with the topic's name.
+const PARTITIONS_MAX: usize = 100_000;
+
 type Refusal = (ErrorCode, Option<String>);
 
 /// Answers ElectLeaders: every partition has its leader.
@@ -34,9 +37,11 @@ pub(crate) async fn elect_leaders(shared: &Shared, request: ElectLeadersRequest)
         return ElectLeadersResponse::default();
     };
     let lookups = lookups(shared, asked.iter().map(|topic| &topic.topic)).await;
+    let mut left = PARTITIONS_MAX;
     let results = asked.into_iter().zip(lookups).map(|(topic, lookup)| {
         let results = topic.partitions.iter().map(|index| {
             let (code, text) = match &lookup {
+                _ if !take(&mut left) => (ErrorCode::InvalidRequest, None),
                 Lookup::Missing => {
                     (ErrorCode::UnknownTopicOrPartition, Some(format!("No such topic as {}", topic.topic)))
                 }
@@ -65,8 +70,13 @@ pub(crate) async fn alter_reassignments(
     request: AlterPartitionReassignmentsRequest,
 ) -> AlterPartitionReassignmentsResponse {
     let lookups = lookups(shared, request.topics.iter().map(|topic| &topic.name)).await;
+    let mut left = PARTITIONS_MAX;
     let topics = request.topics.into_iter().zip(lookups).map(|(topic, lookup)| {
         let partitions = topic.partitions.iter().map(|asked| {
+            if !take(&mut left) {
+                let (index, code) = (asked.partition_index, ErrorCode::InvalidRequest.code());
+                return message!(ReassignablePartitionResponse { partition_index: index, error_code: code });
+            }
             let result = reassign(shared, &topic.name, &lookup, asked.partition_index, asked.replicas.as_deref());
             let (code, text) = result.map_or_else(|refusal| refusal, |()| (ErrorCode::None, None));
             shared.meters.error(Api::AlterPartitionReassignments, code);
@@ -107,6 +117,13 @@ fn reassign(shared: &Shared, name: &str, lookup: &Lookup, index: i32, replicas: 
 /// Answers ListPartitionReassignments: none is ever under way.
 pub(crate) fn list_reassignments() -> ListPartitionReassignmentsResponse {
     ListPartitionReassignmentsResponse::default()
+}
+
+/// Takes one of so many; says whether there was one.
+fn take(left: &mut usize) -> bool {
+    let is_left = *left > 0;
+    *left -= usize::from(is_left);
+    is_left
 }
 
 /// Looks topics up, each name once.

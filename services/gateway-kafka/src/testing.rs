@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tidelog_catalog_api::{
     AlterTopicError, ApplyListener, Catalog, CatalogError, ClusterView, Command, CreateTopicError, CreatedTopic,
     DeleteRecordsError, Extent, ExtentPlan, GroupOffset, GroupRecord, InlineExtent, OrphanRange, Outcome,
-    PartitionView, ProducerView, Proposal, RecordsDeletion, TopicView,
+    PartitionView, ProducerView, Proposal, QuorumView, RecordsDeletion, TopicView,
 };
 use tidelog_fetch::{Read, ReadError, ReadOutcome};
 use tidelog_host::{Clock, Random, Tasks};
@@ -210,6 +210,9 @@ impl Catalog for FakeCatalog {
     }
     fn applied(&self) -> LogIndex {
         LogIndex(1)
+    }
+    fn quorum(&self) -> QuorumView {
+        QuorumView { term: 3, last: LogIndex(4) }
     }
     fn cluster(&self) -> ClusterView {
         ClusterView { cluster_id: [0; 16], incarnation: Incarnation(1) }

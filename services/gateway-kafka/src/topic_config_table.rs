@@ -109,7 +109,7 @@ pub(crate) const TOPIC_CONFIGS: [TopicConfig; 34] = [
     own("remote.log.copy.disable", Kind::Boolean, "false").is("Whether tiered storage takes no further records."),
     own("remote.log.delete.on.disable", Kind::Boolean, "false")
         .is("Whether what is in tiered storage goes when it is switched off."),
-    own("remote.storage.enable", Kind::OneOf(&["false"]), "false")
+    own("remote.storage.enable", Kind::Off, "false")
         .is("Kafka's tiered storage. All records are in the object store here, so it cannot be switched on."),
     row("retention.bytes", Kind::Long { min: i64::MIN }, "-1", "log.retention.bytes")
         .is("How large a partition grows before its oldest records are deleted; -1 for any size."),

@@ -8,8 +8,8 @@ use crate::messages::{
     AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiVersionsRequest, CreatePartitionsRequest,
     CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest,
     DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest, DescribeProducersRequest,
-    DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest,
-    IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
+    DescribeQuorumRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest, FindCoordinatorRequest,
+    HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
     ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest,
     MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
     ProduceRequest, SyncGroupRequest,
@@ -72,6 +72,7 @@ pub enum Request {
     ListPartitionReassignments(ListPartitionReassignmentsRequest),
     DescribeProducers(DescribeProducersRequest),
     DescribeTopicPartitions(DescribeTopicPartitionsRequest),
+    DescribeQuorum(DescribeQuorumRequest),
     DescribeCluster(DescribeClusterRequest),
 }
 
@@ -180,6 +181,7 @@ fn decode_body(api: Api, input: &mut Decoder, version: ApiVersion) -> Result<Req
         Api::DescribeTopicPartitions => {
             Request::DescribeTopicPartitions(DescribeTopicPartitionsRequest::decode(input, version)?)
         }
+        Api::DescribeQuorum => Request::DescribeQuorum(DescribeQuorumRequest::decode(input, version)?),
         Api::DescribeCluster => Request::DescribeCluster(DescribeClusterRequest::decode(input, version)?),
     })
 }

@@ -11,8 +11,8 @@ use crate::apis::NEVER_FLEXIBLE;
 use crate::messages::{
     alter_configs_request, alter_partition_reassignments_request, create_partitions_request, create_topics_request,
     delete_records_request, delete_topics_request, describe_configs_request, describe_log_dirs_request,
-    describe_producers_request, describe_topic_partitions_request, elect_leaders_request, fetch_request,
-    incremental_alter_configs_request, join_group_request, leave_group_request, list_offsets_request,
+    describe_producers_request, describe_quorum_request, describe_topic_partitions_request, elect_leaders_request,
+    fetch_request, incremental_alter_configs_request, join_group_request, leave_group_request, list_offsets_request,
     list_partition_reassignments_request, metadata_request, offset_commit_request, offset_delete_request,
     offset_fetch_request, offset_for_leader_epoch_request, produce_request, sync_group_request,
 };
@@ -351,6 +351,15 @@ fn sample(api: Api, version: i16) -> Bytes {
         Api::DescribeTopicPartitions => encode(
             &message!(DescribeTopicPartitionsRequest {
                 topics: vec![message!(describe_topic_partitions_request::TopicRequest { name: "topic".into() })],
+            }),
+            version,
+        ),
+        Api::DescribeQuorum => encode(
+            &message!(DescribeQuorumRequest {
+                topics: vec![message!(describe_quorum_request::TopicData {
+                    topic_name: "topic".into(),
+                    partitions: vec![message!(describe_quorum_request::PartitionData { partition_index: 1 })],
+                })],
             }),
             version,
         ),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures::StreamExt;
+use futures::future::join_all;
 use tidelog_catalog_api::CatalogError;
 use tidelog_kafka_wire::messages::{
     DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse, ListGroupsRequest,
@@ -143,13 +143,17 @@ fn described(name: StrBytes, group: &GroupDescription, operations: i32) -> descr
 pub(crate) async fn delete_groups(context: &Context<'_>, request: DeleteGroupsRequest) -> DeleteGroupsResponse {
     let mut seen = BTreeSet::new();
     let names = request.groups_names.into_iter().filter(|name| seen.insert(name.as_str().to_owned()));
-    let deleting = names.map(|name| async move {
-        let result = context.coordinator.delete(&context.key(&name)).await;
-        let code = result.map_or_else(|error| code_of_delete(&error), |()| ErrorCode::None);
-        message!(delete_groups_response::DeletableGroupResult { group_id: name, error_code: code.code() })
-    });
-    let deleting = deleting.collect::<Vec<_>>();
-    let results = futures::stream::iter(deleting).buffered(DELETIONS_AT_ONCE).collect().await;
+    let names = names.collect::<Vec<_>>();
+    let mut results = Vec::with_capacity(names.len());
+    // So many at once; what waits its turn takes no more memory than it has.
+    for some in names.chunks(DELETIONS_AT_ONCE) {
+        let deleting = some.iter().map(|name| async move {
+            let result = context.coordinator.delete(&context.key(name)).await;
+            let code = result.map_or_else(|error| code_of_delete(&error), |()| ErrorCode::None);
+            message!(delete_groups_response::DeletableGroupResult { group_id: name.clone(), error_code: code.code() })
+        });
+        results.extend(join_all(deleting.collect::<Vec<_>>()).await);
+    }
     message!(DeleteGroupsResponse { results: results })
 }
 

@@ -56,7 +56,10 @@ impl Coordinator {
                     if group.membership().protocol_type != CONSUMER {
                         return Err(DeleteError::NonEmpty);
                     }
-                    partitions.iter().map(|(topic, _)| group.is_subscribed(topic)).collect::<Vec<_>>()
+                    let subscribed = group.subscribed();
+                    let is_subscribed =
+                        |topic: &str| subscribed.as_ref().is_none_or(|topics| topics.contains(topic.as_bytes()));
+                    partitions.iter().map(|(topic, _)| is_subscribed(topic)).collect::<Vec<_>>()
                 }
                 None | Some(_) => vec![false; partitions.len()],
             };

@@ -1,5 +1,7 @@
 //! What consumers say in JoinGroup, as far as it matters here: the topics that they subscribe to.
 
+use std::collections::BTreeSet;
+
 use bytes::Buf;
 
 use super::machine::Group;
@@ -8,28 +10,32 @@ use super::machine::Group;
 pub(super) const CONSUMER: &str = "consumer";
 
 impl Group {
-    /// Whether some member subscribes to a topic. Of a consumer whose metadata is not understood, anything is believed.
-    pub(super) fn is_subscribed(&self, topic: &str) -> bool {
+    /// The topics that members subscribe to, in any of their protocols. `None` for anything: there is a member whose
+    /// metadata is not understood.
+    pub(super) fn subscribed(&self) -> Option<BTreeSet<&[u8]>> {
         let members = self.membership.members.values();
-        let mut spoken = members.flat_map(|member| member.protocols.iter().map(|protocol| &protocol.metadata[..]));
-        spoken.any(|metadata| subscribes(metadata, topic).unwrap_or(true))
+        let spoken = members.flat_map(|member| member.protocols.iter().map(|protocol| &protocol.metadata[..]));
+        let mut topics = BTreeSet::new();
+        for metadata in spoken {
+            read_topics(metadata, &mut topics)?;
+        }
+        Some(topics)
     }
 }
 
-/// Whether a `ConsumerProtocolSubscription` names a topic; `None` when the bytes are none. Of all versions the beginning
-/// is the same: a version, then an array of strings.
-fn subscribes(mut metadata: &[u8], topic: &str) -> Option<bool> {
+/// Adds the topics of a `ConsumerProtocolSubscription`; `None` when the bytes are none. Of all versions the beginning is
+/// the same: a version, then an array of strings.
+fn read_topics<'a>(mut metadata: &'a [u8], topics: &mut BTreeSet<&'a [u8]>) -> Option<()> {
     metadata.try_get_i16().ok()?;
     let count = metadata.try_get_i32().ok()?;
-    let mut is_named = false;
     // Ends with the bytes, whatever the count says.
     for _ in 0..count {
         let length = usize::try_from(metadata.try_get_i16().ok()?).ok()?;
-        let name = metadata.get(..length)?;
-        is_named |= name == topic.as_bytes();
-        metadata.advance(length);
+        let (name, rest) = metadata.split_at_checked(length)?;
+        topics.insert(name);
+        metadata = rest;
     }
-    Some(is_named)
+    Some(())
 }
 
 #[cfg(test)]
@@ -40,11 +46,15 @@ mod tests {
     fn topics_are_found_and_nonsense_is_not_trusted() {
         let mut metadata = vec![0, 3, 0, 0, 0, 2, 0, 1, b'a', 0, 2, b'b', b'c'];
         metadata.extend_from_slice(b"what later versions add");
-        assert_eq!(subscribes(&metadata, "bc"), Some(true));
-        assert_eq!(subscribes(&metadata, "b"), Some(false));
-        assert_eq!(subscribes(&metadata[..12], "a"), None);
-        assert_eq!(subscribes(&[0, 0, 0x7f, 0xff, 0xff, 0xff], "a"), None);
-        assert_eq!(subscribes(&[0, 0, 0, 0, 0, 1, 0xff, 0xff], "a"), None);
-        assert_eq!(subscribes(b"", "a"), None);
+        let topics = |metadata: &[u8]| {
+            let mut topics = BTreeSet::new();
+            read_topics(metadata, &mut topics)?;
+            Some(topics.into_iter().map(<[u8]>::to_vec).collect::<Vec<_>>())
+        };
+        assert_eq!(topics(&metadata), Some(vec![b"a".to_vec(), b"bc".to_vec()]));
+        assert_eq!(topics(&metadata[..12]), None);
+        assert_eq!(topics(&[0, 0, 0x7f, 0xff, 0xff, 0xff]), None);
+        assert_eq!(topics(&[0, 0, 0, 0, 0, 1, 0xff, 0xff]), None);
+        assert_eq!(topics(b""), None);
     }
 }

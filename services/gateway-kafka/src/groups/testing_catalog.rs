@@ -8,7 +8,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tidelog_catalog_api::{
     ApplyListener, Catalog, CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, GroupRecord,
-    InlineExtent, OrphanRange, Outcome, PartitionView, ProducerView, Proposal, TopicView,
+    InlineExtent, OrphanRange, Outcome, PartitionView, ProducerView, Proposal, QuorumView, TopicView,
 };
 use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
 
@@ -105,6 +105,9 @@ impl Catalog for LaggingCatalog {
         unreachable!()
     }
     fn applied(&self) -> LogIndex {
+        unreachable!()
+    }
+    fn quorum(&self) -> QuorumView {
         unreachable!()
     }
     fn cluster(&self) -> ClusterView {

@@ -105,6 +105,9 @@ impl Catalog for LocalCatalog {
     fn applied(&self) -> LogIndex {
         self.with(State::applied)
     }
+    fn quorum(&self) -> QuorumView {
+        QuorumView { term: 1, last: self.applied() }
+    }
     fn cluster(&self) -> ClusterView {
         self.with(State::cluster)
     }
