@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tidelog_catalog::State;
-use tidelog_catalog_api::{Catalog, Command, Commit, GroupOffset, NewTopic, ProducerBatch};
+use tidelog_catalog_api::{Catalog, Command, Commit, GroupOffset, NewTopic, ProducerBatch, RecordsDeletion};
 use tidelog_host::{ForgetfulDisk, Random};
 use tidelog_model::{
     NodeId, Offset, PartitionId, ProducerEpoch, ProducerId, SessionId, TenantId, TimestampMs, TopicId,
@@ -24,7 +24,7 @@ fn snapshot(disk: &ForgetfulDisk, catalog: &RaftCatalog) -> State {
 }
 
 fn random_command(random: &Random, session: SessionId, sequence: &mut u64) -> Command {
-    match random.below(10) {
+    match random.below(14) {
         0 => Command::Tick { wall: TimestampMs(random.below(1 << 40) as i64) },
         1 => Command::CreateTopics {
             topics: vec![NewTopic {
@@ -48,6 +48,17 @@ fn random_command(random: &Random, session: SessionId, sequence: &mut u64) -> Co
         },
         3 => Command::GrantObjects { session, count: 1 + random.below(9) as u32, ticks: 1 + random.below(5) as u32 },
         4 => Command::OpenSession { node: NodeId(2 + random.below(2)) },
+        5 => Command::DeleteRecords {
+            // Mostly what is there, and sometimes beyond the tail.
+            partitions: vec![RecordsDeletion { partition: PARTITION, before: Some(Offset(random.below(30))) }],
+        },
+        6 => Command::CreatePartitions { topic: PARTITION.topic, count: 1 + random.below(9) as u32 },
+        7 => Command::AlterTopicConfigs {
+            topic: PARTITION.topic,
+            before: Default::default(),
+            after: [("retention.ms".to_owned(), "1".to_owned())].into(),
+        },
+        8 => Command::DeleteOffsets { tenant: TenantId(0), group: format!("g{}", random.below(3)), partitions: None },
         _ => {
             *sequence += 1;
             let mut command = commit(session, *sequence);

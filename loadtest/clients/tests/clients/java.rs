@@ -130,7 +130,7 @@ fn kafka_consumer_groups_lists_describes_resets_and_deletes() {
 }
 
 #[test]
-fn kafka_delete_records_log_dirs_and_leader_election() {
+fn kafka_delete_records_log_dirs_leader_election_and_quorum() {
     let server = server();
     let address = server.address();
     let lines: String = (0..10).map(|index| format!("{index}\n")).collect();
@@ -150,4 +150,6 @@ fn kafka_delete_records_log_dirs_and_leader_election() {
     let election = ["--election-type", "preferred", "--topic", "cut", "--partition", "0"];
     let elected = tool("org.apache.kafka.tools.LeaderElectionCommand", address, &election);
     assert!(elected.contains("Valid replica already elected"), "{elected}");
+    let quorum = tool("org.apache.kafka.tools.MetadataQuorumCommand", address, &["describe", "--status"]);
+    assert!(quorum.lines().any(|line| line.split_whitespace().eq(["LeaderId:", "1"])), "{quorum}");
 }

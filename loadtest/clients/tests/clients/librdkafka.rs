@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
@@ -205,4 +207,34 @@ async fn a_partition_that_is_not_there_is_refused() {
     let record = FutureRecord::<(), _>::to("narrow").partition(5).payload("x");
     let (error, _) = producer.send(record, WAIT).await.unwrap_err();
     assert_eq!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::UnknownPartition));
+}
+
+#[tokio::test]
+async fn what_an_administrator_changed_lasts_through_a_kill() {
+    let mut server = server();
+    create_topic(server.address(), "kept", 1).await;
+    let producer: FutureProducer = config(server.address()).create().unwrap();
+    produce(&producer, "kept", &texts(10)).await;
+    let admin: AdminClient<_> = config(server.address()).create().unwrap();
+    let wait = AdminOptions::new().request_timeout(Some(WAIT));
+    let mut cut = TopicPartitionList::new();
+    cut.add_partition_offset("kept", 0, Offset::Offset(4)).unwrap();
+    let deleted = admin.delete_records(&cut, &wait).await.unwrap();
+    assert_eq!(deleted.find_partition("kept", 0).unwrap().offset(), Offset::Offset(4));
+    let set = AlterConfig::new(ResourceSpecifier::Topic("kept")).set("retention.ms", "777");
+    let altered = admin.alter_configs([&set], &wait).await.unwrap();
+    assert!(altered.iter().all(Result::is_ok), "{altered:?}");
+    let grown = admin.create_partitions([&NewPartitions::new("kept", 3)], &wait).await.unwrap();
+    assert!(grown.iter().all(Result::is_ok), "{grown:?}");
+    server.kill9().unwrap();
+    server.start_again(None).unwrap();
+    server.wait_ready().unwrap();
+    let consumer = consumer_of(server.address(), "kept", 3);
+    assert_eq!(consumer.fetch_watermarks("kept", 0, WAIT).unwrap(), (4, 10));
+    assert_eq!(consumer.fetch_watermarks("kept", 2, WAIT).unwrap(), (0, 0));
+    assert_eq!(read(&consumer, 6), texts(10)[4..]);
+    let admin: AdminClient<_> = config(server.address()).create().unwrap();
+    let described =
+        admin.describe_configs([&ResourceSpecifier::Topic("kept")], &wait).await.unwrap().remove(0).unwrap();
+    assert_eq!(described.entry_map()["retention.ms"].value.as_deref(), Some("777"));
 }
