@@ -220,8 +220,8 @@ impl Model {
         let log_start = self.log_start(id).max(before);
         self.log_starts.insert(id, log_start);
         // The extents as they are now: those that end before the beginning go, and never touch a later one again.
-        let gone = self.extents(id).into_iter().filter(|extent| extent.end_offset() <= log_start);
-        let end = gone.last().map_or(Offset(0), |extent| extent.end_offset());
+        let mut gone = self.extents(id).into_iter().filter(|extent| extent.end_offset() <= log_start);
+        let end = gone.next_back().map_or(Offset(0), |extent| extent.end_offset());
         for batch in self.partitions.get_mut(&id).into_iter().flatten() {
             batch.deleted |= batch.extent.base_offset < end;
         }
