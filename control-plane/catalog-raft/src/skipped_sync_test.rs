@@ -216,6 +216,9 @@ pub(crate) fn log_redundant(sync: &Sync) -> Option<&'static str> {
             "the header's sync, when the spare becomes a segment, is of the same file; \
              this one keeps the allocation of blocks out of the way of appends"
         }
+        () if after.starts_with("Allocate") => {
+            "a record larger than a segment makes the spare longer, and the header's sync, which follows, is of the same file"
+        }
         () if what.ends_with("/log/mark") => "a lost mark is as if there were none",
         () if folder && after.ends_with("/spare") => "a lost spare is made again",
         () if folder && after.ends_with("/mark") => "a lost mark is as if there were none",
@@ -234,7 +237,7 @@ async fn every_sync_of_a_replica_is_needed() {
 }
 
 /// A run that does not end must not pass for a lie that was noticed.
-fn abort(problem: &str) -> ! {
+pub(crate) fn abort(problem: &str) -> ! {
     eprintln!("{problem}");
     std::process::abort();
 }

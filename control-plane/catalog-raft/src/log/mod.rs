@@ -28,6 +28,8 @@ mod power_loss_test;
 pub(crate) mod record;
 mod recover;
 mod reserve;
+#[cfg(test)]
+mod skipped_sync_test;
 mod writer;
 
 use std::collections::BTreeMap;

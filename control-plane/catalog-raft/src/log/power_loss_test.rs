@@ -44,14 +44,14 @@ pub(super) fn append(log: &RaftLog, entries: Vec<Entry>) -> impl Future<Output =
 
 /// What the log should hold.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Model {
-    vote: Option<Vote>,
-    purged: Option<LogId>,
-    entries: Vec<(LogId, usize)>,
+pub(super) struct Model {
+    pub vote: Option<Vote>,
+    pub purged: Option<LogId>,
+    pub entries: Vec<(LogId, usize)>,
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Append(Vec<(LogId, usize)>),
     Vote(Vote),
     Truncate(Option<LogId>),
@@ -59,12 +59,12 @@ enum Step {
 }
 
 impl Model {
-    fn last(&self) -> Option<LogId> {
+    pub fn last(&self) -> Option<LogId> {
         self.entries.last().map(|(id, _)| *id).or(self.purged)
     }
 
     /// The models on the way through a step, the last one being after it.
-    fn after(&self, step: &Step) -> Vec<Model> {
+    pub fn after(&self, step: &Step) -> Vec<Model> {
         let mut next = self.clone();
         match step {
             Step::Append(entries) => {
@@ -111,7 +111,7 @@ impl Model {
     }
 
     /// What a log holds.
-    fn of(log: &RaftLog) -> std::io::Result<Model> {
+    pub fn of(log: &RaftLog) -> std::io::Result<Model> {
         let LogFacts { vote, purged, last, .. } = log.facts();
         let entries = log.read(0..last.map_or(0, |last| last.index + 1), usize::MAX)?;
         let bytes = |entry: &Entry| match &entry.payload {

@@ -283,7 +283,9 @@ impl Writer {
 
     /// Goes on in a new segment, with room for a record of `bytes` at least.
     fn roll(&mut self, bytes: u64) -> io::Result<()> {
-        self.sync()?;
+        if !self.buffer.is_empty() {
+            self.sync()?;
+        }
         let (disk, dir) = (self.shared.disk.as_ref(), &self.shared.dir);
         let number = self.number + 1;
         let header = SegmentHeader {
