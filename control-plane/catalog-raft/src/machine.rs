@@ -62,8 +62,11 @@ impl Machine {
             None => Current { state: State::new(), position: Position::default() },
         };
         if log.purged.map(|purged| purged.index) > current.position.last.map(|last| last.index) {
-            let problem = "the log before it is purged, so there must be a snapshot, and there is none that new";
-            return Err(OpenError::damaged(&folder.dir, 0, problem));
+            let problem = match snapshot {
+                Some(_) => "it is too old: the log begins later",
+                None => "it is missing, and the log before it is purged",
+            };
+            return Err(OpenError::damaged(&folder.manifest_path(), 0, problem));
         }
         let shared = Shared {
             visible: watch::Sender::new(current.state.applied().0),

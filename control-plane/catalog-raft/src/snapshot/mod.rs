@@ -42,7 +42,7 @@ fn part_name(part: &PartFile) -> String {
 }
 
 impl SnapshotFolder {
-    fn manifest_path(&self) -> PathBuf {
+    pub(crate) fn manifest_path(&self) -> PathBuf {
         self.dir.join("manifest")
     }
 

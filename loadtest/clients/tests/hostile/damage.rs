@@ -16,13 +16,13 @@ use crate::wire::Client;
 const KAFKA_STORAGE_ERROR: i16 = 56;
 const EXIT_FAILED: i32 = 1;
 
-/// A stopped server with some records: small ones in "small", large ones in "left" and "right".
-struct Stopped {
-    server: Server,
+/// A stopped server with some records.
+pub struct Stopped {
+    pub server: Server,
     _alone: MutexGuard<'static, ()>,
 }
 
-fn value(topic: &str, index: i64, bytes: usize) -> Vec<u8> {
+pub fn value(topic: &str, index: i64, bytes: usize) -> Vec<u8> {
     let mut value = format!("{topic} {index} ").into_bytes();
     value.resize(bytes, b'.');
     value
@@ -35,13 +35,17 @@ const SMALL: usize = 40;
 const SMALL_COUNT: i64 = 200;
 
 impl Stopped {
+    /// Small ones in "small", large ones in "left" and "right".
     fn with_records() -> Stopped {
+        Stopped::with(&[("left", LARGE_COUNT, LARGE), ("right", LARGE_COUNT, LARGE), ("small", SMALL_COUNT, SMALL)])
+    }
+
+    /// Topics with so many records of so many bytes.
+    pub fn with(topics: &[(&str, i64, usize)]) -> Stopped {
         let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let mut server = Server::start(Options::default()).expect("the server starts");
         let mut client = Client::connect(server.address());
-        for (topic, count, bytes) in
-            [("left", LARGE_COUNT, LARGE), ("right", LARGE_COUNT, LARGE), ("small", SMALL_COUNT, SMALL)]
-        {
+        for &(topic, count, bytes) in topics {
             create_topic(&mut client, topic, 1, &[]);
             for index in 0..count {
                 let batch = Batch::of(&[&value(topic, index, bytes)]).bytes();
@@ -53,24 +57,24 @@ impl Stopped {
         Stopped { server, _alone: alone }
     }
 
-    fn data(&self) -> PathBuf {
+    pub fn data(&self) -> PathBuf {
         self.server.folder().join("data")
     }
 
     /// Files below a folder of the data, by size, the largest last.
-    fn files(&self, below: &str) -> Vec<PathBuf> {
+    pub fn files(&self, below: &str) -> Vec<PathBuf> {
         let mut files: Vec<PathBuf> = contents(&self.data().join(below)).into_keys().collect();
         files.sort_by_key(|path| path.metadata().unwrap().len());
         files
     }
 
-    fn start(&mut self) {
+    pub fn start(&mut self) {
         self.server.start_again(None).unwrap();
         self.server.wait_ready().unwrap();
     }
 
     /// It does not start, says which file it is, and leaves everything as it was.
-    fn must_refuse(&mut self, damaged: &Path) {
+    pub fn must_refuse(&mut self, damaged: &Path) {
         let before = contents(&self.data());
         self.server.start_again(None).unwrap();
         let status = self.server.wait_end(Duration::from_secs(30)).expect("it refuses to start");
@@ -104,14 +108,14 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-fn flip(path: &Path, at: usize) {
+pub fn flip(path: &Path, at: usize) {
     let mut bytes = std::fs::read(path).unwrap();
     bytes[at] ^= 0x10;
     std::fs::write(path, bytes).unwrap();
 }
 
 /// Reads a topic until its end or an error.
-fn read(client: &mut Client, topic: &str, bytes: usize) -> Result<i64, i16> {
+pub fn read(client: &mut Client, topic: &str, bytes: usize) -> Result<i64, i16> {
     let end = next_offset(client, topic, 0);
     let mut offset = 0;
     while offset < end {

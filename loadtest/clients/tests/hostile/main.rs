@@ -11,6 +11,7 @@ mod calls;
 mod connections;
 mod counts;
 mod damage;
+mod damaged_snapshot;
 mod fetch;
 mod floods;
 mod frames;
