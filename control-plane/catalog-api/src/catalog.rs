@@ -26,6 +26,15 @@ pub trait Catalog: Send + Sync + 'static {
     /// resolves when it has been applied here (so that this node reads its own writes).
     fn propose(&self, command: Command) -> Proposal;
 
+    /// Whether a command that takes room (a commit, a new topic) would be proposed now; else why not. Whoever prepares
+    /// something costly for such a command asks first.
+    ///
+    /// # Errors
+    /// [`CatalogError::Full`].
+    fn accepting(&self) -> Result<(), CatalogError> {
+        Ok(())
+    }
+
     /// ReadIndex: when it returns, everything that had been committed anywhere when it was called is visible here. Calls
     /// share rounds. A cancelled caller leaves nothing behind.
     async fn read_barrier(&self) -> Result<LogIndex, CatalogError>;

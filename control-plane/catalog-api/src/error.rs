@@ -14,6 +14,10 @@ pub enum CatalogError {
     /// The queue of proposals is full; nothing was proposed.
     #[error("the catalog has {0} proposals waiting, its maximum")]
     Overloaded(usize),
+    /// The disk of the replica has no room for what takes some; nothing was proposed. It takes it again, without a restart,
+    /// when there is room.
+    #[error("the catalog's disk is full: {0}")]
+    Full(String),
     /// This node's replica cannot go on (its disk failed or is damaged). It answers nothing until it is restarted.
     #[error("the catalog replica has stopped: {0}")]
     Stopped(String),
@@ -27,7 +31,7 @@ impl CatalogError {
             CatalogError::Unavailable(_) | CatalogError::AnswerLost(_) | CatalogError::Stopped(_) => {
                 ErrorKind::Unavailable
             }
-            CatalogError::Overloaded(_) => ErrorKind::Throttled,
+            CatalogError::Overloaded(_) | CatalogError::Full(_) => ErrorKind::Throttled,
         }
     }
 
@@ -36,7 +40,9 @@ impl CatalogError {
     pub fn first_try(&self) -> FirstTry {
         match self {
             CatalogError::AnswerLost(_) | CatalogError::Stopped(_) => FirstTry::MayHaveHappened,
-            CatalogError::Unavailable(_) | CatalogError::Overloaded(_) => FirstTry::DidNotHappen,
+            CatalogError::Unavailable(_) | CatalogError::Overloaded(_) | CatalogError::Full(_) => {
+                FirstTry::DidNotHappen
+            }
         }
     }
 }

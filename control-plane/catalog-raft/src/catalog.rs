@@ -18,6 +18,10 @@ impl Catalog for RaftCatalog {
         self.proposer.propose(command)
     }
 
+    fn accepting(&self) -> Result<(), CatalogError> {
+        self.log.accepting().map_err(CatalogError::Full)
+    }
+
     async fn read_barrier(&self) -> Result<LogIndex, CatalogError> {
         self.barrier.wait().await
     }

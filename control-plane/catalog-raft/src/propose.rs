@@ -103,7 +103,7 @@ impl Proposer {
 
     fn enqueue(&self, command: Command) -> Result<oneshot::Receiver<Written>, CatalogError> {
         if takes_room(&command) {
-            self.log.accepting().map_err(CatalogError::Unavailable)?;
+            self.log.accepting().map_err(CatalogError::Full)?;
         }
         let logged = Logged::new(command);
         let bytes = logged.bytes().len();

@@ -154,14 +154,6 @@ impl RaftCatalog {
         self.machine.look(|state| state.validate().map_err(|violation| violation.to_string()))
     }
 
-    /// Whether data is taken; else why not: the disk is full.
-    ///
-    /// # Errors
-    /// The reason.
-    pub fn accepting(&self) -> Result<(), String> {
-        self.log.accepting()
-    }
-
     /// Writes a snapshot of the state as it is now, and lets go of the log before it. The index it is of.
     ///
     /// # Errors

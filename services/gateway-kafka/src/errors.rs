@@ -106,6 +106,8 @@ pub fn of_catalog(error: &CatalogError) -> ErrorCode {
     match error {
         // Nothing was proposed: clients look for the controller again and repeat the request.
         CatalogError::Unavailable(_) | CatalogError::Overloaded(_) => ErrorCode::NotController,
+        // Nothing either, and to look for another controller would not help: clients wait and repeat the request.
+        CatalogError::Full(_) => ErrorCode::KafkaStorageError,
         // It may have been done.
         CatalogError::AnswerLost(_) | CatalogError::Stopped(_) => ErrorCode::RequestTimedOut,
     }
@@ -118,6 +120,7 @@ pub fn of_catalog_for_producer_id(error: &CatalogError) -> ErrorCode {
         CatalogError::Unavailable(_)
         | CatalogError::AnswerLost(_)
         | CatalogError::Overloaded(_)
+        | CatalogError::Full(_)
         | CatalogError::Stopped(_) => ErrorCode::CoordinatorLoadInProgress,
     }
 }

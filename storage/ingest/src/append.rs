@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use tidelog_catalog_api::CatalogError;
 use tidelog_model::{ErrorKind, FirstTry, Offset, PartitionId, ProducerEpoch, TimestampMs};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -88,6 +89,14 @@ pub enum AppendError {
 }
 
 impl AppendError {
+    /// The catalog did not take a commit.
+    pub(crate) fn of_refused(error: CatalogError) -> AppendError {
+        match error {
+            CatalogError::Full(why) => AppendError::StoreFull(why),
+            other => AppendError::Unavailable(other.to_string()),
+        }
+    }
+
     /// What the caller would do about it.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

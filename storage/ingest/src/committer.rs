@@ -71,7 +71,7 @@ enum Answer {
     Outcome(CommitOutcome),
     /// Not applied, and the sequence is not used.
     Gap,
-    Refused(String),
+    Refused(AppendError),
     Lost(String),
     Ended(String),
 }
@@ -222,7 +222,7 @@ impl Committer {
                     again.extend(self.resolve(proposed, outcome));
                 }
                 Answer::Gap => again.push(proposed.flush),
-                Answer::Refused(why) => self.fail_flush(proposed.flush, &AppendError::Unavailable(why)),
+                Answer::Refused(error) => self.fail_flush(proposed.flush, &error),
                 Answer::Ended(why) => {
                     // It may have been applied.
                     self.end(why);
@@ -253,8 +253,12 @@ impl Committer {
                         self.end(why);
                         return again;
                     }
-                    Some(Answer::Lost(why) | Answer::Refused(why)) => {
+                    Some(Answer::Lost(why)) => {
                         tracing::warn!(sequence = %proposed.sequence, %why, "commit not answered, asking again");
+                        self.clock.sleep(RETRY_DELAY).await;
+                    }
+                    Some(Answer::Refused(error)) => {
+                        tracing::warn!(sequence = %proposed.sequence, %error, "commit not taken, asking again");
                         self.clock.sleep(RETRY_DELAY).await;
                     }
                     Some(Answer::Gap) => self.clock.sleep(RETRY_DELAY).await,
@@ -370,12 +374,12 @@ fn classify(result: Result<Outcome, CatalogError>) -> Answer {
         Ok(Outcome::Committed(Err(refused))) => match refused {
             CommitRefused::SequenceGap { .. } => Answer::Gap,
             CommitRefused::SessionFenced | CommitRefused::OutcomeForgotten => Answer::Ended(refused.to_string()),
-            CommitRefused::TooManyOutcomes => Answer::Refused(refused.to_string()),
+            CommitRefused::TooManyOutcomes => Answer::Refused(AppendError::Unavailable(refused.to_string())),
         },
         Ok(other) => panic!("a commit was answered with {other:?}"),
         Err(CatalogError::Stopped(why)) => Answer::Ended(why),
         Err(error) => match error.first_try() {
-            FirstTry::DidNotHappen => Answer::Refused(error.to_string()),
+            FirstTry::DidNotHappen => Answer::Refused(AppendError::of_refused(error)),
             FirstTry::MayHaveHappened => Answer::Lost(error.to_string()),
         },
     }

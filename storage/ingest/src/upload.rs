@@ -70,6 +70,10 @@ impl Uploader {
 
     async fn upload(&self, sealed: Sealed) -> Result<Flush, FailedUpload> {
         let Sealed { batches, slot, .. } = sealed;
+        // An object whose commit would be refused is litter, and on the disk of the catalog it takes the room that is left.
+        if let Err(error) = self.catalog.accepting() {
+            return Err(FailedUpload { batches, error: AppendError::of_refused(error) });
+        }
         let object = match self.grants.next().await {
             Ok(object) => object,
             Err(error) => return Err(FailedUpload { batches, error }),

@@ -276,7 +276,7 @@ impl RaftLog {
         self.shared.reserve.accepting()
     }
 
-    /// Looks at the disk's free space now, rather than within a second.
+    /// Looks at the disk's free space now, rather than when it is time.
     #[cfg(test)]
     pub(crate) fn look_at_disk(&self) {
         self.shared.reserve.look();

@@ -10,8 +10,11 @@ use tidelog_host::Disk;
 
 use super::LogOptions;
 
-/// How often the free space is looked at, and a reserve that could not be made is tried again.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the free space is looked at. Objects may fill the same disk at some hundred MB/s, and data is to be refused
+/// before they have eaten the margin.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// How often a reserve that could not be made is tried again: it may be written halfway each time.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 static ZEROS: [u8; 256 * 1024] = [0; 256 * 1024];
 
 /// Keeps the reserve.
@@ -88,7 +91,8 @@ impl Reserve {
             self.look();
             let mut state = self.state.lock();
             if !state.stopping && (state.ready || state.refusal.is_some()) {
-                self.changed.wait_for(&mut state, LOOK_INTERVAL);
+                let interval = if state.ready { LOOK_INTERVAL } else { RETRY_INTERVAL };
+                self.changed.wait_for(&mut state, interval);
             }
             if state.stopping {
                 return;
@@ -159,7 +163,7 @@ impl Reserve {
                 return Err(io::Error::other(format!("the raft log's reserve cannot be made: {broken}")));
             }
             self.changed.notify_all();
-            self.changed.wait_for(&mut state, LOOK_INTERVAL);
+            self.changed.wait_for(&mut state, RETRY_INTERVAL);
         }
         Ok(spare_path(&self.dir))
     }

@@ -357,6 +357,7 @@ fn code_of_commit(error: &CommitError) -> ErrorCode {
             CatalogError::Unavailable(_)
             | CatalogError::AnswerLost(_)
             | CatalogError::Overloaded(_)
+            | CatalogError::Full(_)
             | CatalogError::Stopped(_),
         ) => ErrorCode::CoordinatorNotAvailable,
     }

@@ -55,6 +55,7 @@ async fn fill_and_recover(bytes: usize) {
     disk.fill(256 << 10);
     let refused = append_until(&stack, &mut number, &mut acknowledged, bytes, Result::is_err).await;
     let refused = refused.unwrap_err();
+    assert!(matches!(refused, AppendError::StoreFull(_)), "{refused}");
     let (kind, text) = (refused.kind(), refused.to_string());
     assert!(kind.retry_is_sensible(), "{text}");
     assert!(text.contains("full"), "{text}");
@@ -76,7 +77,7 @@ async fn fill_and_recover(bytes: usize) {
     assert!(healed.elapsed() < Duration::from_secs(20));
     append_until(&stack, &mut number, &mut acknowledged, 10, |result| result.is_ok()).await.unwrap();
     let offsets = Command::CommitOffsets { tenant: TENANT, group: "g".into(), offsets: Vec::new() };
-    assert!(!matches!(stack.catalog.propose(offsets).await, Err(CatalogError::Unavailable(_))));
+    assert!(!matches!(stack.catalog.propose(offsets).await, Err(CatalogError::Full(_))));
     assert_eq!(stack.read_all(0).await, acknowledged);
     assert!(stack.catalog.topic(TOPIC).is_some());
 
