@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidelog_blob::{Abilities, BlobStore, Key, Metered, S3Options, claim, probe};
+use tidelog_blob::{BlobError, BlobStore, Key, Metered, S3Options, claim, probe};
 use tidelog_cache::{BlockCache, ObjectReader, ReaderLimits};
 use tidelog_cache_nvme::{FoyerCache, FoyerOptions, Stamp};
 use tidelog_catalog_api::{Catalog, ClusterView};
@@ -187,14 +187,14 @@ fn advertised(listening: SocketAddr, host: &str, port: u16) -> String {
     if told == listening.to_string() { told } else { format!("{listening}, clients are told {told}") }
 }
 
-/// Opens the store, sees what it can do, and makes sure that it is this cluster's.
+/// Opens the store, sees what it can do, which is returned for people, and makes sure that it is this cluster's.
 async fn open_store(
     options: &StoreOptions,
     disk: Arc<dyn Disk>,
     clock: &Clock,
     random: &Random,
     cluster: ClusterView,
-) -> Result<(Arc<dyn BlobStore>, Abilities), StartError> {
+) -> Result<(Arc<dyn BlobStore>, String), StartError> {
     let refuse = |problem: String| StartError::Store { url: options.url.clone(), problem };
     let s3 = S3Options {
         endpoint: options.endpoint.clone(),
@@ -207,7 +207,16 @@ async fn open_store(
     let store = tidelog_blob::open(&options.url, &s3, disk, clock.clone(), random.clone()).await;
     let store = store.map_err(|error| refuse(error.to_string()))?;
     let store: Arc<dyn BlobStore> = Arc::new(Metered::new(store, clock.clone()));
-    let abilities = probe(&*store, random).await.map_err(|error| refuse(error.to_string()))?;
+    let abilities = match probe(&*store, random).await {
+        Ok(abilities) => abilities.to_string(),
+        // What is in it can be read all the same, and appends are refused until there is room: whoever ran out of it needs
+        // a node that starts. A store that nobody has claimed yet is refused below.
+        Err(error) if matches!(error.error, BlobError::Full(_)) => {
+            tracing::warn!(%error, "store is full, it is only read until there is room");
+            "full at the start, not tried".to_owned()
+        }
+        Err(error) => return Err(refuse(error.to_string())),
+    };
     let claimed = claim(&*store, cluster.cluster_id, random).await.map_err(|error| refuse(error.to_string()))?;
     tracing::info!(store = store.describe(), %abilities, ?claimed, "store is usable");
     Ok((store, abilities))
