@@ -49,7 +49,14 @@ impl Server {
     /// # Errors
     /// There is no binary, or it does not come up.
     pub fn start(options: Options) -> anyhow::Result<Server> {
-        let folder = TempDir::with_prefix("tidelog-test-")?;
+        Server::start_in(TempDir::with_prefix("tidelog-test-")?, options)
+    }
+
+    /// The same in a folder that is there.
+    ///
+    /// # Errors
+    /// There is no binary, or it does not come up.
+    pub fn start_in(folder: TempDir, options: Options) -> anyhow::Result<Server> {
         // Taken and given back, so that every life of this server has the same address. Loopback ports are handed out in
         // turn, so it is not given to somebody else soon.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();

@@ -109,6 +109,12 @@ impl Machine {
         installed
     }
 
+    /// Whether a small file system of one's own can be mounted here. Tried where nobody else sees it, and gone at once.
+    pub fn may_mount(&self) -> bool {
+        let folder = self.logs.to_string_lossy();
+        runs(&["unshare", "--mount", "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", &folder])
+    }
+
     /// Installs Debian packages; false where there is no apt or it failed.
     fn install(&mut self, packages: &[&str]) -> bool {
         if !runs(&["apt-get", "--version"]) {

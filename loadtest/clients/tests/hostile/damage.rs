@@ -13,7 +13,7 @@ use crate::batch::{self, Batch};
 use crate::calls::{Fetch, create_topic, next_offset, produce};
 use crate::wire::Client;
 
-const KAFKA_STORAGE_ERROR: i16 = 56;
+pub const KAFKA_STORAGE_ERROR: i16 = 56;
 const EXIT_FAILED: i32 = 1;
 
 /// A stopped server with some records.

@@ -1,6 +1,7 @@
 //! Clients that mean harm, or are broken, against the real binary: each attack is refused with the protocol's own answer,
 //! while a normal client beside it goes on as if nothing happened and the server's memory stays within a stated bound.
 //! And damage at rest: what cannot be read is an error that names the file, never wrong bytes, and nothing is cleaned up.
+//! And a file system without room.
 
 #![allow(clippy::unwrap_used)]
 
@@ -15,6 +16,7 @@ mod damaged_snapshot;
 mod fetch;
 mod floods;
 mod frames;
+mod full_file_system;
 mod memory;
 mod produce;
 mod samples;
