@@ -128,10 +128,11 @@ impl Server {
     pub fn wait_ready(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + WAIT_MAX;
         let life = self.life.as_ref().context("not started")?;
-        let ready = format!("kcat -L -b {}", self.address);
+        // With an address behind it: the one that clients are told, which may be another.
+        const READY: &str = "kcat -L -b ";
         loop {
             match life.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) if line.contains(&ready) => return Ok(()),
+                Ok(line) if line.contains(READY) => return Ok(()),
                 Ok(_) => {}
                 Err(RecvTimeoutError::Timeout) => bail!("not serving after {WAIT_MAX:?}:\n{}", self.output()),
                 Err(RecvTimeoutError::Disconnected) => {

@@ -42,19 +42,28 @@ struct Arguments {
     /// …to this one, and keep what clients send as corpus.
     #[arg(long)]
     to: Option<std::net::SocketAddr>,
+    /// Folder of that corpus.
+    #[arg(long, default_value = "loadtest/fuzz/corpus", requires = "record")]
+    into: std::path::PathBuf,
+    /// Whose frames they are: the beginning of their files' names.
+    #[arg(long, requires = "record")]
+    client: Option<String>,
+    /// A folder with more frames, besides those that belong to the sources.
+    #[arg(long)]
+    frames: Option<std::path::PathBuf>,
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     if let (Some(listen), Some(to)) = (arguments.record, arguments.to) {
-        return record::forward(listen, to);
+        return record::forward(listen, to, &record::Corpus::new(arguments.into, arguments.client.as_deref()));
     }
     let seed = arguments.seed.unwrap_or_else(|| Random::real().next());
     println!("seed {seed}");
     let wanted = |name: &str| arguments.target.as_ref().is_none_or(|part| name.contains(part.as_str()));
     // Panics are findings here; their place is printed with the input.
     std::panic::set_hook(Box::new(|_| {}));
-    let targets = targets::all(arguments.plant)?;
+    let targets = targets::all(arguments.plant, arguments.frames.as_deref())?;
     let next = AtomicUsize::new(0);
     let (passed, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     // Memory is counted per thread, so targets can share the machine.

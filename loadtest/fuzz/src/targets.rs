@@ -29,11 +29,14 @@ pub struct Target {
 }
 
 /// All targets; with `plant`, also one that is broken on purpose.
-pub fn all(plant: bool) -> anyhow::Result<Vec<Target>> {
+pub fn all(plant: bool, more_frames: Option<&Path>) -> anyhow::Result<Vec<Target>> {
     let batches = batches()?;
+    let requests = requests(more_frames)?;
     let mut targets = vec![
-        target("request", requests()?, |input| drop(tidelog_kafka_wire::decode_request(Bytes::copy_from_slice(input)))),
-        target("frame", requests()?, |input| {
+        target("request", requests.clone(), |input| {
+            drop(tidelog_kafka_wire::decode_request(Bytes::copy_from_slice(input)))
+        }),
+        target("frame", requests, |input| {
             if let Some(prefix) = input.first_chunk() {
                 let _ = tidelog_kafka_wire::check_frame(*prefix);
             }
@@ -68,11 +71,19 @@ fn target(name: &'static str, corpus: Vec<Vec<u8>>, run: fn(&[u8])) -> Target {
     Target { name, corpus, run, repair: |_| {}, bytes_per_byte: 64, bytes_fixed: 1 << 20 }
 }
 
-/// Frames of real clients.
-fn requests() -> anyhow::Result<Vec<Vec<u8>>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+/// Frames of real clients: those that belong to the sources, and more.
+fn requests(more: Option<&Path>) -> anyhow::Result<Vec<Vec<u8>>> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    let mut all = frames(&own)?;
+    if let Some(more) = more {
+        all.extend(frames(more)?);
+    }
+    Ok(all)
+}
+
+fn frames(folder: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
     let mut paths: Vec<_> =
-        std::fs::read_dir(&folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+        std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
     // The order of a folder is chance; the seed should decide alone.
     paths.sort();
     let frames: Vec<_> = paths.iter().map(std::fs::read).collect::<Result<_, _>>()?;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::machine::Machine;
-use crate::stages::{cargo, one_check, run, with_tail};
+use crate::machine::{Machine, Tool};
+use crate::stages::{cargo, one_check, prepare_java, run, with_tail};
 use crate::tally::{Tally, count_cargo_test};
 
 /// Each test binary, the folder it runs in, and the known bugs with which it must fail. Without any it is green.
@@ -129,20 +129,22 @@ fn build_with_mutants(machine: &Machine, stage: &'static str) -> Result<BTreeMap
 /// Executions and seconds per target; the harness must also find a bug that is planted for it.
 pub fn fuzz(machine: &mut Machine, stage: &'static str) -> Tally {
     let build = cargo(machine, &["build", "--release", "--quiet", "--workspace", "--bins"]);
-    let mut tally = one_check(machine, stage, build, 15);
-    if tally.failed > 0 {
-        return tally;
+    let built = one_check(machine, stage, build, 15);
+    if built.failed > 0 {
+        return built;
     }
-    tally = Tally::default();
+    let (mut tally, java_frames) = record_java(machine, stage);
     let run_fuzzer = |more: &[&str]| {
         let mut command = Command::new(machine.root.join("target/release/tidelog-fuzz"));
         command.current_dir(&machine.root).args(more);
         run(machine, stage, command, 15)
     };
-    match run_fuzzer(&["--seconds", "60", "--executions", "100000"]) {
+    let more: Vec<&str> = java_frames.iter().flat_map(|folder| ["--frames", folder]).collect();
+    match run_fuzzer(&[&["--seconds", "60", "--executions", "100000"], &more[..]].concat()) {
         Ok(ended) => {
-            tally.passed = ended.output.lines().filter(|line| line.contains(" ok, ")).count() as u64;
-            if !ended.good || tally.passed == 0 {
+            let passed = ended.output.lines().filter(|line| line.contains(" ok, ")).count() as u64;
+            tally.passed += passed;
+            if !ended.good || passed == 0 {
                 tally.add(with_tail(Tally::failed("fuzzing found something"), &ended));
             }
         }
@@ -154,4 +156,23 @@ pub fn fuzz(machine: &mut Machine, stage: &'static str) -> Tally {
         Err(failed) => tally.add(failed),
     }
     tally
+}
+
+/// Records what the Java client sends today, besides the frames that belong to the sources: its folder, if there is Java.
+fn record_java(machine: &mut Machine, stage: &'static str) -> (Tally, Option<String>) {
+    if let Some(missing) = [Tool::Java, Tool::Maven].into_iter().find(|tool| !machine.has(*tool)) {
+        return (Tally::skipped(format!("recording of Java frames skipped: {} not found", missing.name())), None);
+    }
+    let prepared = prepare_java(machine, stage);
+    if prepared.failed > 0 {
+        return (prepared, None);
+    }
+    let folder = machine.logs.join("java-frames");
+    // Frames of an earlier run, maybe of an earlier client, prove nothing about this one.
+    let _ = std::fs::remove_dir_all(&folder);
+    let mut command = Command::new(machine.root.join("target/release/record-java"));
+    command.current_dir(&machine.root).arg(&folder);
+    let tally = one_check(machine, stage, command, 10);
+    let folder = (tally.failed == 0).then(|| folder.to_string_lossy().into_owned());
+    (tally, folder)
 }

@@ -259,7 +259,7 @@ fn prepare_moto(machine: &mut Machine, stage: &'static str) -> Tally {
     prepared(machine, stage, [venv, pip].into(), 5)
 }
 
-fn prepare_java(machine: &mut Machine, stage: &'static str) -> Tally {
+pub(crate) fn prepare_java(machine: &mut Machine, stage: &'static str) -> Tally {
     let jars = machine.tools.join("java");
     let has_jars = std::fs::read_dir(&jars).is_ok_and(|mut entries| entries.next().is_some());
     if has_jars {
