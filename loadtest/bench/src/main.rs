@@ -4,6 +4,7 @@
 //! `cargo build --release && cargo run --release -p tidelog-bench -- all`
 
 mod floor;
+mod restart;
 mod server;
 mod stages;
 mod table;
@@ -38,6 +39,9 @@ enum Stage {
     Acknowledge,
     Memory,
     Partitions,
+    Objects,
+    /// Takes 11 GiB of disk below the working folder, for as long as it runs.
+    Restart,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -89,6 +93,16 @@ fn main() -> anyhow::Result<()> {
         table.row("create 10,000 partitions in one request, s", &column(&runs, |run| run.create_seconds), Some(5.0));
         table.row("metadata of 10,000 partitions, ms", &column(&runs, |run| run.metadata_ms), Some(20.0));
         table.row("serving again with them, s", &column(&runs, |run| run.restart_seconds), Some(1.0));
+    }
+    if wanted(Stage::Objects) {
+        let runs = repeat(arguments.runs, "objects", || stages::objects(&arguments.binary, arguments.mebibytes))?;
+        table.row("objects put at full produce load, per second", &runs, Some(200.0));
+    }
+    if wanted(Stage::Restart) {
+        let mut filled = restart::Filled::new(&arguments.binary)?;
+        let runs = repeat(arguments.runs, "restart", || filled.restart())?;
+        table.row("serving again with 10 GiB, after SIGTERM, s", &column(&runs, |run| run.stopped_seconds), Some(1.0));
+        table.row("serving again with 10 GiB, after kill -9, s", &column(&runs, |run| run.killed_seconds), Some(1.0));
     }
     print!("{table}");
     if table.misses() > 0 {

@@ -60,6 +60,31 @@ impl Server {
         Ok(std::mem::replace(&mut self.folder, into))
     }
 
+    /// Ends it as power loss to the process would, and gives its folder back.
+    pub fn kill(mut self, into: tempfile::TempDir) -> anyhow::Result<tempfile::TempDir> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(std::mem::replace(&mut self.folder, into))
+    }
+
+    /// How many files its store has, and their bytes.
+    pub fn objects(&self) -> anyhow::Result<(usize, u64)> {
+        let (mut count, mut bytes) = (0, 0);
+        let mut folders = vec![self.folder.path().join("data/objects")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder)? {
+                let entry = entry?;
+                if entry.file_type()?.is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    count += 1;
+                    bytes += entry.metadata()?.len();
+                }
+            }
+        }
+        Ok((count, bytes))
+    }
+
     pub fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.address);

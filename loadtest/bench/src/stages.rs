@@ -14,7 +14,7 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 use crate::server::{Server, payload};
 
-const TOPIC: &str = "bench";
+pub const TOPIC: &str = "bench";
 const RECORD_BYTES: usize = 1024;
 
 /// A run that moved bytes.
@@ -38,6 +38,19 @@ pub fn produce(binary: &Path, mebibytes: usize) -> anyhow::Result<Throughput> {
         cpu_seconds_per_gibibyte: cpu / (mebibytes as f64 / 1024.0),
         mebibytes_per_second: mebibytes as f64 / seconds,
     })
+}
+
+/// Objects that the node puts in a second of the same load, on average.
+pub fn objects(binary: &Path, mebibytes: usize) -> anyhow::Result<f64> {
+    let server = Server::start(binary)?;
+    create(&server, 8)?;
+    let (before, _) = server.objects()?;
+    let started = Instant::now();
+    fill(&server, mebibytes)?;
+    let seconds = started.elapsed().as_secs_f64();
+    let put = server.objects()?.0 - before;
+    anyhow::ensure!(put > 0, "no object was put");
+    Ok(put as f64 / seconds)
 }
 
 /// The newest 64 MiB, read again and again by one consumer.
@@ -164,7 +177,7 @@ impl ProducerContext for Acknowledged {
     }
 }
 
-fn create(server: &Server, partitions: i32) -> anyhow::Result<()> {
+pub fn create(server: &Server, partitions: i32) -> anyhow::Result<()> {
     let admin: AdminClient<_> = server.config().create()?;
     let topic = NewTopic::new(TOPIC, partitions, TopicReplication::Fixed(1));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -176,12 +189,24 @@ fn create(server: &Server, partitions: i32) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn fill(server: &Server, mebibytes: usize) -> anyhow::Result<()> {
+pub fn fill(server: &Server, mebibytes: usize) -> anyhow::Result<()> {
+    fill_partitions(server, mebibytes, |_| None)
+}
+
+/// The same with a partition for each mebibyte.
+pub fn fill_partitions(
+    server: &Server,
+    mebibytes: usize,
+    partition_of: impl Fn(usize) -> Option<i32>,
+) -> anyhow::Result<()> {
     let producer: BaseProducer =
         server.config().set("linger.ms", "5").set("acks", "all").set("queue.buffering.max.kbytes", "65536").create()?;
     let value = payload(RECORD_BYTES, 5);
-    for _ in 0..mebibytes * 1024 {
+    for i in 0..mebibytes * 1024 {
         let mut record = BaseRecord::<(), [u8]>::to(TOPIC).payload(&value);
+        if let Some(partition) = partition_of(i / 1024) {
+            record = record.partition(partition);
+        }
         loop {
             match producer.send(record) {
                 Ok(()) => break,
