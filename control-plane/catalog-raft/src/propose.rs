@@ -67,7 +67,6 @@ fn takes_room(command: &Command) -> bool {
         | Command::CreateTopics { .. }
         | Command::CommitOffsets { .. }
         | Command::CommitOffsetsAs { .. }
-        | Command::StoreGroup { record: Some(_), .. }
         | Command::AlterTopicConfigs { .. }
         | Command::CreatePartitions { .. }
         | Command::AllocateProducerIds { .. } => true,
@@ -79,7 +78,8 @@ fn takes_room(command: &Command) -> bool {
         | Command::MoveInline(_)
         | Command::DeleteTopics { .. }
         | Command::DeleteOffsets { .. }
-        | Command::StoreGroup { record: None, .. }
+        // Without it consumers could not share out what there still is to read.
+        | Command::StoreGroup { .. }
         | Command::DeleteRecords { .. } => false,
     }
 }

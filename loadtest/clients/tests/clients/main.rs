@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod confluent;
+mod groups;
 mod java;
 mod kcat;
 mod librdkafka;

@@ -59,9 +59,9 @@ fn is_part(path: &Path) -> bool {
 #[test]
 fn a_damaged_snapshot_part_is_refused() {
     refuses_all_damage(|stopped| {
-        let parts = stopped.files("raft/snapshot").into_iter().filter(|path| is_part(path));
+        let mut parts = stopped.files("raft/snapshot").into_iter().filter(|path| is_part(path));
         // The one that says most.
-        parts.last().expect("the server wrote a snapshot when it stopped")
+        parts.next_back().expect("the server wrote a snapshot when it stopped")
     });
 }
 

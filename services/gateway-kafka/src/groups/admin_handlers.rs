@@ -216,6 +216,7 @@ fn code_of_catalog(error: &CatalogError) -> ErrorCode {
         CatalogError::Unavailable(_)
         | CatalogError::AnswerLost(_)
         | CatalogError::Overloaded(_)
+        | CatalogError::Full(_)
         | CatalogError::Stopped(_) => ErrorCode::CoordinatorNotAvailable,
     }
 }
