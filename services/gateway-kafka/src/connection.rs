@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use crate::gateway::Shared;
 use crate::memory::Share;
 use crate::transport::{self, TransportError};
-use crate::{arrival, dispatch};
+use crate::{dispatch, memory};
 
 /// An answer, and what is held until it is written.
 pub(crate) enum Answer {
@@ -146,7 +146,7 @@ async fn read_requests<R: AsyncRead + Unpin>(
         let share = acquire(&shares, if overlaps { 1 } else { options.connection_requests_max }).await;
         let bytes = acquire(&kibibytes, begun.prefix.bytes.div_ceil(1024).min(kibibytes_max)).await;
         let turn = if api == Api::Fetch { Some(acquire(&fetches, 1).await) } else { None };
-        let (frame, room) = match arrival::receive(shared, &mut input, begun, api).await {
+        let (frame, room) = match memory::receive(shared, &mut input, begun, api).await {
             Ok(received) => received,
             Err(error) => return refused(shared, error),
         };
@@ -208,14 +208,14 @@ async fn write_answers<W: AsyncWrite + Unpin>(
         };
         let written = match answer {
             Ok(Answer::Frame(pieces, memory)) => {
-                let is_wanted = || shared.memory.is_answer_room_wanted();
+                let is_wanted = || shared.memory.is_answer_wanted();
                 let written =
                     transport::write_pieces(&mut output, pieces, &shared.options, &shared.parts.clock, is_wanted).await;
                 drop(memory);
                 written
             }
             Ok(Answer::Records(pieces, memory)) => {
-                let is_wanted = || shared.answer_memory.waiting.is_any();
+                let is_wanted = || shared.memory.records.is_wanted();
                 let written =
                     transport::write_pieces(&mut output, pieces, &shared.options, &shared.parts.clock, is_wanted).await;
                 drop(memory);

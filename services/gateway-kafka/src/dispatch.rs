@@ -5,17 +5,17 @@ use std::sync::Arc;
 use futures::FutureExt;
 use tidelog_kafka_wire::{EncodeFailed, Request, RequestHeader, StrBytes, encode_response};
 
-use crate::arrival::Room;
+use crate::configs::{alter_configs, config_resources, describe_configs};
 use crate::connection::{Answer, Answering, Peer};
 use crate::gateway::Shared;
 use crate::groups::admin_handlers;
 use crate::groups::handlers::{self, Context};
-use crate::memory::{self, Share};
-use crate::{
-    alter_configs, cluster, config_resources, create_partitions, create_topics, delete_records, delete_topics,
-    describe_configs, describe_producers, describe_quorum, describe_topic_partitions, fetch, list_offsets, log_dirs,
-    metadata, offset_epochs, placement, produce, producer_ids,
+use crate::memory::{self, Room, Share};
+use crate::topics::{
+    create_partitions, create_topics, delete_records, delete_topics, describe_topic_partitions, log_dirs, metadata,
+    placement,
 };
+use crate::{cluster, describe_producers, describe_quorum, fetch, list_offsets, offset_epochs, produce, producer_ids};
 
 /// Begins a request. When this returns, what has to happen in the order of requests has happened; the answer is still to
 /// come.

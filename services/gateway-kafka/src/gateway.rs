@@ -11,13 +11,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{debug, info, warn};
 
-use crate::fetch_sessions::FetchSessions;
+use crate::fetch::FetchSessions;
 use crate::groups::Coordinator;
 use crate::memory::Memory;
 use crate::meters::Meters;
-use crate::options::{GatewayOptions, LARGE_FRAMES_ARRIVING_BYTES_MAX};
+use crate::options::GatewayOptions;
 use crate::producer_ids::ProducerIds;
-use crate::room::{AnswerMemory, LargeFrames, Waiting};
 use crate::storage::{Appender, Reader};
 use crate::{cluster, connection};
 
@@ -55,10 +54,6 @@ pub(crate) struct Shared {
     pub(crate) sessions: FetchSessions,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) memory: Memory,
-    pub(crate) answer_memory: AnswerMemory,
-    pub(crate) large_frames: LargeFrames,
-    /// Connections that wait for room for a frame.
-    pub(crate) frames_waiting: Waiting,
     pub(crate) meters: Meters,
     connections: Arc<Semaphore>,
     connection_numbers: AtomicU64,
@@ -78,10 +73,7 @@ impl Gateway {
             cluster_id: cluster::cluster_id_text(parts.catalog.cluster().cluster_id),
             sessions: FetchSessions::new(parts.random.clone()),
             producer_ids: ProducerIds::new(),
-            memory: Memory::new(),
-            answer_memory: AnswerMemory::new(options.fetch_bytes_max),
-            large_frames: LargeFrames::new(LARGE_FRAMES_ARRIVING_BYTES_MAX),
-            frames_waiting: Waiting::default(),
+            memory: Memory::new(options.fetch_bytes_max),
             meters: Meters::new(),
             connections: Arc::new(Semaphore::new(options.connections_max)),
             connection_numbers: AtomicU64::new(1),

@@ -15,12 +15,13 @@ use tidelog_kafka_wire::{ErrorCode, RequestHeader, StrBytes, Uuid, encode_respon
 use tidelog_model::{Codec, TopicId};
 use tokio::time::Instant;
 
-use crate::arrival::Room;
+use crate::configs::topic_configs;
 use crate::connection::{Answer, Answering};
+use crate::errors;
 use crate::gateway::Shared;
+use crate::memory::Room;
 use crate::options::{PRODUCE_TIMEOUT_MAX, PRODUCE_TIMEOUT_MIN};
 use crate::topics::{Lookup, TopicKey, partition_of};
-use crate::{errors, topic_configs};
 
 /// Zstandard came with this version (KIP-110); a client that speaks an older one cannot have meant it.
 const ZSTD_FROM_VERSION: i16 = 7;

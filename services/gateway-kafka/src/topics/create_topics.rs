@@ -10,11 +10,12 @@ use tidelog_kafka_wire::{Api, EncodeFailed, ErrorCode, RequestHeader, StrBytes, 
 use tidelog_model::limits::{TOPIC_PARTITIONS_MAX, TOPICS_PER_REQUEST_MAX};
 use tidelog_model::{TopicId, check_topic_name};
 
-use crate::config_resources::{SOURCE_DEFAULT, SOURCE_TOPIC};
+use crate::configs::config_resources::{SOURCE_DEFAULT, SOURCE_TOPIC};
+use crate::configs::describe_configs::fixed;
+use crate::configs::topic_configs;
 use crate::connection::Answer;
-use crate::describe_configs::fixed;
 use crate::gateway::Shared;
-use crate::{dispatch, errors, topic_configs};
+use crate::{dispatch, errors};
 
 /// From this version on the answer shows the settings that the topics have now.
 const CONFIGS_FROM_VERSION: i16 = 5;

@@ -15,8 +15,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::connection::Answer;
-use crate::fetch_reads::{self, Wanted};
-use crate::fetch_sessions::{Asked, NO_SESSION, PartitionKey, Plan, SessionRequest, Told};
+use crate::fetch::reads::{self, Wanted};
+use crate::fetch::sessions::{Asked, NO_SESSION, PartitionKey, Plan, SessionRequest, Told};
 use crate::gateway::Shared;
 use crate::memory::{self, Share};
 use crate::options::{FETCH_ROOM_WAIT_MIN, FETCH_WAIT_MAX};
@@ -56,16 +56,16 @@ pub(crate) async fn answer(
         let known = wanted.iter().filter_map(|wanted| wanted.target.ok()).collect::<Vec<_>>();
         // Made before the reads, so that what is appended while they run is not missed.
         let mut watch = shared.parts.fetch.watch(&known);
-        let room = match fetch_reads::bytes_ahead(&shared, &wanted) {
+        let room = match reads::bytes_ahead(&shared, &wanted) {
             0 => RecordsRoom::NotNeeded,
             bytes => records_room(&shared, bytes.min(bytes_max), deadline).await,
         };
-        let partitions = fetch_reads::read_all(&shared, &wanted, room.granted()).await;
+        let partitions = reads::read_all(&shared, &wanted, room.granted()).await;
         let bytes = partitions.iter().map(FetchReplyPartition::records_bytes).sum::<usize>();
         let failed = partitions.iter().any(|partition| partition.error != ErrorCode::None);
         let enough = match &room {
             // The leader knew of records that this node had not seen: they are to be read now that it has.
-            RecordsRoom::NotNeeded if !failed && fetch_reads::is_any_ahead(&wanted, &partitions) => continue,
+            RecordsRoom::NotNeeded if !failed && reads::is_any_ahead(&wanted, &partitions) => continue,
             RecordsRoom::NotNeeded => bytes >= bytes_min,
             // A smaller answer than was asked for could not hold the least that is to be waited for.
             RecordsRoom::Taken { is_short, .. } => bytes >= bytes_min || (*is_short && bytes > 0),
@@ -202,7 +202,7 @@ impl RecordsRoom {
 /// Waits for answers of other connections to be written, but not much longer than the client waits for records.
 async fn records_room(shared: &Shared, bytes: usize, deadline: Instant) -> RecordsRoom {
     let until = deadline.max(shared.parts.clock.now() + FETCH_ROOM_WAIT_MIN);
-    match tokio::time::timeout_at(until, shared.answer_memory.take(bytes)).await {
+    match tokio::time::timeout_at(until, shared.memory.records.take(bytes)).await {
         Ok((memory, granted)) => RecordsRoom::Taken { memory, granted, is_short: granted < bytes },
         Err(_) => RecordsRoom::GivenUp,
     }

@@ -13,9 +13,9 @@ use tidelog_kafka_wire::messages::{
 };
 use tidelog_kafka_wire::{Api, ErrorCode, StrBytes, message};
 
-use crate::create_partitions::check_replicas;
 use crate::errors;
 use crate::gateway::Shared;
+use crate::topics::create_partitions::check_replicas;
 use crate::topics::{Lookup, TopicKey, partition_of};
 
 const ELECTION_PREFERRED: i8 = 0;

@@ -7,7 +7,7 @@ use tidelog_kafka_wire::{ErrorCode, FetchReplyPartition};
 use tidelog_model::{Offset, PartitionId};
 
 use crate::errors;
-use crate::fetch_sessions::Asked;
+use crate::fetch::sessions::Asked;
 use crate::gateway::Shared;
 
 /// Reads of partitions with records that are under way at once.

@@ -12,11 +12,11 @@ use tidelog_kafka_wire::messages::{DescribeConfigsRequest, DescribeConfigsRespon
 use tidelog_kafka_wire::{EncodeFailed, ErrorCode, RequestHeader, StrBytes, message};
 use tidelog_model::check_topic_name;
 
-use crate::broker_configs::{BrokerConfig, broker_configs};
-use crate::config_resources::{ResourceType, SOURCE_BROKER, SOURCE_DEFAULT, SOURCE_TOPIC};
+use crate::configs::broker_configs::{BrokerConfig, broker_configs};
+use crate::configs::config_resources::{ResourceType, SOURCE_BROKER, SOURCE_DEFAULT, SOURCE_TOPIC};
+use crate::configs::topic_configs::{self, Shown};
 use crate::connection::Answer;
 use crate::gateway::Shared;
-use crate::topic_configs::{self, Shown};
 use crate::topics::{Lookup, TopicKey};
 use crate::{dispatch, errors};
 

@@ -255,5 +255,5 @@ impl Session {
 }
 
 #[cfg(test)]
-#[path = "fetch_sessions_test.rs"]
+#[path = "sessions_test.rs"]
 mod tests;

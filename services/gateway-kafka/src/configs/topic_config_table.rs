@@ -3,7 +3,7 @@
 //! A setting without an effect is checked, kept and shown, so that what is written for Kafka runs unchanged. It gets its
 //! effect here together with the code that gives it one, and docs/kafka-compatibility.md says so (a test compares).
 
-use crate::config_kinds::Kind;
+use crate::configs::config_kinds::Kind;
 
 /// One setting.
 #[derive(Clone, Copy, Debug)]

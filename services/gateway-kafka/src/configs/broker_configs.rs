@@ -3,11 +3,11 @@
 
 use tidelog_model::limits::{FRAME_BYTES_MAX, OFFSET_METADATA_BYTES_MAX};
 
-use crate::config_kinds::Kind;
+use crate::configs::config_kinds::Kind;
+use crate::configs::topic_config_table::TOPIC_CONFIGS;
 use crate::gateway::Shared;
 use crate::groups::limits::{GROUP_MEMBERS_MAX, SESSION_TIMEOUT_MAX, SESSION_TIMEOUT_MIN};
 use crate::options::{FETCH_SESSIONS_MAX, TOPIC_PARTITIONS_PER_ANSWER_MAX};
-use crate::topic_config_table::TOPIC_CONFIGS;
 
 const INT: Kind = Kind::Int { min: i32::MIN, max: i32::MAX };
 const LONG: Kind = Kind::Long { min: i64::MIN };

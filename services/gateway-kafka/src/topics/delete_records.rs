@@ -7,9 +7,10 @@ use tidelog_kafka_wire::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 use tidelog_kafka_wire::{Api, ErrorCode, message};
 use tidelog_model::Offset;
 
+use crate::configs::topic_configs;
+use crate::errors;
 use crate::gateway::Shared;
 use crate::topics::{Lookup, TopicKey, partition_of};
-use crate::{errors, topic_configs};
 
 /// What stands for the high watermark.
 const EVERYTHING: i64 = -1;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use tidelog_catalog_api::TopicView;
 use tidelog_model::limits::{BATCH_BYTES_DEFAULT, BATCH_BYTES_MAX};
 
-use crate::config_kinds::Kind;
-use crate::topic_config_table::{TOPIC_CONFIGS, TopicConfig};
+use crate::configs::config_kinds::Kind;
+use crate::configs::topic_config_table::{TOPIC_CONFIGS, TopicConfig};
 
 /// Bytes of one setting's value.
 const VALUE_BYTES_MAX: usize = 4 * 1024;
@@ -106,7 +106,7 @@ pub(crate) fn is_compacted_only(topic: &TopicView) -> bool {
 mod tests {
     use super::*;
 
-    const PAGE: &str = include_str!("../../../docs/kafka-compatibility.md");
+    const PAGE: &str = include_str!("../../../../docs/kafka-compatibility.md");
 
     fn topic(configs: &[(&str, &str)]) -> TopicView {
         let configs = configs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));

@@ -14,11 +14,12 @@ use tidelog_kafka_wire::messages::{
 use tidelog_kafka_wire::{Api, ErrorCode, StrBytes, message};
 use tidelog_model::check_topic_name;
 
-use crate::config_resources::ResourceType;
+use crate::configs::config_resources::ResourceType;
+use crate::configs::topic_configs;
+use crate::errors;
 use crate::gateway::Shared;
 use crate::options::LOOKUPS_AT_ONCE;
 use crate::topics::{Lookup, TopicKey};
-use crate::{errors, topic_configs};
 
 /// How often others may be faster before a client has to come again.
 const TRIES_MAX: usize = 8;

@@ -1,17 +1,10 @@
-//! What requests and answers may take of this node's memory, apart from records: the write path bounds those that come,
-//! [`crate::room`] those that go.
-//!
-//! Nobody waits for one budget while holding another that the first one's holders could be waiting for. The order is:
-//! records (the write path's), then entries of Produce, then requests, then answers.
+//! The node's table of budgets.
 
-use std::sync::Arc;
+use super::budget::{Budget, Share, Waiting};
+use super::frames::LargeFrames;
+use super::records::AnswerRecords;
+use crate::options::LARGE_FRAMES_ARRIVING_BYTES_MAX;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-use crate::room::Waiting;
-
-/// Bytes per permit.
-const UNIT: usize = 1024;
 /// Requests of frames up to this length have room of their own, so that signs of life do not wait behind large requests.
 const SMALL_FRAME_BYTES_MAX: usize = 16 * 1024;
 /// Memory that a decoded request and what becomes of it may take, per byte of its frame. The worst is OffsetFetch, whose
@@ -31,9 +24,6 @@ const PRODUCE_ENTRIES_BYTES_MAX: usize = 64 << 20;
 const ANSWERS_BYTES_MAX: usize = 64 << 20;
 const WAITS_BYTES_MAX: usize = 64 << 20;
 
-/// A part of a budget; given back when dropped.
-pub(crate) type Share = OwnedSemaphorePermit;
-
 /// The budgets of one node.
 pub(crate) struct Memory {
     small_requests: Budget,
@@ -42,10 +32,16 @@ pub(crate) struct Memory {
     answers: Budget,
     answers_waiting: Waiting,
     waits: Budget,
+    /// Of Fetch answers.
+    pub(crate) records: AnswerRecords,
+    pub(super) large_frames: LargeFrames,
+    /// Connections that wait for room for a frame.
+    pub(super) frames_waiting: Waiting,
 }
 
 impl Memory {
-    pub(crate) fn new() -> Memory {
+    /// With so many bytes for the records of Fetch answers.
+    pub(crate) fn new(fetch_bytes_max: usize) -> Memory {
         Memory {
             small_requests: Budget::new(SMALL_REQUESTS_BYTES_MAX),
             large_requests: Budget::new(LARGE_REQUESTS_BYTES_MAX),
@@ -53,6 +49,9 @@ impl Memory {
             answers: Budget::new(ANSWERS_BYTES_MAX),
             answers_waiting: Waiting::default(),
             waits: Budget::new(WAITS_BYTES_MAX),
+            records: AnswerRecords::new(fetch_bytes_max),
+            large_frames: LargeFrames::new(LARGE_FRAMES_ARRIVING_BYTES_MAX),
+            frames_waiting: Waiting::default(),
         }
     }
 
@@ -77,7 +76,7 @@ impl Memory {
     }
 
     /// Whether somebody waits for the room of an answer that is being written.
-    pub(crate) fn is_answer_room_wanted(&self) -> bool {
+    pub(crate) fn is_answer_wanted(&self) -> bool {
         self.answers_waiting.is_any()
     }
 
@@ -94,46 +93,16 @@ impl Memory {
     }
 }
 
-/// Keeps of a share what is needed.
-pub(crate) fn shrink(mut share: Share, bytes: usize) -> Share {
-    let kept = bytes.div_ceil(UNIT).min(share.num_permits());
-    share.split(kept).expect("no more than there are")
-}
-
-struct Budget {
-    units: usize,
-    room: Arc<Semaphore>,
-}
-
-impl Budget {
-    fn new(bytes_max: usize) -> Budget {
-        let units = bytes_max / UNIT;
-        Budget { units, room: Arc::new(Semaphore::new(units)) }
-    }
-
-    async fn take(&self, bytes: usize) -> Share {
-        let units = self.units_of(bytes);
-        self.room.clone().acquire_many_owned(units).await.expect("the semaphore is never closed")
-    }
-
-    fn try_take(&self, bytes: usize) -> Option<Share> {
-        self.room.clone().try_acquire_many_owned(self.units_of(bytes)).ok()
-    }
-
-    fn units_of(&self, bytes: usize) -> u32 {
-        u32::try_from(bytes.div_ceil(UNIT).min(self.units)).expect("budgets are far below 4 TiB")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use futures::FutureExt;
 
+    use super::super::shrink;
     use super::*;
 
     #[tokio::test]
     async fn small_requests_do_not_wait_for_large_ones() {
-        let memory = Memory::new();
+        let memory = Memory::new(1 << 20);
         let all = memory.request(LARGE_REQUESTS_BYTES_MAX).await;
         assert!(memory.request(SMALL_FRAME_BYTES_MAX + 1).now_or_never().is_none());
         assert!(memory.request(SMALL_FRAME_BYTES_MAX).now_or_never().is_some());
@@ -143,11 +112,11 @@ mod tests {
 
     #[tokio::test]
     async fn who_would_wait_without_room_is_told() {
-        let memory = Memory::new();
+        let memory = Memory::new(1 << 20);
         let all = memory.fetch_wait(usize::MAX / 512).unwrap();
         assert!(memory.fetch_wait(1).is_none());
         let few = shrink(all, 1);
         assert_eq!(few.num_permits(), 1);
-        assert!(memory.fetch_wait((WAITS_BYTES_MAX - UNIT) / FETCH_WAIT_PARTITION_BYTES).is_some());
+        assert!(memory.fetch_wait((WAITS_BYTES_MAX - 1024) / FETCH_WAIT_PARTITION_BYTES).is_some());
     }
 }

@@ -7,8 +7,8 @@ use tidelog_ingest::Reservation;
 use tidelog_kafka_wire::{Api, produce_entries};
 use tokio::io::AsyncRead;
 
+use super::budget::Share;
 use crate::gateway::Shared;
-use crate::memory::Share;
 use crate::transport::{self, Begun, TransportError};
 
 /// What a request holds of the node's memory.
@@ -28,11 +28,11 @@ pub(crate) async fn receive<R: AsyncRead + Unpin>(
     api: Api,
 ) -> Result<(Bytes, Room), TransportError> {
     let options = &shared.options;
-    let waiting = &shared.frames_waiting;
+    let waiting = &shared.memory.frames_waiting;
     let is_wanted = || waiting.is_any();
     let bytes = begun.prefix.bytes;
     let arriving = transport::start_frame(input, begun, options).await?;
-    let _gate = waiting.wait(shared.large_frames.enter(bytes)).await;
+    let _gate = waiting.wait(shared.memory.large_frames.enter(bytes)).await;
     if api == Api::Produce {
         let records = waiting.wait(shared.parts.ingest.reserve(bytes)).await;
         let frame = transport::finish_frame(input, arriving, options, &shared.parts.clock, is_wanted).await?;

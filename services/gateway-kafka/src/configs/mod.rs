@@ -1,0 +1,12 @@
+//! Settings of topics and of the broker: the table of those that are known, checked, shown, changed.
+
+pub(crate) mod alter_configs;
+mod broker_configs;
+mod config_kinds;
+pub(crate) mod config_resources;
+pub(crate) mod describe_configs;
+pub(crate) mod topic_config_table;
+pub(crate) mod topic_configs;
+
+#[cfg(test)]
+mod configs_test;

@@ -1,0 +1,11 @@
+//! Fetch: what is asked for (sessions), what is read, when it is answered.
+
+mod answer;
+mod reads;
+mod sessions;
+
+pub(crate) use answer::answer;
+pub(crate) use sessions::FetchSessions;
+
+#[cfg(test)]
+mod fetch_test;
