@@ -6,3 +6,4 @@ mod golden;
 mod model;
 mod properties;
 mod scenarios;
+mod steps;

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngSeed, TestRunner};
 
-use super::driver::{Driver, steps};
+use super::driver::Driver;
+use super::steps::{Step, steps};
 use crate::{PartId, State};
 
 fn config(cases: u32) -> ProptestConfig {
@@ -97,7 +98,7 @@ fn random_commands_reach_every_kind_of_answer() {
 #[test]
 fn a_missing_a_doubled_and_a_swapped_part_are_refused() {
     let mut driver = Driver::new();
-    driver.step(&super::driver::Step::Tick(5));
+    driver.step(&Step::Tick(5));
     let whole = || driver.state.freeze().parts().iter().map(|part| (part.id, part.encode())).collect::<Vec<_>>();
     assert_eq!(State::restore(whole()).unwrap().hash(), driver.state.hash());
     let mut parts = whole();

@@ -55,8 +55,12 @@ async fn plain_producer(path: Path, id: i64, index: u32, count: usize) -> Vec<Se
         let value = value_of(id, i);
         waiting.push((value.clone(), path.append(id as u64, index, &batch(None, 0, &[value]))));
         if waiting.len() == 5 {
+            let mut has_failed = false;
             for (value, append) in waiting.drain(..) {
                 let result = append.await;
+                // All five were sent before anything was known of the first.
+                assert!(!has_failed || result.is_err(), "what follows a failure on its connection fails (I5)");
+                has_failed |= result.is_err();
                 let maybe = matches!(&result, Err(error) if error.first_try() == FirstTry::MayHaveHappened);
                 sent.push(Sent { value, offset: result.ok().map(|appended| appended.base_offset.0), maybe });
             }
