@@ -13,7 +13,8 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let given = std::env::var("TIDELOG_COMMIT").ok().filter(|commit| !commit.is_empty());
     let commit = given.or_else(commit_of_checkout).unwrap_or_else(|| "unknown".to_owned());
-    println!("cargo::rustc-env=TIDELOG_BUILT_COMMIT={commit}");
+    // `cargo run` hands what is set here on to the program, which takes every `TIDELOG_` variable for a setting.
+    println!("cargo::rustc-env=BUILT_COMMIT={commit}");
 }
 
 /// The commit of the checkout that holds this workspace. None in an unpacked archive: a `.git` further up would be some

@@ -210,3 +210,11 @@ fn the_log_may_be_json() {
     assert_eq!(process.wait().expect("it is our child").code(), Some(0));
     assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 0, "memory leaves nothing behind");
 }
+
+/// `cargo run` passes on what a build script sets for the compiler, and names that begin like settings are refused.
+#[test]
+fn cargo_run_sets_nothing_that_would_be_taken_for_a_setting() {
+    let build = include_str!("../build.rs");
+    assert!(build.contains("cargo::rustc-env=BUILT_COMMIT"), "this test knows the script's one variable");
+    assert!(!build.contains("cargo::rustc-env=TIDELOG_"));
+}
