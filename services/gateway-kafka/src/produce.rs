@@ -68,6 +68,7 @@ pub(crate) async fn begin(
                         batches,
                         source: connection,
                         deadline,
+                        unattended: acks == 0,
                         held: room.records.clone(),
                     })),
                     Err((code, message)) => Outcome::Refused(code, message),

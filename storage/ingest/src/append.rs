@@ -26,6 +26,8 @@ pub struct Append {
     pub source: u64,
     /// When to stop waiting. What is under way then may still land.
     pub deadline: Instant,
+    /// Nobody waits for the answer (acks=0), so that nobody does is no reason to drop it.
+    pub unattended: bool,
     /// The request's share of the bytes in flight: kept for as long as a batch is, also when nobody waits any more.
     pub held: Option<Arc<Reservation>>,
 }

@@ -1,5 +1,6 @@
 //! A lane: a buffer that every partition and tenant shares, and the task that seals it into flushes.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +13,15 @@ use tokio::time::Instant;
 
 use crate::append::BatchResult;
 use crate::options::FLUSH_BYTES_MAX;
-use crate::upload::Uploader;
+use crate::upload::{self, Uploader};
 use crate::{Append, CheckedBatch, LaneProfile, Reservation};
+
+/// The largest batch that passes by others which wait for a slot: what is larger has a request to the store coming.
+const PASSING_BATCH_BYTES_MAX: usize = 64 * 1024;
+/// When none could pass, and nothing new comes, how long until they are looked at again.
+const PASS_AGAIN: Duration = Duration::from_millis(20);
+/// Batches that are looked at for it: some thousands are more than one flush takes.
+const PASSING_LOOK_MAX: usize = 8 * 1024;
 
 /// A batch that waits to be part of a flush.
 pub(crate) struct Pending {
@@ -26,6 +34,7 @@ pub(crate) struct Pending {
     /// When the catalog first said that it is ahead of its sequence.
     pub parked: Option<Instant>,
     pub answer: oneshot::Sender<BatchResult>,
+    pub unattended: bool,
     /// Given back when the batch is resolved.
     pub _held: Option<Arc<Reservation>>,
 }
@@ -66,7 +75,7 @@ impl Buffer {
     /// Gives the batches their place in the order; `None` when the lane has closed. Bounded by the reservations that
     /// the batches hold.
     pub(crate) fn push(&self, append: Append, now: Instant) -> Option<Vec<oneshot::Receiver<BatchResult>>> {
-        let Append { partition, batches, source, held, deadline: _ } = append;
+        let Append { partition, batches, source, held, unattended, deadline: _ } = append;
         let mut answers = Vec::with_capacity(batches.len());
         let mut state = self.state.lock();
         if state.closed {
@@ -79,9 +88,17 @@ impl Buffer {
             state.bytes += batch.bytes.len();
             let admission = state.admissions;
             let held = held.clone();
-            let pending =
-                Pending { admission, source, partition, batch, admitted: now, parked: None, answer, _held: held };
-            state.batches.push(pending);
+            state.batches.push(Pending {
+                admission,
+                source,
+                partition,
+                batch,
+                admitted: now,
+                parked: None,
+                answer,
+                unattended,
+                _held: held,
+            });
         }
         drop(state);
         self.arrived.notify_one();
@@ -103,9 +120,6 @@ impl Buffer {
     /// Takes what waits, up to `bytes_max` (one batch at least), oldest first.
     fn take(&self, bytes_max: usize) -> (Vec<Pending>, usize) {
         let mut state = self.state.lock();
-        // Nobody waits for these any more, and nothing was said about them: behind a store that hangs they would pile up.
-        state.batches.retain(|pending| !pending.answer.is_closed());
-        state.bytes = state.batches.iter().map(|pending| pending.batch.bytes.len()).sum();
         if state.bytes <= bytes_max {
             let bytes = std::mem::take(&mut state.bytes);
             return (std::mem::take(&mut state.batches), bytes);
@@ -122,6 +136,37 @@ impl Buffer {
             .count();
         let taken: Vec<Pending> = state.batches.drain(..count).collect();
         let bytes = taken.iter().map(|pending| pending.batch.bytes.len()).sum();
+        state.bytes -= bytes;
+        (taken, bytes)
+    }
+
+    /// Takes out what nobody waits for any more: behind a store that hangs it would pile up.
+    fn take_given_up(&self) -> Vec<Pending> {
+        let mut state = self.state.lock();
+        let is_given_up = |pending: &mut Pending| !pending.unattended && pending.answer.is_closed();
+        let given_up: Vec<Pending> = state.batches.extract_if(.., is_given_up).collect();
+        state.bytes -= given_up.iter().map(|pending| pending.batch.bytes.len()).sum::<usize>();
+        given_up
+    }
+
+    /// Takes small batches from behind large ones, up to `bytes_max`: of partitions of which nothing stays before them.
+    fn take_passing(&self, bytes_max: usize) -> (Vec<Pending>, usize) {
+        let mut state = self.state.lock();
+        let mut stays: HashSet<PartitionId> = HashSet::new();
+        let mut bytes = 0;
+        let passes = |pending: &mut Pending| {
+            let fits = pending.batch.bytes.len() <= PASSING_BATCH_BYTES_MAX
+                && bytes + pending.batch.bytes.len() <= bytes_max
+                && !stays.contains(&pending.partition);
+            if fits {
+                bytes += pending.batch.bytes.len();
+            } else {
+                stays.insert(pending.partition);
+            }
+            fits
+        };
+        let looked_at = state.batches.len().min(PASSING_LOOK_MAX);
+        let taken: Vec<Pending> = state.batches.extract_if(..looked_at, passes).collect();
         state.bytes -= bytes;
         (taken, bytes)
     }
@@ -175,25 +220,61 @@ impl Sealer {
                     continue;
                 }
             }
+            let given_up = self.buffer.take_given_up();
+            if !given_up.is_empty() {
+                // They fail where the order is kept, so that nothing of their connections passes them.
+                if self.flushes.send(upload::given_up(given_up)).await.is_err() {
+                    return;
+                }
+                continue;
+            }
             // While a slot is awaited more may come in; all of it goes, up to what a flush can hold.
             if self.fits_inline(bytes) {
                 let slot = acquire(&inline_slots).await;
                 let bytes = self.waiting_bytes();
                 if self.fits_inline(bytes) && inline_budget.take(bytes, self.clock.now()) {
-                    let sealed = self.seal(self.profile.inline_flush_bytes_max, slot);
-                    if self.send(sealed, true).await.is_err() {
+                    let taken = self.buffer.take(self.profile.inline_flush_bytes_max.min(FLUSH_BYTES_MAX));
+                    if self.send(sealed(taken, slot), true).await.is_err() {
                         return;
                     }
                     continue;
                 }
             }
-            let slot = acquire(&object_slots).await;
+            let Ok(slot) = object_slots.clone().try_acquire_owned() else {
+                // All slots are taken: by uploads that hang, perhaps. Small batches need no store.
+                if self.pass(&inline_slots, &mut inline_budget).await {
+                    continue;
+                }
+                tokio::select! {
+                    // Given back at once, and taken above.
+                    _ = acquire(&object_slots) => {}
+                    () = self.buffer.arrived.notified() => {}
+                    // There may be more room for what is inline.
+                    () = self.clock.sleep(PASS_AGAIN) => {}
+                }
+                continue;
+            };
             self.space_objects(&mut last_object).await;
-            let sealed = self.seal(self.profile.object_bytes, slot);
-            if self.send(sealed, false).await.is_err() {
+            let taken = self.buffer.take(self.profile.object_bytes.min(FLUSH_BYTES_MAX));
+            if self.send(sealed(taken, Arc::new(slot)), false).await.is_err() {
                 return;
             }
         }
+    }
+
+    /// Lets small batches pass by those that wait for a slot. False when there are none, or they have no room either.
+    async fn pass(&self, slots: &Arc<Semaphore>, budget: &mut InlineBudget) -> bool {
+        let Ok(slot) = slots.clone().try_acquire_owned() else { return false };
+        let bytes_max = self.profile.inline_flush_bytes_max;
+        if !budget.has_some(self.clock.now()) || !self.uploader.inline_has_room(bytes_max) {
+            return false;
+        }
+        let (batches, bytes) = self.buffer.take_passing(bytes_max);
+        if batches.is_empty() {
+            return false;
+        }
+        budget.bytes -= bytes as f64;
+        self.send(sealed((batches, bytes), Arc::new(slot)), true).await.is_ok()
     }
 
     fn waiting_bytes(&self) -> usize {
@@ -202,16 +283,6 @@ impl Sealer {
 
     fn fits_inline(&self, bytes: usize) -> bool {
         bytes <= self.profile.inline_flush_bytes_max && self.uploader.inline_has_room(bytes)
-    }
-
-    fn seal(&self, bytes_max: usize, slot: Slot) -> Sealed {
-        let (mut batches, bytes) = self.buffer.take(bytes_max.min(FLUSH_BYTES_MAX));
-        if mutant::is("reordered-seal") {
-            batches.reverse();
-        }
-        // Stable, so that a partition's batches keep their order.
-        batches.sort_by_key(|pending| pending.partition);
-        Sealed { batches, bytes, slot }
     }
 
     /// Hands a flush on; an error says that nobody takes it any more.
@@ -237,6 +308,15 @@ impl Sealer {
     }
 }
 
+fn sealed((mut batches, bytes): (Vec<Pending>, usize), slot: Slot) -> Sealed {
+    if mutant::is("reordered-seal") {
+        batches.reverse();
+    }
+    // Stable, so that a partition's batches keep their order.
+    batches.sort_by_key(|pending| pending.partition);
+    Sealed { batches, bytes, slot }
+}
+
 async fn acquire(slots: &Arc<Semaphore>) -> Slot {
     Arc::new(slots.clone().acquire_owned().await.expect("the semaphore is never closed"))
 }
@@ -258,14 +338,23 @@ impl InlineBudget {
     }
 
     fn take(&mut self, bytes: usize, now: Instant) -> bool {
-        let full = self.bytes_per_second * Self::SAVED_MAX.as_secs_f64();
-        let passed = now.saturating_duration_since(self.at).as_secs_f64();
-        self.bytes = (self.bytes + passed * self.bytes_per_second).min(full);
-        self.at = now;
+        self.save(now);
         if self.bytes < bytes as f64 {
             return false;
         }
         self.bytes -= bytes as f64;
         true
+    }
+
+    fn has_some(&mut self, now: Instant) -> bool {
+        self.save(now);
+        self.bytes > 0.0
+    }
+
+    fn save(&mut self, now: Instant) {
+        let full = self.bytes_per_second * Self::SAVED_MAX.as_secs_f64();
+        let passed = now.saturating_duration_since(self.at).as_secs_f64();
+        self.bytes = (self.bytes + passed * self.bytes_per_second).min(full);
+        self.at = now;
     }
 }

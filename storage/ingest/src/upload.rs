@@ -101,6 +101,14 @@ impl Uploader {
     }
 }
 
+/// Batches that nobody waits for any more, and that were not begun with.
+pub(crate) fn given_up(batches: Vec<Pending>) -> Uploading {
+    let (done, ready) = oneshot::channel();
+    let uploading = uploading(&batches, ready);
+    let _ = done.send(Err(FailedUpload { batches, error: AppendError::Timeout }));
+    uploading
+}
+
 fn uploading(batches: &[Pending], ready: oneshot::Receiver<Result<Flush, FailedUpload>>) -> Uploading {
     let mut partitions: Vec<PartitionId> = batches.iter().map(|pending| pending.partition).collect();
     partitions.dedup();

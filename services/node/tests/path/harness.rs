@@ -90,7 +90,8 @@ impl Path {
         let batches = admit(bytes.clone(), &AdmitRules { batch_bytes_max: 16 << 20 }).expect("the batch is good");
         let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
         let held = Some(Arc::new(held));
-        drop(self.ingest.append(Append { partition: partition(self.topic, 0), batches, source: 1, deadline, held }));
+        let partition = partition(self.topic, 0);
+        drop(self.ingest.append(Append { partition, batches, source: 1, deadline, unattended: false, held }));
     }
 
     /// Appends one batch; it has its place in the order when this returns.
@@ -102,7 +103,14 @@ impl Path {
     pub fn append_within(&self, source: u64, index: u32, bytes: &Bytes, limit: Duration) -> AppendFuture {
         let batches = admit(bytes.clone(), &AdmitRules { batch_bytes_max: 16 << 20 }).expect("the batch is good");
         let deadline = tokio::time::Instant::now() + limit;
-        self.ingest.append(Append { partition: partition(self.topic, index), batches, source, deadline, held: None })
+        self.ingest.append(Append {
+            partition: partition(self.topic, index),
+            batches,
+            source,
+            deadline,
+            unattended: false,
+            held: None,
+        })
     }
 
     pub async fn read_all(&self, index: u32) -> Vec<(u64, Vec<u8>)> {

@@ -2,6 +2,7 @@
 //! refuses a proposal.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -19,6 +20,8 @@ pub struct Faults {
     pub refuse_one_in: u64,
     /// The catalog takes the commit, and refuses what it names.
     pub refuse_object_one_in: u64,
+    /// An answer to a commit takes up to so long, while the next ones are applied.
+    pub answer_delay_ms_max: u64,
 }
 
 pub struct LocalCatalog {
@@ -29,6 +32,8 @@ pub struct LocalCatalog {
     pub barriers: std::sync::atomic::AtomicU64,
     /// While set, what readers see does not move on until a barrier: a replica that lags behind.
     frozen: std::sync::Mutex<Option<State>>,
+    /// Commits that the catalog takes, and of which it refuses what they name.
+    refuse_objects: Arc<std::sync::atomic::AtomicU64>,
 }
 
 impl LocalCatalog {
@@ -39,13 +44,15 @@ impl LocalCatalog {
         let listeners: Arc<std::sync::Mutex<Vec<Arc<dyn ApplyListener>>>> = Arc::default();
         let (proposals, mut queue) = mpsc::unbounded_channel::<(Command, oneshot::Sender<_>)>();
         let (applying, told) = (state.clone(), listeners.clone());
+        let refuse_objects: Arc<std::sync::atomic::AtomicU64> = Arc::default();
+        let refuse = refuse_objects.clone();
         tokio::spawn(async move {
             let mut index = 1;
             while let Some((mut command, answer)) = queue.recv().await {
                 let is_commit = matches!(command, Command::Commit(_));
                 if let Command::Commit(commit) = &mut command
-                    && faults.refuse_object_one_in > 0
-                    && random.one_in(faults.refuse_object_one_in)
+                    && (refuse.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok()
+                        || faults.refuse_object_one_in > 0 && random.one_in(faults.refuse_object_one_in))
                 {
                     commit.payload = Payload::Object { object: ObjectId(u64::MAX), bytes: 1 };
                 }
@@ -62,11 +69,25 @@ impl LocalCatalog {
                     let _ = answer.send(Err(CatalogError::AnswerLost("lost for the test".into())));
                     continue;
                 }
+                if is_commit && faults.answer_delay_ms_max > 0 {
+                    let delay = std::time::Duration::from_millis(
+                        faults.answer_delay_ms_max.div_ceil(2) + random.below(faults.answer_delay_ms_max / 2 + 1),
+                    );
+                    tokio::spawn(async move {
+                        tokio::time::sleep(delay).await;
+                        let _ = answer.send(Ok(applied.outcome));
+                    });
+                    continue;
+                }
                 let _ = answer.send(Ok(applied.outcome));
             }
         });
         let frozen = std::sync::Mutex::new(None);
-        Arc::new(LocalCatalog { state, listeners, proposals, barriers: 0.into(), frozen })
+        Arc::new(LocalCatalog { state, listeners, proposals, barriers: 0.into(), frozen, refuse_objects })
+    }
+
+    pub fn refuse_next_objects(&self, count: u64) {
+        self.refuse_objects.store(count, SeqCst);
     }
 
     pub fn validate(&self) {

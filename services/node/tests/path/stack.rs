@@ -85,7 +85,14 @@ impl Stack {
         let batches = admit(bytes.clone(), &AdmitRules { batch_bytes_max: 16 << 20 }).expect("the batch is good");
         let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
         let partition = PartitionId { topic: TOPIC, index };
-        self.ingest.append(Append { partition, batches, source: u64::from(index), deadline, held: None })
+        self.ingest.append(Append {
+            partition,
+            batches,
+            source: u64::from(index),
+            deadline,
+            unattended: false,
+            held: None,
+        })
     }
 
     pub async fn read_all(&self, index: u32) -> Vec<(u64, Vec<u8>)> {

@@ -53,14 +53,13 @@ async fn plain_producer(path: Path, id: i64, index: u32, count: usize) -> Vec<Se
     let mut waiting = Vec::new();
     for i in 0..count {
         let value = value_of(id, i);
-        waiting.push((value.clone(), path.append(id as u64, index, &batch(None, 0, &[value]))));
+        let append = path.append(id as u64, index, &batch(None, 0, &[value.clone()]));
+        waiting.push((value, tokio::spawn(append)));
+        // Not all in one flush.
+        tokio::time::sleep(Duration::from_millis(i as u64 % 3)).await;
         if waiting.len() == 5 {
-            let mut has_failed = false;
             for (value, append) in waiting.drain(..) {
-                let result = append.await;
-                // All five were sent before anything was known of the first.
-                assert!(!has_failed || result.is_err(), "what follows a failure on its connection fails (I5)");
-                has_failed |= result.is_err();
+                let result = append.await.unwrap();
                 let maybe = matches!(&result, Err(error) if error.first_try() == FirstTry::MayHaveHappened);
                 sent.push(Sent { value, offset: result.ok().map(|appended| appended.base_offset.0), maybe });
             }
@@ -148,9 +147,82 @@ async fn lost_and_refused_together() {
 #[tokio::test(start_paused = true)]
 async fn refused_objects_are_not_overtaken() {
     for seed in 0..8 {
-        check(seed, Faults { refuse_object_one_in: 6, ..Faults::default() }).await;
-        check(seed, Faults { refuse_object_one_in: 9, lose_answer_one_in: 9, refuse_one_in: 9 }).await;
+        let slow = Faults { answer_delay_ms_max: 20, ..Faults::default() };
+        check(seed, Faults { refuse_object_one_in: 6, ..slow }).await;
+        check(seed, Faults { refuse_object_one_in: 9, lose_answer_one_in: 9, refuse_one_in: 9, ..slow }).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_a_refused_commit_on_its_connection_fails_too() {
+    let catalog = Faults { answer_delay_ms_max: 20, ..Faults::default() };
+    for seed in 0..20 {
+        let path = Path::start(PathOptions { seed, catalog, ..PathOptions::default() }).await;
+        path.catalog.refuse_next_objects(1);
+        let refused = path.append(1, 0, &batch(None, 0, &[b"refused".to_vec()]));
+        // Each in a flush of its own, proposed before the first one's answer can be here.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let same = path.append(1, 0, &batch(None, 0, &[b"same connection".to_vec()]));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let other = path.append(2, 0, &batch(None, 0, &[b"other connection".to_vec()]));
+        let refused = refused.await;
+        if refused.is_ok() {
+            // A grant was refused instead: not what this is about.
+            continue;
+        }
+        let same = same.await;
+        assert!(same.is_err(), "it was under way when its predecessor was refused (I5)");
+        assert_eq!(other.await.unwrap().base_offset.0, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn small_batches_pass_by_uploads_that_hang() {
+    let path = Path::start(PathOptions::default()).await;
+    path.store.hang_next_puts(100);
+    // More than there are slots, so that large ones wait in the buffer.
+    let mut hung = Vec::new();
+    for number in 0..20 {
+        hung.push(tokio::spawn(path.append(1, 0, &batch(None, 0, &[large(number)]))));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let started = tokio::time::Instant::now();
+    let behind = tokio::spawn(path.append(2, 0, &batch(None, 0, &[b"behind".to_vec()])));
+    for round in 0..50 {
+        assert!(path.append(3, 1, &batch(None, 0, &[value(3, round)])).await.is_ok());
+    }
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert!(!behind.is_finished(), "the same partition waits");
+    while !behind.is_finished() {
+        path.store.resume();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(behind.await.unwrap().unwrap().base_offset.0, 20);
+    path.catalog.validate();
+}
+
+/// A client that gives a batch up is told nothing of it, and sends it again; what it sent behind it must not have passed.
+#[tokio::test(start_paused = true)]
+async fn what_follows_a_batch_that_was_given_up_fails_too() {
+    let path = Path::start(PathOptions::default()).await;
+    path.store.hang_next_puts(100);
+    let mut hung = Vec::new();
+    for number in 0..8 {
+        hung.push(tokio::spawn(path.append(9, 1, &batch(None, 0, &[large(number)]))));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // The slots are taken, so these wait in the buffer.
+    let first = path.append_within(1, 0, &batch(None, 0, &[large(100)]), Duration::from_secs(5));
+    let second = path.append_within(1, 0, &batch(None, 0, &[b"second".to_vec()]), Duration::from_secs(60));
+    assert_eq!(first.await, Err(AppendError::Timeout));
+    let second = tokio::spawn(second);
+    while !second.is_finished() {
+        path.store.resume();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(second.await.unwrap(), Err(AppendError::EarlierFailed));
+    assert!(path.read_all(0).await.is_empty());
+    drop(hung);
 }
 
 #[tokio::test(start_paused = true)]
@@ -159,7 +231,8 @@ async fn uploads_of_any_length_and_end_keep_the_order() {
     for seed in 0..6 {
         let slow = PathOptions { seed, put_latency_more_max, ..PathOptions::default() };
         check_path(slow).await;
-        let catalog = Faults { lose_answer_one_in: 20, refuse_one_in: 20, refuse_object_one_in: 20 };
+        let catalog =
+            Faults { lose_answer_one_in: 20, refuse_one_in: 20, refuse_object_one_in: 20, answer_delay_ms_max: 20 };
         check_path(PathOptions { seed, put_latency_more_max, fail_put_one_in: 6, catalog, ..PathOptions::default() })
             .await;
     }
