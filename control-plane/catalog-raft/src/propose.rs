@@ -67,6 +67,8 @@ fn takes_room(command: &Command) -> bool {
         | Command::CreateTopics { .. }
         | Command::CommitOffsets { .. }
         | Command::CommitOffsetsAs { .. }
+        // Clients decide how often and how large, so it would use up what is kept for what frees room.
+        | Command::StoreGroup { record: Some(_), .. }
         | Command::AlterTopicConfigs { .. }
         | Command::CreatePartitions { .. }
         | Command::AllocateProducerIds { .. } => true,
@@ -78,8 +80,7 @@ fn takes_room(command: &Command) -> bool {
         | Command::MoveInline(_)
         | Command::DeleteTopics { .. }
         | Command::DeleteOffsets { .. }
-        // Without it consumers could not share out what there still is to read.
-        | Command::StoreGroup { .. }
+        | Command::StoreGroup { record: None, .. }
         | Command::DeleteRecords { .. } => false,
     }
 }

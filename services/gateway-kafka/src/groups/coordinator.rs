@@ -123,8 +123,8 @@ impl Coordinator {
                 return Err(GroupError::UnknownMember);
             }
             self.make_room(&mut shard)?;
-            let group = Group::new(self.initial_rebalance_delay, now);
-            self.insert(&mut shard, &key, group, Durable::default());
+            let (group, durable) = self.begin(&key);
+            self.insert(&mut shard, &key, group, durable);
         }
         let waiter = shard.wait(Waiting::Join(answer));
         self.step(&mut shard, &key, |group| ((), group.join(request, fresh_member_id, waiter, now)))
@@ -209,7 +209,7 @@ impl Coordinator {
     }
 
     /// Lets a group that is there take one step, and does what follows from it.
-    fn step<T>(
+    pub(super) fn step<T>(
         &self,
         shard: &mut Shard,
         key: &GroupKey,
@@ -232,7 +232,7 @@ impl Coordinator {
     /// Counts a group's bytes anew, sets its alarm, and forgets it if there is nothing to remember.
     pub(super) fn settle(&self, shard: &mut Shard, key: &GroupKey) {
         let Some(entry) = shard.groups.get_mut(key) else { return };
-        let bytes = entry.group.bytes();
+        let bytes = entry.group.bytes() + entry.durable.bytes();
         let total = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes - entry.bytes;
         self.bytes.fetch_sub(entry.bytes, Ordering::Relaxed);
         if bytes != entry.bytes {

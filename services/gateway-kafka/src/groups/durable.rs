@@ -5,6 +5,10 @@
 //!                                     answers of the group are withheld
 //! ```
 //!
+//! What is refused is not told: the group rebalances again, beyond the generation that is stored. A group that is forgotten
+//! here is forgotten there, or asked to be until it is; one that comes into being again goes on from the generation that is
+//! stored.
+//!
 //! Proposals are made with the group locked, so they are applied in the order of its steps; and offsets, which the catalog
 //! takes from members of the stored generation only, come behind the record that makes them members.
 
@@ -15,10 +19,11 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tidelog_catalog_api::{Command, Outcome, Proposal};
+use tidelog_catalog_api::{CatalogError, Command, GroupRefused, Outcome, Proposal};
 use tidelog_host::{Clock, Tasks};
 use tokio::sync::mpsc;
 
+use super::limits::GROUP_BYTES_MAX;
 use super::machine::{Answer, Group, GroupState};
 use super::messages::{GroupKey, JoinRefused};
 use super::shard::{Entry, Shard};
@@ -26,6 +31,11 @@ use super::{Coordinator, GroupError};
 
 /// Before a record whose fate is not known is proposed again.
 const STORE_RETRY_DELAY: Duration = Duration::from_millis(200);
+/// Answers of one group that wait for a record to be stored: those of a whole group of the largest size.
+const WITHHELD_BYTES_MAX: usize = GROUP_BYTES_MAX;
+/// What an answer takes beside its texts, and a member in it.
+const ANSWER_OVERHEAD_BYTES: usize = 256;
+const LISTED_MEMBER_OVERHEAD_BYTES: usize = 128;
 
 /// What is stored of a group, and what waits for it.
 #[derive(Default)]
@@ -37,8 +47,9 @@ pub(super) struct Durable {
     stored: u64,
     /// Whether the catalog has, or may have, a record.
     has_record: bool,
-    /// Answers that may go out when a revision is stored.
-    withheld: VecDeque<(u64, Vec<Answer>)>,
+    /// Answers that may go out when a revision is stored, each with its bytes.
+    withheld: VecDeque<(u64, Answer, usize)>,
+    withheld_bytes: usize,
 }
 
 impl Durable {
@@ -49,14 +60,50 @@ impl Durable {
 
     /// All answers that wait, as refusals: nothing was promised yet.
     pub(super) fn refuse_withheld(&mut self) -> Vec<Answer> {
-        std::mem::take(&mut self.withheld).into_iter().flat_map(|(_, answers)| answers).map(refused).collect()
+        self.withheld_bytes = 0;
+        std::mem::take(&mut self.withheld).into_iter().map(|(_, answer, _)| refused(answer)).collect()
+    }
+
+    /// Bytes of answers that wait.
+    pub(super) fn bytes(&self) -> usize {
+        self.withheld_bytes
+    }
+
+    /// Keeps answers until the last revision is stored. At the bound the oldest are refused: as a rule their clients have
+    /// asked again since, or have gone.
+    fn withhold(&mut self, answers: Vec<Answer>) -> Vec<Answer> {
+        for answer in answers {
+            let bytes = bytes_of(&answer);
+            self.withheld_bytes += bytes;
+            self.withheld.push_back((self.revision, answer, bytes));
+        }
+        let mut superseded = Vec::new();
+        while self.withheld_bytes > WITHHELD_BYTES_MAX
+            && let Some((_, answer, bytes)) = self.withheld.pop_front()
+        {
+            self.withheld_bytes -= bytes;
+            superseded.push(refused(answer));
+        }
+        superseded
+    }
+
+    /// What may go out now.
+    fn due(&mut self) -> Vec<Answer> {
+        let mut due = Vec::new();
+        while let Some((_, answer, bytes)) = self.withheld.pop_front_if(|(of, _, _)| *of <= self.stored) {
+            self.withheld_bytes -= bytes;
+            due.push(answer);
+        }
+        due
     }
 }
 
-/// A record on its way. Their number is bounded: a group decides anew only when its members have heard of the last time.
+/// A record on its way. Their number is bounded by the proposals that the catalog takes at once: the others are refused there,
+/// and of those that are tried again there is one per group.
 pub(super) struct Storing {
     key: GroupKey,
-    revision: u64,
+    /// `None` when it is to be forgotten.
+    revision: Option<u64>,
     proposal: Proposal,
 }
 
@@ -64,7 +111,8 @@ enum Stored {
     Yes,
     /// It may be stored or not.
     Unknown(String),
-    Refused(String),
+    /// For good; with the generation that is stored, if that is why.
+    Refused(String, Option<i32>),
 }
 
 impl Coordinator {
@@ -75,11 +123,8 @@ impl Coordinator {
         }
         let entry = shard.groups.get_mut(key).expect("its step was just taken");
         let durable = &mut entry.durable;
-        if durable.revision == durable.stored {
-            shard.answer(answers);
-        } else if !answers.is_empty() {
-            durable.withheld.push_back((durable.revision, answers));
-        }
+        let now = if durable.revision == durable.stored { answers } else { durable.withhold(answers) };
+        shard.answer(now);
     }
 
     /// Proposes the group's record, if there is no rebalance.
@@ -89,7 +134,7 @@ impl Coordinator {
         let Some(record) = group.record(self.session, revision) else { return false };
         durable.revision = revision;
         durable.has_record = true;
-        let storing = Storing { key: key.clone(), revision, proposal: self.propose(key, Some(record)) };
+        let storing = Storing { key: key.clone(), revision: Some(revision), proposal: self.propose(key, Some(record)) };
         // The other end goes when the node stops, after which nobody is answered.
         let _ = self.stores.send(storing);
         true
@@ -98,9 +143,16 @@ impl Coordinator {
     /// Lets the catalog forget a group that is being forgotten here.
     pub(super) fn forget_record(&self, key: &GroupKey, entry: &Entry) {
         if entry.durable.has_record {
-            // Should it not arrive, an empty group is remembered for longer than need be. A proposal goes on when dropped.
-            drop(self.propose(key, None));
+            let _ = self.stores.send(Storing { key: key.clone(), revision: None, proposal: self.propose(key, None) });
         }
+    }
+
+    /// A group that comes into being: from nothing, or from what is left of an earlier one in the catalog.
+    pub(super) fn begin(&self, key: &GroupKey) -> (Group, Durable) {
+        let mut group = Group::new(self.initial_rebalance_delay, self.clock.now());
+        let Some(left) = self.catalog.group_record(key.tenant, &key.group) else { return (group, Durable::default()) };
+        group.go_on_from(left.generation);
+        (group, Durable::restored())
     }
 
     fn propose(&self, key: &GroupKey, record: Option<tidelog_catalog_api::GroupRecord>) -> Proposal {
@@ -134,7 +186,11 @@ impl Coordinator {
         }
     }
 
-    fn on_stored(&self, key: &GroupKey, revision: u64, stored: Stored) {
+    fn on_stored(&self, key: &GroupKey, revision: Option<u64>, stored: Stored) {
+        let Some(revision) = revision else {
+            self.on_forgotten(key, &stored);
+            return;
+        };
         let mut shard = self.shard(key).lock();
         let Some(entry) = shard.groups.get_mut(key) else { return };
         if revision > entry.durable.revision {
@@ -143,16 +199,13 @@ impl Coordinator {
         }
         match stored {
             Stored::Yes => {
-                let durable = &mut entry.durable;
-                durable.stored = durable.stored.max(revision);
-                let mut due = Vec::new();
-                while durable.withheld.front().is_some_and(|(of, _)| *of <= durable.stored) {
-                    due.extend(durable.withheld.pop_front().map(|(_, answers)| answers).unwrap_or_default());
-                }
+                entry.durable.stored = entry.durable.stored.max(revision);
+                let due = entry.durable.due();
                 shard.answer(due);
+                self.settle(&mut shard, key);
             }
             // A later one is on its way.
-            Stored::Unknown(_) | Stored::Refused(_) if revision < entry.durable.revision => {}
+            Stored::Unknown(_) | Stored::Refused(..) if revision < entry.durable.revision => {}
             Stored::Unknown(problem) => {
                 tracing::warn!(group = ?key.group, problem, "group not stored, trying again");
                 if !self.store(&mut shard, key) {
@@ -160,10 +213,21 @@ impl Coordinator {
                     self.refuse(&mut shard, key);
                 }
             }
-            Stored::Refused(problem) => {
-                tracing::error!(group = ?key.group, problem, "group cannot be stored");
+            Stored::Refused(problem, generation) => {
+                tracing::warn!(group = ?key.group, problem, "group not stored, rebalancing again");
                 self.refuse(&mut shard, key);
+                let now = self.clock.now();
+                // It is known: it was looked up above.
+                let _ = self.step(&mut shard, key, |group| ((), group.undo_decision(generation, now)));
             }
+        }
+    }
+
+    fn on_forgotten(&self, key: &GroupKey, stored: &Stored) {
+        let shard = self.shard(key).lock();
+        // If there is a group of that name again, its records follow.
+        if matches!(stored, Stored::Unknown(_)) && !shard.groups.contains_key(key) && !shard.stopped {
+            let _ = self.stores.send(Storing { key: key.clone(), revision: None, proposal: self.propose(key, None) });
         }
     }
 
@@ -175,12 +239,20 @@ impl Coordinator {
     }
 }
 
-async fn outcome(storing: Storing, clock: &Clock) -> (GroupKey, u64, Stored) {
+async fn outcome(storing: Storing, clock: &Clock) -> (GroupKey, Option<u64>, Stored) {
     let Storing { key, revision, proposal } = storing;
     let stored = match proposal.await {
         Ok(Outcome::GroupStored(Ok(()))) => Stored::Yes,
-        Ok(Outcome::GroupStored(Err(refused))) => Stored::Refused(refused.to_string()),
+        Ok(Outcome::GroupStored(Err(refused))) => {
+            let generation = match refused {
+                GroupRefused::GenerationBack(generation) => Some(generation),
+                GroupRefused::Fenced | GroupRefused::Invalid | GroupRefused::Full => None,
+            };
+            Stored::Refused(refused.to_string(), generation)
+        }
         Ok(other) => unreachable!("the catalog answers StoreGroup with GroupStored, not {other:?}"),
+        // Members are told at once, and try again; the room that is left is for what frees more.
+        Err(CatalogError::Full(why)) if revision.is_some() => Stored::Refused(why, None),
         Err(error) => {
             clock.sleep(STORE_RETRY_DELAY).await;
             Stored::Unknown(error.to_string())
@@ -204,4 +276,21 @@ fn refused(answer: Answer) -> Answer {
 /// Whether a group's last step has decided something that has to be stored before anybody hears of it.
 pub(super) fn has_decided(before: u64, group: &Group) -> bool {
     group.decisions() != before && group.state() != GroupState::Dead
+}
+
+/// Bytes that an answer keeps in memory, near enough.
+fn bytes_of(answer: &Answer) -> usize {
+    let told = match answer {
+        Answer::Join(_, Ok(joined)) => joined
+            .members
+            .iter()
+            .map(|member| {
+                let instance = member.instance_id.as_ref().map_or(0, String::len);
+                LISTED_MEMBER_OVERHEAD_BYTES + member.member_id.len() + instance + member.metadata.len()
+            })
+            .sum(),
+        Answer::Sync(_, Ok(synced)) => synced.assignment.len(),
+        Answer::Join(_, Err(_)) | Answer::Sync(_, Err(_)) => 0,
+    };
+    ANSWER_OVERHEAD_BYTES + told
 }

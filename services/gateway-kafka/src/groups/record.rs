@@ -8,7 +8,7 @@ use tidelog_model::SessionId;
 use tokio::time::Instant;
 
 use super::limits::EMPTY_GROUP_KEPT;
-use super::machine::{Group, GroupState, Membership, Phase, SyncRound};
+use super::machine::{Answer, Group, GroupState, Membership, Phase, SyncRound};
 use super::member::{Member, Session};
 use super::messages::Protocol;
 
@@ -26,6 +26,21 @@ impl Group {
             leader: leader.clone().unwrap_or_default(),
             members: members.iter().map(|(id, member)| stored(id, member)).collect(),
         })
+    }
+
+    /// A new group under the name of an earlier one, whose generations it goes on from.
+    pub fn go_on_from(&mut self, generation: i32) {
+        self.membership.generation = generation;
+    }
+
+    /// What was decided could not be stored: the members decide again, beyond the generation that is stored.
+    pub fn undo_decision(&mut self, stored_generation: Option<i32>, now: Instant) -> Vec<Answer> {
+        let mut out = Vec::new();
+        self.membership.generation = self.membership.generation.max(stored_generation.unwrap_or(0));
+        if self.state() == GroupState::Stable {
+            self.prepare_rebalance(now, &mut out);
+        }
+        out
     }
 
     /// A group whose coordinator was another one, or had an earlier life. Its members have a whole session's time to be

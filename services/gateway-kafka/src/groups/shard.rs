@@ -12,7 +12,7 @@ use super::messages::{GroupKey, JoinAnswer, SyncAnswer};
 #[derive(Default)]
 pub(super) struct Shard {
     pub groups: BTreeMap<GroupKey, Entry>,
-    /// Requests that wait for an answer; at most two for each member.
+    /// Requests that wait for an answer: at most two for each member, and those whose answers wait for a record to be stored.
     waiting: BTreeMap<Waiter, Waiting>,
     last_waiter: u64,
     /// When to look at which group. A group that needs it later than this says so then: most heartbeats change nothing here.
