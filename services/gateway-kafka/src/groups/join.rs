@@ -7,11 +7,11 @@ use tokio::time::Instant;
 
 use super::GroupError;
 use super::limits::{
-    GROUP_BYTES_MAX, GROUP_MEMBERS_MAX, MEMBER_BYTES_MAX, NEW_MEMBER_JOIN_TIMEOUT, SESSION_TIMEOUT_MAX,
-    SESSION_TIMEOUT_MIN,
+    GROUP_BYTES_MAX, GROUP_MEMBERS_MAX, MEMBER_BYTES_MAX, MEMBER_PROTOCOLS_MAX, NEW_MEMBER_JOIN_TIMEOUT,
+    SESSION_TIMEOUT_MAX, SESSION_TIMEOUT_MIN,
 };
 use super::machine::{Answer, Group, GroupState, Phase, Waiter, answer_waiting, refuse_join};
-use super::member::{Member, Session, protocol_bytes};
+use super::member::{Member, Session, known_to_all, protocol_bytes, protocol_names};
 use super::messages::{JoinRequest, Joined, JoinedMember, Protocol};
 
 /// What can be said against a join without knowing its group.
@@ -19,6 +19,9 @@ use super::messages::{JoinRequest, Joined, JoinedMember, Protocol};
 /// # Errors
 /// Says what is wrong.
 pub fn check_join(request: &JoinRequest) -> Result<(), GroupError> {
+    if request.protocols.len() > MEMBER_PROTOCOLS_MAX {
+        return Err(GroupError::InconsistentProtocol);
+    }
     let session_timeout = milliseconds(request.session_timeout_ms);
     if !(SESSION_TIMEOUT_MIN..=SESSION_TIMEOUT_MAX).contains(&session_timeout) {
         return Err(GroupError::InvalidSessionTimeout);
@@ -94,8 +97,8 @@ impl Group {
         if self.state() == GroupState::Empty {
             return !request.protocol_type.is_empty() && !request.protocols.is_empty();
         }
-        let all_know = |protocol: &Protocol| self.membership.members.values().all(|m| m.knows(&protocol.name));
-        request.protocol_type == self.membership.protocol_type && request.protocols.iter().any(all_know)
+        request.protocol_type == self.membership.protocol_type
+            && !known_to_all(protocol_names(&request.protocols), self.membership.members.values()).is_empty()
     }
 
     fn join_new(&mut self, request: JoinRequest, id: String, waiter: Waiter, now: Instant, out: &mut Vec<Answer>) {

@@ -240,6 +240,18 @@ fn members_and_their_words_are_bounded() {
 }
 
 #[test]
+fn a_member_states_a_bounded_number_of_protocols() {
+    let stated = |count: usize| {
+        let protocols = (0..count).map(|number| protocol(&format!("p{number}"), "")).collect();
+        // The count is looked at first: everything else takes time that grows with it.
+        let session_timeout_ms = if count > MEMBER_PROTOCOLS_MAX { 0 } else { SESSION_MS };
+        check_join(&JoinRequest { protocols, session_timeout_ms, ..new_member() })
+    };
+    assert_eq!(stated(MEMBER_PROTOCOLS_MAX), Ok(()));
+    assert_eq!(stated(MEMBER_PROTOCOLS_MAX + 1), Err(InconsistentProtocol));
+}
+
+#[test]
 fn ids_that_are_handed_out_are_bounded() {
     let mut bench = Bench::new(NO_DELAY);
     let request = JoinRequest { member_id_required: true, ..new_member() };

@@ -12,6 +12,10 @@ pub const GROUP_MEMBERS_MAX: usize = 2_000;
 pub const GROUPS_MAX: usize = 16_384;
 /// What one member may say about itself in a JoinGroup: names and metadata of all its protocols, its ids.
 pub const MEMBER_BYTES_MAX: usize = 1024 * 1024;
+/// Protocols that one member may state in a JoinGroup; Kafka's clients state one to three. Each join and each rebalance
+/// looks at those of all members with the group locked. At the bound `INCONSISTENT_GROUP_PROTOCOL`: clients take it for
+/// final and it names what is wrong, while `UNKNOWN_SERVER_ERROR` would send people to look at the server.
+pub const MEMBER_PROTOCOLS_MAX: usize = 64;
 /// What one group keeps: members and assignments. Kafka's own bound is the largest message of its offsets topic, 1 MiB.
 pub const GROUP_BYTES_MAX: usize = 3 * 1024 * 1024;
 /// What all groups of a node keep together. At the bound a join or an assignment gets `COORDINATOR_NOT_AVAILABLE`.

@@ -1,5 +1,6 @@
 //! One member of a group.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -60,11 +61,6 @@ impl Member {
         self.session.expires = now + self.session_timeout;
     }
 
-    /// Whether it knows a protocol.
-    pub fn knows(&self, protocol: &str) -> bool {
-        self.protocols.iter().any(|known| known.name == protocol)
-    }
-
     /// What it says about itself in a protocol.
     pub fn metadata(&self, protocol: &str) -> Bytes {
         self.protocols
@@ -90,18 +86,46 @@ pub fn protocol_bytes(protocols: &[Protocol]) -> usize {
     protocols.iter().map(|protocol| PROTOCOL_OVERHEAD_BYTES + protocol.name.len() + protocol.metadata.len()).sum()
 }
 
+/// Those of `names` that all members know, in one pass over what the members know.
+pub fn known_to_all<'a>(
+    names: impl Iterator<Item = &'a str>,
+    members: impl Iterator<Item = &'a Member>,
+) -> BTreeSet<&'a str> {
+    // How many of the members so far know a name, all of them without a gap.
+    let mut known: BTreeMap<&str, usize> = names.map(|name| (name, 0)).collect();
+    let mut seen = 0;
+    for member in members {
+        for protocol in &member.protocols {
+            if let Some(known_to) = known.get_mut(protocol.name.as_str())
+                && *known_to == seen
+            {
+                *known_to += 1;
+            }
+        }
+        seen += 1;
+    }
+    known.into_iter().filter(|(_, known_to)| *known_to == seen).map(|(name, _)| name).collect()
+}
+
 /// The protocol that a group uses: one that all members know; of those, the one that most members like best; of equals, the
 /// one that `leader` likes better. `None` when no protocol is known to all.
+///
+/// Runs with the group locked, so its time grows with what the members state and no faster.
 pub fn select_protocol<'a>(leader: &'a Member, members: impl Iterator<Item = &'a Member> + Clone) -> Option<&'a str> {
-    let candidates: Vec<&str> = (leader.protocols.iter())
-        .map(|protocol| protocol.name.as_str())
-        .filter(|name| members.clone().all(|member| member.knows(name)))
-        .collect();
-    let likes_best = |member: &Member, candidate: &str| {
-        let best = member.protocols.iter().find(|protocol| candidates.contains(&protocol.name.as_str()));
-        best.is_some_and(|best| best.name == candidate)
-    };
-    let votes = |candidate: &str| members.clone().filter(|member| likes_best(member, candidate)).count();
+    let candidates = known_to_all(protocol_names(&leader.protocols), members.clone());
+    let mut votes: BTreeMap<&str, usize> = candidates.iter().map(|candidate| (*candidate, 0)).collect();
+    for member in members {
+        let likes_best = protocol_names(&member.protocols).find(|name| candidates.contains(name));
+        if let Some(votes) = likes_best.and_then(|name| votes.get_mut(name)) {
+            *votes += 1;
+        }
+    }
+    let in_leaders_order = protocol_names(&leader.protocols).filter(|name| candidates.contains(name));
     // `max_by_key` takes the last of equals, so the leader's order is turned round.
-    candidates.iter().copied().rev().max_by_key(|candidate| votes(candidate))
+    in_leaders_order.rev().max_by_key(|name| votes[name])
+}
+
+/// Their names, in their order.
+pub fn protocol_names(protocols: &[Protocol]) -> impl DoubleEndedIterator<Item = &str> {
+    protocols.iter().map(|protocol| protocol.name.as_str())
 }

@@ -44,6 +44,8 @@ mod join_test;
 #[cfg(test)]
 mod machine_property_test;
 #[cfg(test)]
+mod member_test;
+#[cfg(test)]
 mod static_test;
 #[cfg(test)]
 mod testing;
