@@ -82,13 +82,23 @@ impl Group {
         if !has_place {
             return Err(GroupError::GroupFull);
         }
-        if self.bytes() + request_bytes(request) > GROUP_BYTES_MAX {
+        if self.bytes_after(request) > GROUP_BYTES_MAX {
             return Err(GroupError::TooLarge);
         }
         if !self.shares_a_protocol(request) {
             return Err(GroupError::InconsistentProtocol);
         }
         Ok(())
+    }
+
+    /// Bytes that the group would keep, near enough: what a member says anew takes the place of what it said before.
+    fn bytes_after(&self, request: &JoinRequest) -> usize {
+        let instance = request.instance_id.as_ref().filter(|_| request.member_id.is_empty());
+        let member_id = instance.and_then(|instance| self.member_of_instance(instance)).unwrap_or(&request.member_id);
+        match self.membership.members.get(member_id) {
+            Some(member) => self.bytes() - protocol_bytes(&member.protocols) + protocol_bytes(&request.protocols),
+            None => self.bytes() + request_bytes(request),
+        }
     }
 
     /// Whether some protocol of the request is known to all members. Since this holds for each join, there is always one to

@@ -60,7 +60,9 @@ impl Group {
             return Err(GroupError::RebalanceInProgress);
         }
         let assigned: usize = request.assignments.iter().map(|(id, assignment)| id.len() + assignment.len()).sum();
-        if self.bytes() + assigned > GROUP_BYTES_MAX {
+        // An assignment takes the place of the last one, with all its shares.
+        let replaced: usize = self.membership.members.values().map(|member| member.assignment.len()).sum();
+        if self.bytes() - replaced + assigned > GROUP_BYTES_MAX {
             return Err(GroupError::TooLarge);
         }
         Ok(())

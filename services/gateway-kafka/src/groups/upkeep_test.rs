@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::GroupError::*;
 use super::limits::*;
 use super::machine::GroupState;
@@ -96,6 +98,62 @@ fn a_sync_is_checked() {
     let mut bench = Bench::new(NO_DELAY);
     let nobody = bench.sync("a", 0, &[]);
     assert_eq!(bench.synced(nobody), Err(UnknownMember));
+}
+
+/// A member that says this much about itself.
+fn talkative(request: JoinRequest, bytes: usize) -> JoinRequest {
+    let range = Protocol { name: "range".to_owned(), metadata: Bytes::from(vec![0; bytes]) };
+    JoinRequest { protocols: vec![range], ..request }
+}
+
+/// Lets a group's members, of whom the first leads, join again and again, each time with a share of this size for the first.
+fn rebalances_ten_times(bench: &mut Bench, again: &[JoinRequest], share_bytes: usize) {
+    for generation in 2..12 {
+        let joins: Vec<_> = again.iter().map(|request| bench.join_as(request.clone(), "unused")).collect();
+        for join in joins {
+            assert_eq!(bench.joined(join).generation, generation);
+        }
+        let leader = claim(&again[0].member_id, generation);
+        let share = Bytes::from(vec![u8::try_from(generation).unwrap(); share_bytes]);
+        let assignments = vec![(leader.member_id.clone(), share.clone())];
+        let sync = bench.sync_request(SyncRequest { assignments, ..sync_request(leader, &[]) });
+        assert_eq!(bench.synced(sync).unwrap().assignment, share);
+    }
+}
+
+#[test]
+fn a_large_assignment_takes_the_place_of_the_last_one() {
+    let mut bench = Bench::stable(&[talkative(new_member(), 200 * 1024)], &["a"]);
+    rebalances_ten_times(&mut bench, &[talkative(again("a"), 200 * 1024)], GROUP_BYTES_MAX / 2);
+    assert!(bench.group.bytes() > GROUP_BYTES_MAX / 2, "half of what there is room for, ten times");
+}
+
+#[test]
+fn what_a_member_says_takes_the_place_of_what_it_said() {
+    // Four of them fill the group; a fifth has no room.
+    let bytes = GROUP_BYTES_MAX / 4 - 1024;
+    let new = talkative(new_member(), bytes);
+    let mut bench = Bench::stable(&[new.clone(), new.clone(), new.clone(), new.clone()], &["a", "b", "c", "d"]);
+    let members = ["a", "b", "c", "d"].map(|id| talkative(again(id), bytes));
+    rebalances_ten_times(&mut bench, &members, 100);
+    let grown = bench.join_as(talkative(again("b"), bytes + 4096), "unused");
+    assert_eq!(bench.join_error(grown).1, TooLarge);
+    let fifth = bench.join_as(new, "e");
+    assert_eq!(bench.join_error(fifth).1, TooLarge);
+}
+
+#[test]
+fn what_a_restarted_static_member_says_takes_the_place_of_what_it_said() {
+    let bytes = GROUP_BYTES_MAX / 4 - 1024;
+    let new = |instance: &str| talkative(fixed(instance), bytes);
+    let mut bench = Bench::stable(&["w", "x", "y", "z"].map(new), &["a", "b", "c", "d"]);
+    for restart in 0..10 {
+        let id = format!("b{restart}");
+        let join = bench.join_as(new("x"), &id);
+        assert_eq!(bench.joined(join).member_id, id);
+    }
+    let fifth = bench.join_as(new("v"), "e");
+    assert_eq!(bench.join_error(fifth).1, TooLarge);
 }
 
 #[test]
