@@ -34,8 +34,8 @@ pub(crate) fn api_versions(header: &RequestHeader, request: &ApiVersionsRequest)
     if valid { versions(ErrorCode::None) } else { versions(ErrorCode::InvalidRequest) }
 }
 
-/// To a version that is too new: version 0, which everyone can read, with the table, so that the client knows what to send
-/// next (KIP-511).
+/// To a version that is too new: version 0, which everyone can read, with the versions of this API, so that the client knows
+/// what to send next (KIP-511).
 pub(crate) fn unsupported_api_versions(correlation_id: i32) -> Result<Answer, EncodeFailed> {
     let response = versions(ErrorCode::UnsupportedVersion);
     Ok(Answer::Frame(vec![encode_response_at(Api::ApiVersions, 0, correlation_id, &response)?], None))
@@ -45,7 +45,16 @@ fn versions(error: ErrorCode) -> ApiVersionsResponse {
     let row = |row: &tidelog_kafka_wire::Advertised| {
         message!(ApiVersion { api_key: row.api.key(), min_version: row.version_min, max_version: row.version_max })
     };
-    message!(ApiVersionsResponse { error_code: error.code(), api_keys: ADVERTISED.iter().map(row).collect() })
+    // As Kafka does: with an error comes what helps to ask again, and no more.
+    let told = |row: &&tidelog_kafka_wire::Advertised| match error {
+        ErrorCode::None => true,
+        ErrorCode::UnsupportedVersion => row.api == Api::ApiVersions,
+        _ => false,
+    };
+    message!(ApiVersionsResponse {
+        error_code: error.code(),
+        api_keys: ADVERTISED.iter().filter(told).map(row).collect()
+    })
 }
 
 /// Kafka's rule: letters, digits, dots and dashes, beginning and ending with a letter or digit.

@@ -211,6 +211,10 @@ async fn api_versions_is_the_table_also_for_clients_from_the_future() {
     client.stream.write_all(&frame).await.unwrap();
     let answer = client.frame().await.unwrap();
     assert_eq!(&answer[..6], [0, 0, 0, 5, 0, 35], "correlation id and UNSUPPORTED_VERSION");
+    assert_eq!(answer[6..], [0, 0, 0, 1, 0, 18, 0, 0, 0, 4], "and the versions of this API, as in Kafka");
+    let nameless = message!(ApiVersionsRequest { client_software_version: "1".into() });
+    let response: ApiVersionsResponse = client.call(4, &nameless).await;
+    assert_eq!((response.error_code, response.api_keys.len()), (ErrorCode::InvalidRequest.code(), 0));
     // And the connection goes on.
     let response: ApiVersionsResponse = client.call(0, &ApiVersionsRequest::default()).await;
     assert_eq!(response.api_keys.len(), ADVERTISED.len());
