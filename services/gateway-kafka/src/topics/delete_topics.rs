@@ -17,6 +17,8 @@ use crate::topics::{Lookup, TopicKey};
 const STRUCTS_FROM_VERSION: i16 = 6;
 
 type Refusal = (ErrorCode, Option<String>);
+/// A topic to delete, or one that is refused before it is looked for.
+type Asked = Result<TopicKey, (TopicKey, Refusal)>;
 
 /// Answers DeleteTopics. A cancelled caller may leave the topics deleted.
 pub(crate) async fn answer(
@@ -26,21 +28,26 @@ pub(crate) async fn answer(
 ) -> DeleteTopicsResponse {
     let keys = asked(header, request);
     let good = keys.iter().filter_map(|key| key.as_ref().ok().cloned()).collect::<Vec<_>>();
-    let mut lookups = shared.topics(&good).await.into_iter();
+    let lookups = shared.topics(&good).await;
     let mut ids = BTreeSet::new();
-    let judged = keys.into_iter().map(|key| {
-        let key = key?;
-        let topic = match lookups.next().expect("one for each key") {
-            Lookup::Found(topic) => topic,
-            Lookup::Missing => return Err((key.clone(), (missing(&key), None))),
-            Lookup::Unconfirmed(error) => {
-                return Err((key, (errors::of_catalog(&error), Some(error.to_string()))));
-            }
+    let found =
+        lookups.iter().filter_map(|lookup| if let Lookup::Found(topic) = lookup { Some(topic.id) } else { None });
+    let twice = found.filter(|id| !ids.insert(*id)).collect::<BTreeSet<_>>();
+    let mut told = BTreeSet::new();
+    let mut lookups = lookups.into_iter();
+    let judged = keys.into_iter().filter_map(|key| {
+        let key = match key {
+            Ok(key) => key,
+            Err((key, refusal)) => return Some(Err((key, None, refusal))),
         };
-        if ids.insert(topic.id) {
-            Ok((key, topic))
-        } else {
-            Err((key, (ErrorCode::InvalidRequest, Some("Duplicate topic.".to_owned()))))
+        match lookups.next().expect("one for each key") {
+            // By id and by name.
+            Lookup::Found(topic) if twice.contains(&topic.id) => {
+                told.insert(topic.id).then(|| Err((key, Some(topic.name.clone()), repeated())))
+            }
+            Lookup::Found(topic) => Some(Ok((key, topic))),
+            Lookup::Missing => Some(Err((key.clone(), None, (missing(&key), None)))),
+            Lookup::Unconfirmed(error) => Some(Err((key, None, (errors::of_catalog(&error), Some(error.to_string()))))),
         }
     });
     let judged = judged.collect::<Vec<_>>();
@@ -48,7 +55,7 @@ pub(crate) async fn answer(
     let mut outcomes = delete_all(shared, delete).await.into_iter();
     let responses = judged.into_iter().map(|judged| {
         let (key, name, result) = match judged {
-            Err((key, refusal)) => (key, None, Err(refusal)),
+            Err((key, name, refusal)) => (key, name, Err(refusal)),
             Ok((key, topic)) => {
                 let outcome = match outcomes.next().expect("one for each topic that was proposed") {
                     Ok(true) => {
@@ -66,7 +73,7 @@ pub(crate) async fn answer(
     message!(DeleteTopicsResponse { responses: responses.collect() })
 }
 
-fn asked(header: &RequestHeader, request: DeleteTopicsRequest) -> Vec<Result<TopicKey, (TopicKey, Refusal)>> {
+fn asked(header: &RequestHeader, request: DeleteTopicsRequest) -> Vec<Asked> {
     let keys = if header.version < STRUCTS_FROM_VERSION {
         request.topic_names.into_iter().map(|name| Ok(TopicKey::Name(name.as_str().into()))).collect::<Vec<_>>()
     } else {
@@ -76,10 +83,15 @@ fn asked(header: &RequestHeader, request: DeleteTopicsRequest) -> Vec<Result<Top
                 let text = "You may not specify both topic name and topic id.".to_owned();
                 Err((TopicKey::Name(name.as_str().into()), (ErrorCode::InvalidRequest, Some(text))))
             }
+            None if topic.topic_id.is_zero() => {
+                let text = "Neither topic name nor id were specified.".to_owned();
+                Err((TopicKey::Id(TopicId(topic.topic_id.to_bytes())), (ErrorCode::InvalidRequest, Some(text))))
+            }
             None => Ok(TopicKey::Id(TopicId(topic.topic_id.to_bytes()))),
         };
         request.topics.into_iter().map(key).collect()
     };
+    let keys = refuse_repeated(keys);
     let bounded = keys.into_iter().enumerate().map(|(position, key)| match key {
         Ok(key) if position >= TOPICS_PER_REQUEST_MAX => {
             let text = format!("a request may delete {TOPICS_PER_REQUEST_MAX} topics at most");
@@ -88,6 +100,22 @@ fn asked(header: &RequestHeader, request: DeleteTopicsRequest) -> Vec<Result<Top
         key => key,
     });
     bounded.collect()
+}
+
+/// What is named twice is answered once and not deleted, as in Kafka: who repeats himself may not mean what he says.
+fn refuse_repeated(keys: Vec<Asked>) -> Vec<Asked> {
+    let mut seen = BTreeSet::new();
+    let twice = keys.iter().flatten().filter(|key| !seen.insert((*key).clone())).cloned().collect::<BTreeSet<_>>();
+    let mut told = BTreeSet::new();
+    let judged = keys.into_iter().filter_map(|key| match key {
+        Ok(key) if twice.contains(&key) => told.insert(key.clone()).then(|| Err((key, repeated()))),
+        key => Some(key),
+    });
+    judged.collect()
+}
+
+fn repeated() -> Refusal {
+    (ErrorCode::InvalidRequest, Some("Duplicate topic.".to_owned()))
 }
 
 async fn delete_all(shared: &Shared, topics: Vec<TopicId>) -> Vec<Result<bool, Refusal>> {

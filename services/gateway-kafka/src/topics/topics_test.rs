@@ -160,7 +160,6 @@ async fn topics_are_deleted_by_name_and_id() {
     let topics = vec![
         message!(DeleteTopicState { name: Some("a".into()) }),
         message!(DeleteTopicState { topic_id: Uuid::from_bytes(id.0) }),
-        message!(DeleteTopicState { name: Some("b".into()) }),
         message!(DeleteTopicState { topic_id: Uuid::from_bytes(theirs.0) }),
         message!(DeleteTopicState { name: Some("nope".into()) }),
         message!(DeleteTopicState { name: Some("a".into()), topic_id: Uuid::from_bytes(id.0) }),
@@ -170,13 +169,34 @@ async fn topics_are_deleted_by_name_and_id() {
     let expected = [
         ErrorCode::None,
         ErrorCode::None,
-        ErrorCode::InvalidRequest,
         ErrorCode::UnknownTopicId,
         ErrorCode::UnknownTopicOrPartition,
         ErrorCode::InvalidRequest,
     ];
     assert_eq!(codes, expected.map(ErrorCode::code));
     assert_eq!(response.responses[1].name.as_deref(), Some("b"));
+}
+
+#[tokio::test]
+async fn a_topic_that_is_to_be_deleted_twice_stays() {
+    let door = Door::open().await;
+    let id = door.catalog.add(TENANT, "a", 1);
+    let mut client = door.connect().await;
+    let by_both = vec![
+        message!(DeleteTopicState { topic_id: Uuid::from_bytes(id.0) }),
+        message!(DeleteTopicState { name: Some("a".into()) }),
+    ];
+    let response: DeleteTopicsResponse = client.call(6, &message!(DeleteTopicsRequest { topics: by_both })).await;
+    assert_eq!(response.responses.len(), 1);
+    assert_eq!(response.responses[0].error_code, ErrorCode::InvalidRequest.code());
+    let names = vec!["a".into(), "a".into()];
+    let response: DeleteTopicsResponse = client.call(5, &message!(DeleteTopicsRequest { topic_names: names })).await;
+    let codes = response.responses.iter().map(|each| each.error_code).collect::<Vec<_>>();
+    assert_eq!(codes, [ErrorCode::InvalidRequest.code()]);
+    let nameless = vec![message!(DeleteTopicState { name: None })];
+    let response: DeleteTopicsResponse = client.call(6, &message!(DeleteTopicsRequest { topics: nameless })).await;
+    assert_eq!(response.responses[0].error_code, ErrorCode::InvalidRequest.code());
+    assert!(door.events.all().is_empty(), "nothing was proposed");
 }
 
 #[tokio::test]
