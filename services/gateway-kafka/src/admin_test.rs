@@ -181,11 +181,14 @@ async fn producers_of_a_partition_are_told_once() {
     let topic = |name: &str, indexes: &[i32]| {
         message!(describe_producers_request::TopicRequest { name: name.into(), partition_indexes: indexes.to_vec() })
     };
-    let request = message!(DescribeProducersRequest { topics: vec![topic("t", &[0, 0, 3]), topic("nope", &[0])] });
+    let request = message!(DescribeProducersRequest {
+        topics: vec![topic("t", &[0, 0, 3]), topic("nope", &[0]), topic("b*d", &[0])]
+    });
     let response: DescribeProducersResponse = client.call(0, &request).await;
     let unknown = ErrorCode::UnknownTopicOrPartition.code();
     let codes = response.topics.iter().map(|topic| topic.partitions.iter().map(|it| it.error_code).collect());
-    assert_eq!(codes.collect::<Vec<Vec<_>>>(), [vec![0, unknown], vec![unknown]]);
+    let cannot_be = ErrorCode::InvalidTopic.code();
+    assert_eq!(codes.collect::<Vec<Vec<_>>>(), [vec![0, unknown], vec![unknown], vec![cannot_be]]);
     let producer = &response.topics[0].partitions[0].active_producers[0];
     assert_eq!((producer.producer_id, producer.producer_epoch, producer.last_sequence), (5, 2, 9));
     assert_eq!((producer.last_timestamp, producer.coordinator_epoch, producer.current_txn_start_offset), (-1, -1, -1));

@@ -10,6 +10,7 @@ use tidelog_kafka_wire::{EncodeFailed, ErrorCode, RequestHeader, StrBytes, messa
 
 use crate::connection::Answer;
 use crate::gateway::Shared;
+use crate::topics::metadata::missing_code;
 use crate::topics::{Lookup, TopicKey, partition_of};
 use crate::{dispatch, errors};
 
@@ -33,10 +34,10 @@ pub(crate) async fn frame(
     let lookups = shared.topics(&keys).await;
     let mut left = PRODUCERS_MAX;
     let mut seen = BTreeSet::new();
-    let found = request.topics.iter().zip(&lookups).map(|(topic, lookup)| {
+    let found = request.topics.iter().zip(keys.iter().zip(&lookups)).map(|(topic, (key, lookup))| {
         let name = topic.name.as_str();
         let once = topic.partition_indexes.iter().filter(|index| seen.insert((name, **index))).copied();
-        once.map(|index| (index, look(shared, lookup, index, &mut left))).collect::<Vec<_>>()
+        once.map(|index| (index, look(shared, key, lookup, index, &mut left))).collect::<Vec<_>>()
     });
     let found = found.collect::<Vec<_>>();
     let share = shared.memory.answer((PRODUCERS_MAX - left) * PRODUCER_BYTES).await;
@@ -62,11 +63,17 @@ pub(crate) async fn frame(
     dispatch::frame_in(header, message!(DescribeProducersResponse { topics: topics }), share)
 }
 
-fn look(shared: &Shared, lookup: &Lookup, index: i32, left: &mut usize) -> Result<Vec<ProducerView>, Refusal> {
+fn look(
+    shared: &Shared,
+    key: &TopicKey,
+    lookup: &Lookup,
+    index: i32,
+    left: &mut usize,
+) -> Result<Vec<ProducerView>, Refusal> {
     let unknown = || (ErrorCode::UnknownTopicOrPartition, None);
     let topic = match lookup {
         Lookup::Found(topic) => topic,
-        Lookup::Missing => return Err(unknown()),
+        Lookup::Missing => return Err((missing_code(key), None)),
         Lookup::Unconfirmed(error) => return Err((errors::of_catalog(error), Some(error.to_string()))),
     };
     let partition = partition_of(topic, index).ok_or_else(unknown)?;

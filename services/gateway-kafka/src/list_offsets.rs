@@ -38,13 +38,13 @@ pub(crate) async fn answer(
     let keys = request.topics.iter().map(|topic| TopicKey::Name(topic.name.as_str().into())).collect::<Vec<_>>();
     let lookups = shared.topics(&keys).await;
     let repeated = repeated(&request.topics);
+    let mut told = BTreeSet::new();
     let mut topics = Vec::with_capacity(request.topics.len());
     for (topic, lookup) in request.topics.into_iter().zip(&lookups) {
-        let is_repeated =
-            |index: i32| !repeated.is_empty() && repeated.contains(&(topic.name.as_str().to_owned(), index));
-        let answers = topic.partitions.into_iter().map(|asked| {
-            let is_repeated = is_repeated(asked.partition_index);
-            one(shared, header, lookup, asked, is_repeated)
+        let answers = topic.partitions.into_iter().filter_map(|asked| {
+            let key = || (topic.name.as_str().to_owned(), asked.partition_index);
+            let is_repeated = !repeated.is_empty() && repeated.contains(&key());
+            (!is_repeated || told.insert(key())).then(|| one(shared, header, lookup, asked, is_repeated))
         });
         let partitions = futures::stream::iter(answers).buffered(LOOKUPS_AT_ONCE).collect().await;
         topics.push(message!(ListOffsetsTopicResponse { name: topic.name, partitions: partitions }));
@@ -52,7 +52,7 @@ pub(crate) async fn answer(
     message!(ListOffsetsResponse { topics: topics })
 }
 
-/// Partitions that stand more than once. As in Kafka they are refused: each time costs a look-up, maybe in the store.
+/// Partitions that stand more than once. As in Kafka they are refused, once: each time costs a look-up, maybe in the store.
 fn repeated(topics: &[ListOffsetsTopic]) -> BTreeSet<(String, i32)> {
     let mut seen = BTreeSet::new();
     let mut repeated = BTreeSet::new();

@@ -36,6 +36,8 @@ impl ProducerIds {
 /// Answers InitProducerId. A cancelled caller may give up a block of ids.
 pub(crate) async fn answer(shared: &Shared, request: &InitProducerIdRequest) -> InitProducerIdResponse {
     let result = match &request.transactional_id {
+        // A producer that had an id says both; neither is of use here, but half of it is a mistake.
+        _ if (request.producer_id == -1) != (request.producer_epoch == -1) => Err(ErrorCode::InvalidRequest),
         Some(id) if id.is_empty() => Err(ErrorCode::InvalidRequest),
         // Fatal to the transactional producers of Java and librdkafka, which give up instead of asking for ever.
         Some(_) => Err(ErrorCode::TransactionalIdAuthorizationFailed),

@@ -239,6 +239,7 @@ async fn offsets_are_deleted_unless_members_read_their_topic() {
     };
     commit("simple");
     let unknown = ErrorCode::UnknownTopicOrPartition.code();
+    assert_eq!(bench.forget("", &["topic"]).await, (ErrorCode::InvalidGroupId.code(), Vec::new()));
     assert_eq!(bench.forget("simple", &["t", "nope"]).await, (0, vec![0, unknown]));
     assert_eq!(bench.catalog.group_offsets(TENANT, "simple", None).len(), 1);
     assert_eq!(bench.forget("nope", &["t"]).await, (ErrorCode::GroupIdNotFound.code(), vec![]));

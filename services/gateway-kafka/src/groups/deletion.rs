@@ -47,6 +47,9 @@ impl Coordinator {
         key: &GroupKey,
         partitions: &[(&str, PartitionId)],
     ) -> Result<Vec<OffsetDeletion>, DeleteError> {
+        if key.group.is_empty() {
+            return Err(GroupError::InvalidGroupId.into());
+        }
         let is_committed = has_committed(self, key).await?;
         let (results, proposal) = self.with_group(key, |group| {
             let is_subscribed = match group {

@@ -232,6 +232,7 @@ fn created(topic: NewTopic, validated_only: bool, shows_configs: bool) -> Creata
     let configs = if shows_configs { topic_configs::shown(&topic.configs) } else { Vec::new() };
     message!(CreatableTopicResult {
         name: topic.name.into(),
+        error_message: None,
         topic_id: if validated_only { Uuid::ZERO } else { Uuid::from_bytes(topic.id.0) },
         num_partitions: i32::try_from(topic.partitions).expect("a topic has at most 100,000 partitions"),
         replication_factor: topic.replication_factor,

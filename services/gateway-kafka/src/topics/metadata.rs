@@ -108,7 +108,8 @@ fn key(header: &RequestHeader, topic: &MetadataRequestTopic) -> TopicKey {
     }
 }
 
-fn missing_code(key: &TopicKey) -> ErrorCode {
+/// What is said of a topic that there is not.
+pub(crate) fn missing_code(key: &TopicKey) -> ErrorCode {
     match key {
         TopicKey::Name(name) => match check_topic_name(name) {
             Ok(()) => ErrorCode::UnknownTopicOrPartition,

@@ -145,6 +145,7 @@ async fn topics_are_created_each_by_itself() {
         let response: CreateTopicsResponse = client.call(version, &request).await;
         let results = response.topics.iter().map(|each| (each.name.as_str(), each.error_code)).collect::<Vec<_>>();
         assert_eq!(results, expected.map(|(name, code)| (name, code.code())), "validate only: {validate_only}");
+        assert!(response.topics.iter().all(|each| each.error_message.is_some() == (each.error_code != 0)));
     }
     let found = metadata(&mut client, 12, &by_name(&["config"], false)).await;
     assert_eq!(found[0].0, ErrorCode::UnknownTopicOrPartition.code());
@@ -214,6 +215,15 @@ async fn producer_ids_are_handed_out_once() {
     let transactional = message!(InitProducerIdRequest { transactional_id: Some("tx".into()) });
     let response: InitProducerIdResponse = client.call(4, &transactional).await;
     assert_eq!(response.error_code, ErrorCode::TransactionalIdAuthorizationFailed.code());
+    for (producer_id, producer_epoch) in [(5, -1), (-1, 5)] {
+        let half = message!(InitProducerIdRequest {
+            transactional_id: None,
+            producer_id: producer_id,
+            producer_epoch: producer_epoch,
+        });
+        let response: InitProducerIdResponse = client.call(4, &half).await;
+        assert_eq!(response.error_code, ErrorCode::InvalidRequest.code(), "an id and its epoch come together");
+    }
 }
 
 #[tokio::test]
