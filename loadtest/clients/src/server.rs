@@ -225,7 +225,7 @@ impl Drop for Server {
 
 /// Has the kernel kill the process when the thread that started it ends, so that a test that is killed leaves nothing.
 #[cfg(target_os = "linux")]
-fn end_with_us(command: &mut Command) {
+pub fn end_with_us(command: &mut Command) {
     use std::os::unix::process::CommandExt;
     // SAFETY: one system call, which is safe between fork and exec.
     unsafe {
@@ -237,7 +237,7 @@ fn end_with_us(command: &mut Command) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn end_with_us(_: &mut Command) {}
+pub fn end_with_us(_: &mut Command) {}
 
 /// Copies lines from `pipe` until it closes.
 fn keep_lines(

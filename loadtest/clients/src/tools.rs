@@ -39,11 +39,19 @@ pub fn bounded(program: &str, seconds: u32) -> Command {
 /// # Errors
 /// The jars are not there.
 pub fn java(class: &str, seconds: u32) -> anyhow::Result<Command> {
+    let mut command = bounded("java", seconds);
+    command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp"]).arg(jars()?.join("*")).arg(class);
+    Ok(command)
+}
+
+/// The folder with the jars of Apache Kafka: clients, tools and the broker.
+///
+/// # Errors
+/// They are not there.
+pub fn jars() -> anyhow::Result<PathBuf> {
     let jars = tools_folder()?.join("java");
     ensure!(jars.is_dir(), "no jars in {}: run `cargo verify clients`", jars.display());
-    let mut command = bounded("java", seconds);
-    command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp"]).arg(jars.join("*")).arg(class);
-    Ok(command)
+    Ok(jars)
 }
 
 /// The Python that has the `confluent_kafka` package.

@@ -16,7 +16,8 @@ pub const DOORS: &[(&str, &[&str])] = &[
     ("redb", &["tidelog-catalog-raft"]),
     ("kafka-wire", &["tidelog-kafka-wire"]),
     ("kafka-wire-core", &["tidelog-kafka-wire"]),
-    ("kafka-protocol", &["tidelog-kafka-wire"]),
+    // To test against: it has no decode limits, which is fine for answers of servers that are our own.
+    ("kafka-protocol", &["tidelog-parity"]),
     // The server takes the lock on its folder and the signals.
     ("rustix", &["tidelog-host", "tidelog-server"]),
     ("metrics-util", &["tidelog-host"]),
@@ -28,7 +29,17 @@ pub const DOORS: &[(&str, &[&str])] = &[
     ("rskafka", &["tidelog-clients"]),
     // Errors without a kind are for programs, not for libraries.
     // The example of catalog-raft is a program.
-    ("anyhow", &["tidelog-server", "tidelog-clients", "tidelog-bench", "tidelog-fuzz", "tidelog-catalog-raft"]),
+    (
+        "anyhow",
+        &[
+            "tidelog-server",
+            "tidelog-clients",
+            "tidelog-bench",
+            "tidelog-fuzz",
+            "tidelog-parity",
+            "tidelog-catalog-raft",
+        ],
+    ),
     // Domain types are not serialisable by accident: layouts are written by hand in `format`.
     ("serde", &["tidelog-server", "tidelog-history", "tidelog-clients", "tidelog-tidy"]),
 ];
@@ -37,7 +48,7 @@ pub const DOORS: &[(&str, &[&str])] = &[
 pub const TESTS_ONLY: &[&str] = &["proptest", "tempfile", "kafka-protocol"];
 
 /// Crates that put up test servers, so what others use in tests is what they ship.
-const TEST_CRATES: &[&str] = &["tidelog-clients", "tidelog-bench"];
+const TEST_CRATES: &[&str] = &["tidelog-clients", "tidelog-bench", "tidelog-parity"];
 
 /// A crate and what it must not know, tests excepted.
 pub const UNKNOWN: &[(&str, &[&str])] = &[

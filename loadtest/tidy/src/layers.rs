@@ -14,6 +14,7 @@ pub const LAYERS: &[&[&str]] = &[
     &["node"],
     &["server"],
     &["clients", "bench", "fuzz"],
+    &["parity"],
 ];
 
 /// What each crate may ship with. Its tests may use anything of a lower layer.
@@ -54,6 +55,8 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     ("history", &[]),
     ("clients", &["history"]),
     ("bench", &[]),
+    // Starts servers as the tests with real clients do.
+    ("parity", &["clients"]),
     // Feeds noise to everything that decodes.
     ("fuzz", &["model", "host", "format", "catalog", "catalog-api", "kafka-wire"]),
     ("verify", &[]),

@@ -25,6 +25,7 @@ const OUTSIDE: &[&str] = &[
     "tidelog-history",
     "tidelog-clients",
     "tidelog-bench",
+    "tidelog-parity",
     "tidelog-fuzz",
     "tidelog-verify",
     "tidelog-tidy",

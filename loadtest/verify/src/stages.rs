@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::machine::{Machine, Tool};
 use crate::process::{self, Ended};
 use crate::proofs::{fuzz, mutants};
-use crate::tally::{Tally, count_cargo_test};
+use crate::tally::{Tally, count_cargo_test, count_parity};
 
 /// One thing that `cargo verify` can run by name.
 pub struct Stage {
@@ -24,6 +24,7 @@ pub const STAGES: &[Stage] = &[
     Stage { name: "unit", about: "every crate's own tests", run: unit },
     Stage { name: "clippy", about: "cargo clippy, warnings are errors", run: clippy },
     Stage { name: "clients", about: "real Kafka clients against the real binary", run: clients },
+    Stage { name: "parity", about: "the same requests to Tidelog and to Apache Kafka, answers compared", run: parity },
     Stage { name: "s3", about: "objects in moto and in Ceph's radosgw: the store's suite, and Tidelog on it", run: s3 },
     Stage { name: "hostile", about: "attacks on the real binary, damage to what it keeps, no room", run: hostile },
     Stage { name: "kills", about: "kill -9 at random moments and failpoints, then the history is checked", run: kills },
@@ -170,6 +171,23 @@ fn clients(machine: &mut Machine, stage: &'static str) -> Tally {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     tally.add(cargo_test(machine, stage, &arguments, 10));
     tally
+}
+
+/// About a minute once built, Kafka's start included.
+fn parity(machine: &mut Machine, stage: &'static str) -> Tally {
+    if let Some(missing) = [Tool::Java, Tool::Maven].into_iter().find(|tool| !machine.has(*tool)) {
+        return Tally::skipped(format!("the comparison with Kafka skipped: {} not found", missing.name()));
+    }
+    let mut tally = prepare_java(machine, stage);
+    tally.add(build_server(machine, stage));
+    if tally.failed > 0 {
+        return tally;
+    }
+    let program = machine.logs.with_file_name("release").join("tidelog-parity");
+    match run(machine, stage, Command::new(program), 5) {
+        Ok(ended) => with_tail(count_parity(&ended.output, ended.good), &ended),
+        Err(tally) => tally,
+    }
 }
 
 /// About 6 minutes once built: 3 of them kills, and twice half a minute in which the store does not answer.

@@ -53,6 +53,24 @@ pub fn count_cargo_test(output: &str) -> Tally {
     tally
 }
 
+/// Reads the last line of the comparison with Kafka: "2000 steps as expected, 1 surprises".
+pub fn count_parity(output: &str, good: bool) -> Tally {
+    let counted = output
+        .lines()
+        .rev()
+        .find_map(|line| Some((number_before(line, " steps as expected")?, number_before(line, " surprises")?)));
+    match counted {
+        Some((steps, 0)) if good && steps > 0 => Tally::passed(steps),
+        Some((steps, surprises)) if surprises > 0 => Tally {
+            passed: steps,
+            failed: surprises,
+            notes: vec![format!("{surprises} surprises")],
+            ..Tally::default()
+        },
+        _ => Tally::failed("the comparison did not come to its end"),
+    }
+}
+
 /// The number right before `word` in `text`.
 fn number_before(text: &str, word: &str) -> Option<u64> {
     let before = &text[..text.find(word)?];
@@ -71,6 +89,19 @@ mod tests {
             noise test result: FAILED. 10 passed; 3 failed; 0 ignored; 0 measured; 4 filtered out; finished in 1.20s\n";
         let tally = count_cargo_test(output);
         assert_eq!((tally.passed, tally.failed, tally.skipped), (12, 3, 1));
+    }
+
+    #[test]
+    fn a_comparison_counts_when_it_comes_to_its_end() {
+        let check = |output: &str, good: bool, expected: (u64, u64)| {
+            let tally = count_parity(output, good);
+            assert_eq!((tally.passed, tally.failed), expected, "{output}");
+        };
+        check("API versions\n20 steps as expected, 0 surprises\n", true, (20, 0));
+        check("20 steps as expected, 3 surprises", false, (20, 3));
+        check("20 steps as expected, 0 surprises", false, (0, 1));
+        check("0 steps as expected, 0 surprises", true, (0, 1));
+        check("Kafka does not serve", false, (0, 1));
     }
 
     #[test]
