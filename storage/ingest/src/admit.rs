@@ -53,7 +53,7 @@ pub enum AdmitError {
     /// Only a broker writes control batches.
     #[error("clients may not write control batches")]
     Control,
-    /// An idempotent batch without an epoch or sequence, or the reverse.
+    /// An idempotent batch without an epoch or sequence.
     #[error("producer id {id}, epoch {epoch} and sequence {sequence} do not fit together")]
     Producer {
         /// As sent.
@@ -97,11 +97,35 @@ pub fn admit(bytes: Bytes, rules: &AdmitRules) -> Result<Vec<CheckedBatch>, Admi
         return Err(AdmitError::Transactional);
     }
     let (id, epoch, sequence) = (header.producer_id.0, header.producer_epoch.0, header.base_sequence);
-    let idempotent = id >= 0 && epoch >= 0 && sequence >= 0;
-    let plain = id < 0 && sequence < 0;
-    if !idempotent && !plain {
+    // Without an id the other two mean nothing, as in Kafka: aiokafka's plain batches have sequence 0.
+    if id >= 0 && (epoch < 0 || sequence < 0) {
         return Err(AdmitError::Producer { id, epoch, sequence });
     }
     let records::CheckedBatch { records, max_timestamp, .. } = records::check_batch(&bytes)?;
     Ok(vec![CheckedBatch { bytes, header, records, max_timestamp }])
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// A batch of two records as aiokafka 0.14 sends it without idempotence: no producer id, no epoch, but sequence 0.
+    const PLAIN_WITH_SEQUENCE: [u8; 80] = [
+        0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x44, 0xff, 0xff, 0xff, 0xff, 0x02, 0x2a,
+        0x8c, 0x37, 0xa5, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x01, 0x74, 0x87, 0x6e, 0x80, 0x00, 0x00,
+        0x00, 0x01, 0x74, 0x87, 0x6e, 0x80, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x00,
+        0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x10, 0x00, 0x00, 0x00, 0x02, 0x6b, 0x02, 0x76, 0x00, 0x12, 0x00,
+        0x02, 0x02, 0x02, 0x6b, 0x04, 0x76, 0x32, 0x00,
+    ];
+
+    #[test]
+    fn a_sequence_without_a_producer_is_not_looked_at() {
+        let bytes = Bytes::from_static(&PLAIN_WITH_SEQUENCE);
+        let rules = AdmitRules { batch_bytes_max: 1_000 };
+        let admitted = admit(bytes.clone(), &rules).unwrap();
+        assert_eq!(admitted.len(), 1);
+        assert_eq!((admitted[0].records, admitted[0].header.base_sequence), (2, 0));
+        assert_eq!(admitted[0].bytes, bytes, "stored as sent");
+    }
 }
