@@ -6,6 +6,7 @@
 
 pub mod chance;
 pub mod kills;
+pub mod matrix;
 pub mod s3_servers;
 pub mod server;
 pub mod tools;

@@ -15,6 +15,8 @@ use tempfile::TempDir;
 
 /// From start to serving, and from SIGTERM to exit. Generous, because a busy machine is no defect.
 const WAIT_MAX: Duration = Duration::from_secs(30);
+/// Begins the last line of the banner; the address is the one that is advertised.
+const READY: &str = "kcat -L -b ";
 /// Lines of output kept for when something goes wrong.
 const LINES_KEPT_MAX: usize = 400;
 
@@ -128,8 +130,6 @@ impl Server {
     pub fn wait_ready(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + WAIT_MAX;
         let life = self.life.as_ref().context("not started")?;
-        // With an address behind it: the one that clients are told, which may be another.
-        const READY: &str = "kcat -L -b ";
         loop {
             match life.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) if line.contains(READY) => return Ok(()),

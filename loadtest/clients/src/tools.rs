@@ -6,11 +6,19 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 
-/// Runs `command` with `input` on its standard input; returns its standard output.
+/// Runs `command` with `input` on its standard input; returns its standard output as text.
 ///
 /// # Errors
 /// It cannot be started or fails; the text has what it printed.
-pub fn run(mut command: Command, input: &[u8]) -> anyhow::Result<String> {
+pub fn run(command: Command, input: &[u8]) -> anyhow::Result<String> {
+    Ok(String::from_utf8_lossy(&run_for_bytes(command, input)?).into_owned())
+}
+
+/// As [`run`], for output that is no text.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_for_bytes(mut command: Command, input: &[u8]) -> anyhow::Result<Vec<u8>> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().with_context(|| format!("starting {:?}", command.get_program()))?;
     let mut stdin = child.stdin.take().expect("piped above");
@@ -18,12 +26,11 @@ pub fn run(mut command: Command, input: &[u8]) -> anyhow::Result<String> {
     // Written from a thread: a program that prints before it has read everything would otherwise wait for us for ever.
     let writer = std::thread::spawn(move || stdin.write_all(&input));
     let output = child.wait_with_output()?;
-    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-    let stderr = String::from_utf8_lossy(&output.stderr);
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     ensure!(output.status.success(), "{command:?}: {}\n{stdout}\n{stderr}", output.status);
     // A program that ended well may have left some input unread; its output is judged by the caller.
     let _ = writer.join();
-    Ok(stdout)
+    Ok(output.stdout)
 }
 
 /// A program that is ended after `seconds`, so that a hanging client fails its test instead of stopping the run.

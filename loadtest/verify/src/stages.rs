@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::machine::{Machine, Tool};
+use crate::matrix::matrix;
 use crate::process::{self, Ended};
 use crate::proofs::{fuzz, mutants};
 use crate::tally::{Tally, count_cargo_test, count_parity};
@@ -25,6 +26,7 @@ pub const STAGES: &[Stage] = &[
     Stage { name: "clippy", about: "cargo clippy, warnings are errors", run: clippy },
     Stage { name: "clients", about: "real Kafka clients against the real binary", run: clients },
     Stage { name: "parity", about: "the same requests to Tidelog and to Apache Kafka, answers compared", run: parity },
+    Stage { name: "matrix", about: "client × feature, and every cell notices a dropped record", run: matrix },
     Stage { name: "s3", about: "objects in moto and in Ceph's radosgw: the store's suite, and Tidelog on it", run: s3 },
     Stage { name: "hostile", about: "attacks on the real binary, damage to what it keeps, no room", run: hostile },
     Stage { name: "kills", about: "kill -9 at random moments and failpoints, then the history is checked", run: kills },
@@ -45,8 +47,10 @@ const TIDY_CRATE: &str = "tidelog-tidy";
 
 /// Pinned: a newer one may judge an old checkout differently.
 const CARGO_DENY: &str = "cargo-deny@0.20.2";
-/// Not pinned: which versions have wheels depends on the machine's Python.
-const CONFLUENT_KAFKA: &str = "confluent-kafka";
+/// Not pinned: which versions have wheels depends on the machine's Python, and the matrix is for the newest. The first three
+/// are clients, the others the codecs that kafka-python and aiokafka leave to their users.
+const PYTHON_CLIENTS: &[&str] =
+    &["confluent-kafka", "kafka-python", "aiokafka", "cramjam", "lz4", "python-snappy", "zstandard"];
 /// What its server needs beside S3 is named one by one: `moto[server]` brings everything of Amazon's.
 const MOTO: &[&str] = &["moto[s3]>=5.2", "flask", "flask-cors"];
 
@@ -240,24 +244,24 @@ fn kills(machine: &mut Machine, stage: &'static str) -> Tally {
 }
 
 /// Gets what a client's tests run; says what went wrong, or counts nothing.
-type Prepare = fn(&mut Machine, &'static str) -> Tally;
+pub(crate) type Prepare = fn(&mut Machine, &'static str) -> Tally;
 
-fn nothing_to_prepare(_: &mut Machine, _: &'static str) -> Tally {
+pub(crate) fn nothing_to_prepare(_: &mut Machine, _: &'static str) -> Tally {
     Tally::default()
 }
 
-fn prepare_python(machine: &mut Machine, stage: &'static str) -> Tally {
+pub(crate) fn prepare_python(machine: &mut Machine, stage: &'static str) -> Tally {
     let folder = machine.tools.join("venv");
     let python = folder.join("bin/python");
     let mut import = Command::new(&python);
-    import.args(["-c", "import confluent_kafka"]);
+    import.args(["-c", "import aiokafka, confluent_kafka, cramjam, kafka, lz4, snappy, zstandard"]);
     if python.exists() && run(machine, stage, import, 1).is_ok_and(|ended| ended.good) {
         return Tally::default();
     }
     let mut venv = Command::new("python3");
     venv.args(["-m", "venv", "--clear"]).arg(&folder);
     let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--only-binary", ":all:", CONFLUENT_KAFKA]);
+    pip.args(["-m", "pip", "install", "--quiet", "--only-binary", ":all:"]).args(PYTHON_CLIENTS);
     prepared(machine, stage, [venv, pip].into(), 5)
 }
 
@@ -302,7 +306,7 @@ fn prepared(machine: &Machine, stage: &'static str, commands: Vec<Command>, minu
 }
 
 /// Builds the binary that the tests start; counts nothing when it goes well.
-fn build_server(machine: &Machine, stage: &'static str) -> Tally {
+pub(crate) fn build_server(machine: &Machine, stage: &'static str) -> Tally {
     let build = cargo(machine, &["build", "--release", "--quiet", "--workspace", "--bins"]);
     prepared(machine, stage, [build].into(), 20)
 }
