@@ -10,6 +10,7 @@ import os
 import sys
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 PATIENCE_S = 40
@@ -68,12 +69,20 @@ def compare(written, read, partitions):
                 raise Differs(f"reordered or altered at {index}: {one.shown()} became {other.shown()}")
 
 
+def poll_each(pollers):
+    """Polls all, at once where one waits for the others, else in turn; what each got."""
+    if not any(getattr(poller, "waits_for_others", False) for poller in pollers):
+        return [poller.poll() for poller in pollers]
+    with ThreadPoolExecutor(len(pollers)) as threads:
+        return list(threads.map(lambda poller: poller.poll(), pollers))
+
+
 def poll_until(pollers, done, read):
     """Polls all in turn until `done()`."""
     deadline = time.monotonic() + PATIENCE_S
     while not done():
-        for poller in pollers:
-            read.extend(poller.poll())
+        for share in poll_each(pollers):
+            read.extend(share)
         if time.monotonic() > deadline:
             raise Differs(f"nothing more came after {len(read)} records")
 
@@ -173,8 +182,8 @@ def group(client, topic):
         shares = [[] for _ in members]
         deadline = time.monotonic() + PATIENCE_S
         while sum(map(is_end, sum(shares, []))) < 4:
-            for member, share in zip(members, shares):
-                share.extend(member.poll())
+            for share, more in zip(shares, poll_each(members)):
+                share.extend(more)
             if time.monotonic() > deadline:
                 raise Differs(f"{label}: nothing more came after {[len(share) for share in shares]} records")
         compare(records, sum(shares, []), 4)

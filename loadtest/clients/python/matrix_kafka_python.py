@@ -10,6 +10,9 @@ POLL_MS = 100
 
 
 class Poller:
+    # Before 2.1, poll() does not return until the group has its members.
+    waits_for_others = True
+
     def __init__(self, consumer):
         self.consumer = consumer
 
@@ -47,14 +50,20 @@ class KafkaPython:
             return None
         return len(self.admin.describe_topics([topic])[0]["partitions"])
 
+    @staticmethod
+    def idempotence(wanted):
+        # There is no such setting before 2.1.
+        known = "enable_idempotence" in KafkaProducer.DEFAULT_CONFIG
+        return {"enable_idempotence": wanted} if known else {}
+
     def write(self, topic, records, codec, idempotent):
         producer = KafkaProducer(
             bootstrap_servers=self.address,
             compression_type=None if codec == "none" else codec,
-            enable_idempotence=idempotent,
             acks="all",
             linger_ms=5,
             max_request_size=2_000_000,
+            **self.idempotence(idempotent),
         )
         sent = [
             producer.send(topic, one.value, one.key, one.headers, one.partition, one.timestamp) for one in records

@@ -5,6 +5,7 @@
 //! [`proxy`] that drops one record of each topic, and every one of them must notice.
 
 pub mod clients;
+mod codec;
 pub mod not_applicable;
 pub mod own;
 pub mod proxy;

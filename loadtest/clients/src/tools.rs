@@ -72,7 +72,7 @@ pub fn python(seconds: u32) -> anyhow::Result<Command> {
 }
 
 /// `target/verify-tools`, found from where this test was built to.
-fn tools_folder() -> anyhow::Result<PathBuf> {
+pub(crate) fn tools_folder() -> anyhow::Result<PathBuf> {
     let this = std::env::current_exe()?;
     let mut above = this.ancestors().map(|folder| folder.join("verify-tools"));
     above.find(|folder| folder.is_dir()).context("no verify-tools folder: run `cargo verify clients`")

@@ -1,16 +1,28 @@
 //! The client matrix: what its languages need is fetched and built, then the table is printed.
 
+use std::fs;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::Command;
 
 use crate::machine::{Machine, Tool};
 use crate::process::Ended;
-use crate::stages::{Prepare, build_server, nothing_to_prepare, prepare_python, run};
+use crate::stages::{Prepare, build_server, nothing_to_prepare, prepare_python, prepare_venv, prepared, run};
 use crate::tally::{Tally, count_cargo_test};
 
 /// Each language of the clients' programs, what it needs, and how that is put together.
-const LANGUAGES: &[(&str, &[Tool], Prepare)] =
-    &[("python", &[Tool::Python], prepare_python), ("kcat", &[Tool::Kcat], nothing_to_prepare)];
+const LANGUAGES: &[(&str, &[Tool], Prepare)] = &[
+    ("python", &[Tool::Python], prepare_pythons),
+    ("go", &[Tool::Go], prepare_go),
+    ("node", &[Tool::Node], prepare_node),
+    ("java", &[Tool::Java, Tool::Maven], prepare_javas),
+    ("kcat", &[Tool::Kcat], nothing_to_prepare),
+];
+
+/// The last release before a long pause, which many still use: it speaks much older versions. Then its codecs.
+const PYTHON_CLIENTS_OLD: &[&str] = &["kafka-python==2.0.2", "cramjam", "lz4", "python-snappy", "zstandard"];
+/// Where the Java client is built, and which release where it is not the newest, which its pom names.
+const JAVA_CLIENTS: &[(&str, Option<&str>)] = &[("java-matrix", None), ("java-matrix-3.9", Some("3.9.1"))];
 
 /// Every client does every feature it has; then one record is dropped on the way, and every cell must notice.
 pub fn matrix(machine: &mut Machine, stage: &'static str) -> Tally {
@@ -55,4 +67,63 @@ fn counted(ended: &Ended) -> Tally {
         tally.add(Tally::failed(format!("no table: {}", ended.why)));
     }
     tally
+}
+
+fn prepare_pythons(machine: &mut Machine, stage: &'static str) -> Tally {
+    let mut tally = prepare_python(machine, stage);
+    if tally.failed == 0 {
+        tally.add(prepare_venv(machine, stage, "venv-old", "import kafka, lz4, snappy, zstandard", PYTHON_CLIENTS_OLD));
+    }
+    tally
+}
+
+/// Built every time: Go itself knows what has changed. What it fetches stays among the tools.
+fn prepare_go(machine: &mut Machine, stage: &'static str) -> Tally {
+    let tools = machine.tools.join("go");
+    let mut build = Command::new("go");
+    build.current_dir(machine.root.join("loadtest/clients/go")).args(["build", "-modcacherw", "-buildvcs=false", "-o"]);
+    build.arg(tools.join("matrix")).arg(".");
+    build.env("GOMODCACHE", tools.join("modules")).env("GOCACHE", tools.join("cache")).env("GOFLAGS", "-mod=readonly");
+    prepared(machine, stage, [build].into(), 6)
+}
+
+/// Exactly what the lock file says, again when it has changed.
+fn prepare_node(machine: &mut Machine, stage: &'static str) -> Tally {
+    let (from, to) = (machine.root.join("loadtest/clients/node"), machine.tools.join("node"));
+    let lock = "package-lock.json";
+    if to.join("node_modules").exists() && same_content(&from.join(lock), &to.join(lock)) {
+        return Tally::default();
+    }
+    let copied = fs::create_dir_all(&to).and_then(|()| {
+        // A run that breaks off leaves no packages beside the new lock file.
+        let _ = fs::remove_dir_all(to.join("node_modules"));
+        fs::copy(from.join("package.json"), to.join("package.json"))?;
+        fs::copy(from.join(lock), to.join(lock))
+    });
+    if let Err(error) = copied {
+        return Tally::failed(format!("{}: {error}", to.display()));
+    }
+    let mut npm = Command::new("npm");
+    npm.current_dir(&to).args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
+    prepared(machine, stage, [npm].into(), 5)
+}
+
+fn same_content(one: &Path, other: &Path) -> bool {
+    matches!((fs::read(one), fs::read(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Compiled every time, which takes Maven a few seconds: it knows what has changed.
+fn prepare_javas(machine: &mut Machine, stage: &'static str) -> Tally {
+    let pom = machine.root.join("loadtest/clients/java/matrix/pom.xml");
+    let commands = JAVA_CLIENTS.iter().map(|(folder, version)| {
+        let build = machine.tools.join(folder);
+        let mut maven = Command::new("mvn");
+        maven.args(["--quiet", "--batch-mode", "--file"]).arg(&pom).args(["compile", "dependency:copy-dependencies"]);
+        maven.arg("-DincludeScope=runtime").arg(format!("-Dmatrix.build={}", build.display()));
+        maven.arg(format!("-DoutputDirectory={}", build.join("jars").display()));
+        maven.args(version.map(|version| format!("-Dkafka.version={version}")));
+        maven
+    });
+    let commands = commands.collect();
+    prepared(machine, stage, commands, 6)
 }

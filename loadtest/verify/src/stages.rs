@@ -251,33 +251,33 @@ pub(crate) fn nothing_to_prepare(_: &mut Machine, _: &'static str) -> Tally {
 }
 
 pub(crate) fn prepare_python(machine: &mut Machine, stage: &'static str) -> Tally {
-    let folder = machine.tools.join("venv");
-    let python = folder.join("bin/python");
-    let mut import = Command::new(&python);
-    import.args(["-c", "import aiokafka, confluent_kafka, cramjam, kafka, lz4, snappy, zstandard"]);
-    if python.exists() && run(machine, stage, import, 1).is_ok_and(|ended| ended.good) {
-        return Tally::default();
-    }
-    let mut venv = Command::new("python3");
-    venv.args(["-m", "venv", "--clear"]).arg(&folder);
-    let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--only-binary", ":all:"]).args(PYTHON_CLIENTS);
-    prepared(machine, stage, [venv, pip].into(), 5)
+    let import = "import aiokafka, confluent_kafka, cramjam, kafka, lz4, snappy, zstandard";
+    prepare_venv(machine, stage, "venv", import, PYTHON_CLIENTS)
 }
 
-/// A folder of its own: `prepare_python` begins afresh where its package is missing.
 fn prepare_moto(machine: &mut Machine, stage: &'static str) -> Tally {
-    let folder = machine.tools.join("venv-s3");
+    prepare_venv(machine, stage, "venv-s3", "import boto3, moto.server", MOTO)
+}
+
+/// A folder of its own with `packages`: made afresh where `import` fails.
+pub(crate) fn prepare_venv(
+    machine: &mut Machine,
+    stage: &'static str,
+    folder: &str,
+    import: &str,
+    packages: &[&str],
+) -> Tally {
+    let folder = machine.tools.join(folder);
     let python = folder.join("bin/python");
-    let mut import = Command::new(&python);
-    import.args(["-W", "ignore", "-c", "import boto3, moto.server"]);
-    if python.exists() && run(machine, stage, import, 1).is_ok_and(|ended| ended.good) {
+    let mut try_it = Command::new(&python);
+    try_it.args(["-W", "ignore", "-c", import]);
+    if python.exists() && run(machine, stage, try_it, 1).is_ok_and(|ended| ended.good) {
         return Tally::default();
     }
     let mut venv = Command::new("python3");
     venv.args(["-m", "venv", "--clear"]).arg(&folder);
     let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--only-binary", ":all:"]).args(MOTO);
+    pip.args(["-m", "pip", "install", "--quiet", "--only-binary", ":all:"]).args(packages);
     prepared(machine, stage, [venv, pip].into(), 5)
 }
 
@@ -295,7 +295,7 @@ pub(crate) fn prepare_java(machine: &mut Machine, stage: &'static str) -> Tally 
 }
 
 /// Runs `commands` until one fails; each has `minutes`. Counts nothing when all go well.
-fn prepared(machine: &Machine, stage: &'static str, commands: Vec<Command>, minutes: u64) -> Tally {
+pub(crate) fn prepared(machine: &Machine, stage: &'static str, commands: Vec<Command>, minutes: u64) -> Tally {
     for command in commands {
         let tally = one_check(machine, stage, command, minutes);
         if tally.failed > 0 {

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use crate::tools::{bounded, python};
+use crate::tools::{bounded, tools_folder};
 
 /// Nothing that a cell does takes half as long on a busy machine; a client that hangs is ended.
 const CELL_SECONDS_MAX: u32 = 120;
@@ -13,10 +13,12 @@ const CELL_SECONDS_MAX: u32 = 120;
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Client {
-    /// As its users call it.
+    /// As its users call it, with the release where there is an older one too. Topics are named after it.
     pub name: &'static str,
     /// What its program is written in.
     pub language: Language,
+    /// Where below `target/verify-tools` it was built or installed; nothing for what is part of this program.
+    build: &'static str,
     /// The name of its script, or its own name for a program that holds several clients.
     program: &'static str,
 }
@@ -24,8 +26,14 @@ pub struct Client {
 /// What a program is written in, and so what the machine must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
-    /// The virtual environment with the packages.
+    /// Virtual environments with packages.
     Python,
+    /// One binary, built from a module with all Go clients.
+    Go,
+    /// A folder with packages, among them a Node that is new enough.
+    Node,
+    /// Folders with classes and jars.
+    Java,
     /// This very program.
     Rust,
     /// This very program, which starts kcat.
@@ -38,21 +46,37 @@ impl Language {
     pub fn name(self) -> &'static str {
         match self {
             Language::Python => "python",
+            Language::Go => "go",
+            Language::Node => "node",
+            Language::Java => "java",
             Language::Rust => "rust",
             Language::Kcat => "kcat",
         }
     }
 }
 
-/// All of them.
+/// All of them; an older release stands where it speaks the protocol otherwise than the newest.
 pub const CLIENTS: &[Client] = &[
-    Client { name: "confluent-kafka", language: Language::Python, program: "matrix_confluent.py" },
-    Client { name: "kafka-python", language: Language::Python, program: "matrix_kafka_python.py" },
-    Client { name: "aiokafka", language: Language::Python, program: "matrix_aiokafka.py" },
-    Client { name: "kcat", language: Language::Kcat, program: "kcat" },
-    Client { name: "rdkafka", language: Language::Rust, program: "rdkafka" },
-    Client { name: "rskafka", language: Language::Rust, program: "rskafka" },
+    python("confluent-kafka", "venv", "matrix_confluent.py"),
+    python("kafka-python", "venv", "matrix_kafka_python.py"),
+    python("kafka-python-2.0", "venv-old", "matrix_kafka_python.py"),
+    python("aiokafka", "venv", "matrix_aiokafka.py"),
+    Client { name: "java", language: Language::Java, build: "java-matrix", program: "Matrix" },
+    Client { name: "java-3.9", language: Language::Java, build: "java-matrix-3.9", program: "Matrix" },
+    Client { name: "franz-go", language: Language::Go, build: "go", program: "franz-go" },
+    Client { name: "sarama", language: Language::Go, build: "go", program: "sarama" },
+    Client { name: "sarama-as-1.0", language: Language::Go, build: "go", program: "sarama-as-1.0" },
+    Client { name: "kafka-go", language: Language::Go, build: "go", program: "kafka-go" },
+    Client { name: "kafkajs", language: Language::Node, build: "node", program: "matrix_kafkajs.js" },
+    Client { name: "platformatic-kafka", language: Language::Node, build: "node", program: "matrix_platformatic.js" },
+    Client { name: "kcat", language: Language::Kcat, build: "", program: "kcat" },
+    Client { name: "rdkafka", language: Language::Rust, build: "", program: "rdkafka" },
+    Client { name: "rskafka", language: Language::Rust, build: "", program: "rskafka" },
 ];
+
+const fn python(name: &'static str, build: &'static str, program: &'static str) -> Client {
+    Client { name, language: Language::Python, build, program }
+}
 
 impl Client {
     /// Its program, to which the arguments are added.
@@ -60,19 +84,46 @@ impl Client {
     /// # Errors
     /// What it needs is not installed.
     pub fn command(&self) -> anyhow::Result<Command> {
-        let mut command;
-        match self.language {
+        Ok(match self.language {
             Language::Python => {
-                command = python(CELL_SECONDS_MAX)?;
-                command.arg(existing(sources().join("python").join(self.program))?);
+                let mut command = program(&self.built("bin/python")?)?;
+                command.arg(sources().join("python").join(self.program));
+                command
+            }
+            Language::Go => {
+                let mut command = program(&self.built("matrix")?)?;
+                command.arg(self.program);
+                command
+            }
+            Language::Node => {
+                let packages = self.built("node_modules")?;
+                // The one that comes as a package, for the machine it is made for; else the machine's own.
+                let brought = ["x64", "arm64"].map(|kind| packages.join(format!("node-linux-{kind}/bin/node")));
+                let node = brought.into_iter().find(|node| node.exists()).unwrap_or_else(|| PathBuf::from("node"));
+                let mut command = program(&node)?;
+                command.arg(sources().join("node").join(self.program)).env("NODE_PATH", packages);
+                command
+            }
+            Language::Java => {
+                let classes = self.built("classes")?;
+                let mut command = program(Path::new("java"))?;
+                // A short life: little memory, no second compiler, one thread for the garbage.
+                command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"]);
+                command.arg(format!("{}:{}/*", classes.display(), self.built("jars")?.display())).arg(self.program);
+                command
             }
             Language::Rust | Language::Kcat => {
-                let this = std::env::current_exe()?;
-                command = bounded(this.to_str().context("a path in UTF-8")?, CELL_SECONDS_MAX);
+                let mut command = program(&std::env::current_exe()?)?;
                 command.args(["one", self.program]);
+                command
             }
-        }
-        Ok(command)
+        })
+    }
+
+    fn built(&self, what: &str) -> anyhow::Result<PathBuf> {
+        let path = tools_folder()?.join(self.build).join(what);
+        ensure!(path.exists(), "{} is not there: run `cargo verify matrix`", path.display());
+        Ok(path)
     }
 }
 
@@ -81,7 +132,32 @@ fn sources() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn existing(path: PathBuf) -> anyhow::Result<PathBuf> {
-    ensure!(path.exists(), "{} is not there: run `cargo verify matrix`", path.display());
-    Ok(path)
+fn program(path: &Path) -> anyhow::Result<Command> {
+    Ok(bounded(path.to_str().context("a path in UTF-8")?, CELL_SECONDS_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_topics_and_stand_once() {
+        for (index, client) in CLIENTS.iter().enumerate() {
+            assert!(client.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte)));
+            assert!(CLIENTS[..index].iter().all(|other| other.name != client.name), "{} twice", client.name);
+        }
+    }
+
+    #[test]
+    fn scripts_are_there() {
+        for client in CLIENTS {
+            let file = match client.language {
+                Language::Python => format!("python/{}", client.program),
+                Language::Node => format!("node/{}", client.program),
+                Language::Java => format!("java/matrix/{}.java", client.program),
+                Language::Go | Language::Rust | Language::Kcat => continue,
+            };
+            assert!(sources().join(&file).exists(), "{file}");
+        }
+    }
 }

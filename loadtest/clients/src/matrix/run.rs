@@ -5,9 +5,9 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::FEATURES;
 use super::clients::{CLIENTS, Client};
 use super::not_applicable::NotApplicable;
+use super::{FEATURES, codec};
 
 /// Cells that run side by side. Most of the time a client waits, for a fetch, a heartbeat or its virtual machine.
 const CELLS_AT_ONCE: usize = 4;
@@ -100,7 +100,11 @@ fn attempt(client: &Client, address: &str, feature: &str) -> (bool, String) {
     let topic = format!("{}-{feature}", client.name);
     let ended = client.command().and_then(|mut command| {
         command.args([address, &topic, feature]);
-        run_quietly(command)
+        let (good, printed) = run_quietly(command)?;
+        if good {
+            codec::check(address, &topic, feature)?;
+        }
+        Ok((good, printed))
     });
     ended.unwrap_or_else(|error| (false, format!("{error:#}")))
 }
