@@ -83,6 +83,35 @@ async fn produce_in_every_version() {
 }
 
 #[tokio::test]
+async fn a_topic_s_rules_for_timestamps_reach_its_producers() {
+    let mut door = Door::open().await;
+    let id = door.catalog.add(TENANT, "t", 1);
+    door.catalog.set(id, "message.timestamp.before.max.ms", "1000");
+    let mut client = door.connect().await;
+    for version in [3, 7, 8, 9, 12] {
+        let response: ProduceResponse = client.call(version, &produce(-1, 0)).await;
+        assert_eq!(outcome(&response), (ErrorCode::InvalidTimestamp.code(), -1), "v{version}");
+        let errors = &response.responses[0].partition_responses[0].record_errors;
+        let told = errors.iter().map(|error| error.batch_index).collect::<Vec<_>>();
+        assert_eq!(told, if version >= 8 { vec![0] } else { vec![] }, "v{version}");
+        let is_said = |text: &str| text.starts_with("timestamp 1 is not within ");
+        let text = |at: usize| errors[at].batch_index_error_message.as_ref().unwrap().as_str();
+        assert!((0..errors.len()).all(|at| is_said(text(at))), "v{version}: {errors:?}");
+    }
+    assert!(door.appends.try_recv().is_err(), "nothing was appended");
+    door.catalog.set(id, "message.timestamp.type", "LogAppendTime");
+    for version in [3, 9] {
+        client.send(version, &produce(-1, 0)).await;
+        let appending = take(&mut door, 1).await.remove(0);
+        let stamp = appending.append.batches[0].log_append_time().expect("stamped");
+        appending.succeed(4);
+        let response: ProduceResponse = client.answer().await;
+        assert_eq!(outcome(&response), (0, 4));
+        assert_eq!(response.responses[0].partition_responses[0].log_append_time_ms, stamp.0, "v{version}");
+    }
+}
+
+#[tokio::test]
 async fn other_requests_wait_for_all_before_them_and_hold_up_those_behind() {
     let mut door = Door::open().await;
     door.catalog.add(TENANT, "t", 5);

@@ -6,13 +6,15 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tidelog_catalog_api::TopicView;
-use tidelog_ingest::{AdmitRules, Append, AppendError, Appended, CheckedBatch, admit};
+use tidelog_ingest::{AdmitError, AdmitRules, Append, AppendError, Appended, CheckedBatch, admit};
 use tidelog_kafka_wire::messages::ProduceRequest;
 use tidelog_kafka_wire::messages::ProduceResponse;
 use tidelog_kafka_wire::messages::produce_request::PartitionProduceData;
-use tidelog_kafka_wire::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use tidelog_kafka_wire::messages::produce_response::{
+    BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
+};
 use tidelog_kafka_wire::{ErrorCode, RequestHeader, StrBytes, Uuid, encode_response, message};
-use tidelog_model::{Codec, TopicId};
+use tidelog_model::{Codec, TimestampMs, TopicId};
 use tokio::time::Instant;
 
 use crate::configs::topic_configs;
@@ -25,6 +27,8 @@ use crate::topics::{Lookup, TopicKey, partition_of};
 
 /// Zstandard came with this version (KIP-110); a client that speaks an older one cannot have meant it.
 const ZSTD_FROM_VERSION: i16 = 7;
+/// Records that are named one by one as refused, in one answer.
+const RECORD_ERRORS_MAX: usize = 1_000;
 
 struct Pending {
     index: i32,
@@ -33,7 +37,21 @@ struct Pending {
 
 enum Outcome {
     Appending(BoxFuture<'static, Result<Appended, AppendError>>),
-    Refused(ErrorCode, Option<String>),
+    Refused(Refusal),
+}
+
+/// Why nothing of a partition's records was taken.
+struct Refusal {
+    code: ErrorCode,
+    text: Option<String>,
+    /// Which records are to blame, where that is known, and why each.
+    records: Vec<(u32, String)>,
+}
+
+impl From<(ErrorCode, Option<String>)> for Refusal {
+    fn from((code, text): (ErrorCode, Option<String>)) -> Refusal {
+        Refusal { code, text, records: Vec::new() }
+    }
 }
 
 struct PendingTopic {
@@ -56,13 +74,16 @@ pub(crate) async fn begin(
     let deadline = deadline(shared, request.timeout_ms);
     let keys = request.topic_data.iter().map(|topic| key(&header, &topic.name, topic.topic_id)).collect::<Vec<_>>();
     let lookups = shared.topics(&keys).await;
+    let now = shared.parts.clock.wall();
+    let mut record_errors_left = RECORD_ERRORS_MAX;
     let mut topics = Vec::with_capacity(request.topic_data.len());
     for (topic, lookup) in request.topic_data.into_iter().zip(lookups) {
+        let found = found(&header, &lookup);
         let partitions = topic.partition_data.into_iter().map(|data| {
             let index = data.index;
             let outcome = match refusal {
-                Some(code) => Outcome::Refused(code, None),
-                None => match check(&header, &lookup, data) {
+                Some(code) => Outcome::Refused((code, None).into()),
+                None => match check(&header, &found, data, now) {
                     Ok((partition, batches)) => Outcome::Appending(shared.parts.ingest.append(Append {
                         partition,
                         batches,
@@ -71,7 +92,11 @@ pub(crate) async fn begin(
                         unattended: acks == 0,
                         held: room.records.clone(),
                     })),
-                    Err((code, message)) => Outcome::Refused(code, message),
+                    Err(mut refusal) => {
+                        refusal.records.truncate(record_errors_left);
+                        record_errors_left -= refusal.records.len();
+                        Outcome::Refused(refusal)
+                    }
                 },
             };
             Pending { index, outcome }
@@ -111,29 +136,43 @@ fn key(header: &RequestHeader, name: &StrBytes, id: Uuid) -> TopicKey {
     if header.version >= 13 { TopicKey::Id(TopicId(id.to_bytes())) } else { TopicKey::Name(name.as_str().into()) }
 }
 
-type Refusal = (ErrorCode, Option<String>);
+/// A topic and what it asks of records, read from its settings once for all its partitions.
+type Found<'a> = Result<(&'a TopicView, AdmitRules), (ErrorCode, Option<String>)>;
+
+fn found<'a>(header: &RequestHeader, lookup: &'a Lookup) -> Found<'a> {
+    match lookup {
+        Lookup::Found(topic) => Ok((topic, topic_configs::admit_rules(topic))),
+        Lookup::Missing if header.version >= 13 => Err((ErrorCode::UnknownTopicId, None)),
+        Lookup::Missing => Err((ErrorCode::UnknownTopicOrPartition, None)),
+        // Not "unknown", which is not known; nothing was appended, and the client tries again.
+        Lookup::Unconfirmed(error) => Err((ErrorCode::NotEnoughReplicas, Some(error.to_string()))),
+    }
+}
 
 fn check(
     header: &RequestHeader,
-    lookup: &Lookup,
+    found: &Found<'_>,
     data: PartitionProduceData,
+    now: TimestampMs,
 ) -> Result<(tidelog_model::PartitionId, Vec<CheckedBatch>), Refusal> {
-    let topic: &TopicView = match lookup {
-        Lookup::Found(topic) => topic,
-        Lookup::Missing if header.version >= 13 => return Err((ErrorCode::UnknownTopicId, None)),
-        Lookup::Missing => return Err((ErrorCode::UnknownTopicOrPartition, None)),
-        // Not "unknown", which is not known; nothing was appended, and the client tries again.
-        Lookup::Unconfirmed(error) => return Err((ErrorCode::NotEnoughReplicas, Some(error.to_string()))),
-    };
+    let (topic, rules) = found.as_ref().map_err(Clone::clone)?;
     let partition = partition_of(topic, data.index).ok_or((ErrorCode::UnknownTopicOrPartition, None))?;
-    let rules = AdmitRules { batch_bytes_max: topic_configs::batch_bytes_max(topic) };
-    let batches = admit(data.records.unwrap_or_default(), &rules)
-        .map_err(|error| (errors::of_admit(&error), Some(error.to_string())))?;
+    let batches = admit(data.records.unwrap_or_default(), rules, now).map_err(|error| refused(&error))?;
     let zstd = |batch: &CheckedBatch| batch.header.codec() == Ok(Codec::Zstd);
     if header.version < ZSTD_FROM_VERSION && batches.iter().any(zstd) {
-        return Err((ErrorCode::UnsupportedCompressionType, None));
+        return Err((ErrorCode::UnsupportedCompressionType, None).into());
     }
     Ok((partition, batches))
+}
+
+fn refused(error: &AdmitError) -> Refusal {
+    let mut refusal = Refusal::from((errors::of_admit(error), Some(error.to_string())));
+    if let AdmitError::Timestamps(timestamps) = error {
+        let (earliest, latest) = (timestamps.range.start(), timestamps.range.end());
+        let text = |timestamp| format!("timestamp {timestamp} is not within {earliest} to {latest}");
+        refusal.records = timestamps.records.iter().map(|(index, timestamp)| (*index, text(timestamp.0))).collect();
+    }
+    refusal
 }
 
 /// Waits for all outcomes. The second result says whether any of them is an error.
@@ -145,9 +184,9 @@ async fn finish(shared: &Shared, header: &RequestHeader, topics: Vec<PendingTopi
         for Pending { index, outcome } in topic.partitions {
             let outcome = match outcome {
                 Outcome::Appending(appending) => {
-                    appending.await.map_err(|error| (append_code(header, &error), Some(error.to_string())))
+                    appending.await.map_err(|error| (append_code(header, &error), Some(error.to_string())).into())
                 }
-                Outcome::Refused(code, text) => Err((code, text)),
+                Outcome::Refused(refusal) => Err(refusal),
             };
             partition_responses.push(match outcome {
                 Ok(appended) => message!(PartitionProduceResponse {
@@ -156,13 +195,14 @@ async fn finish(shared: &Shared, header: &RequestHeader, topics: Vec<PendingTopi
                     log_append_time_ms: appended.log_append_time.map_or(-1, |at| at.0),
                     log_start_offset: appended.log_start.as_i64(),
                 }),
-                Err((code, text)) => {
+                Err(Refusal { code, text, records }) => {
                     failed = true;
                     shared.meters.error(header.api, code);
                     message!(PartitionProduceResponse {
                         index: index,
                         error_code: code.code(),
                         base_offset: -1,
+                        record_errors: records.into_iter().map(record_error).collect(),
                         error_message: text.map(StrBytes::from),
                     })
                 }
@@ -176,6 +216,13 @@ async fn finish(shared: &Shared, header: &RequestHeader, topics: Vec<PendingTopi
         responses.push(response);
     }
     (message!(ProduceResponse { responses: responses }), failed)
+}
+
+fn record_error((index, text): (u32, String)) -> BatchIndexAndErrorMessage {
+    message!(BatchIndexAndErrorMessage {
+        batch_index: i32::try_from(index).expect("a batch has far fewer records"),
+        batch_index_error_message: Some(StrBytes::from(text)),
+    })
 }
 
 /// From version 13 on topics are named by id, and the error says so.

@@ -70,6 +70,15 @@ impl FakeCatalog {
         id
     }
 
+    /// Sets something of a topic that is there.
+    pub(crate) fn set(&self, id: TopicId, name: &str, value: &str) {
+        let set = |topic: &mut TopicView| {
+            Arc::make_mut(&mut topic.configs).insert(name.to_owned(), value.to_owned());
+            Ok(())
+        };
+        assert!(self.alter(id, set).is_ok(), "the topic is there");
+    }
+
     /// Changes a topic that is there.
     fn alter(
         &self,
@@ -296,7 +305,8 @@ pub(crate) struct Appending {
 
 impl Appending {
     pub(crate) fn succeed(self, base_offset: u64) {
-        let appended = Appended { base_offset: Offset(base_offset), log_append_time: None, log_start: Offset(0) };
+        let log_append_time = self.append.batches[0].log_append_time();
+        let appended = Appended { base_offset: Offset(base_offset), log_append_time, log_start: Offset(0) };
         // The connection may be gone.
         let _ = self.answer.send(Ok(appended));
     }

@@ -1,20 +1,44 @@
-//! The checks that record bytes must pass before they are buffered. Bad input stores nothing.
+//! The checks that record bytes must pass before they are buffered, and what a topic's settings change of them. Bad input
+//! stores nothing.
+
+use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 use tidelog_format::records::{self, RecordsError};
-use tidelog_model::{BatchError, BatchHeader, ErrorKind, TimestampMs};
+use tidelog_model::{BatchError, BatchHeader, ErrorKind, HEADER_BYTES, Rewrite, TimestampMs, TimestampType};
+
+/// Refused records of one batch that are told one by one; of the others only that there are some.
+pub const TIMESTAMPS_TOLD_MAX: usize = 1_000;
+/// What a producer writes that has no timestamp; always within range, as in Kafka.
+const NO_TIMESTAMP: TimestampMs = TimestampMs(-1);
 
 /// What a topic allows.
 #[derive(Clone, Copy, Debug)]
 pub struct AdmitRules {
     /// `max.message.bytes`: of the batch as sent.
     pub batch_bytes_max: usize,
+    /// `message.timestamp.*`.
+    pub timestamps: Timestamps,
+}
+
+/// Whose timestamps a topic's records have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timestamps {
+    /// The time of their append: the batch says so, whatever its producer wrote.
+    LogAppendTime,
+    /// Their producer's, if it is near enough to now.
+    CreateTime {
+        /// `message.timestamp.before.max.ms`.
+        before_ms_max: i64,
+        /// `message.timestamp.after.max.ms`.
+        after_ms_max: i64,
+    },
 }
 
 /// A batch that passed.
 #[derive(Clone, Debug)]
 pub struct CheckedBatch {
-    /// As sent.
+    /// As it is stored: as sent, unless the topic's settings have changed it.
     pub bytes: Bytes,
     /// Its header.
     pub header: BatchHeader,
@@ -22,6 +46,14 @@ pub struct CheckedBatch {
     pub records: u32,
     /// The greatest timestamp of its records; the header's is only what the producer said.
     pub max_timestamp: TimestampMs,
+}
+
+impl CheckedBatch {
+    /// When it was appended, if that is its records' timestamp.
+    #[must_use]
+    pub fn log_append_time(&self) -> Option<TimestampMs> {
+        (self.header.timestamp_type() == TimestampType::LogAppendTime).then_some(self.header.max_timestamp)
+    }
 }
 
 /// Why records are refused.
@@ -47,6 +79,12 @@ pub enum AdmitError {
         /// Allowed.
         bytes_max: usize,
     },
+    /// Records whose timestamps the topic does not take.
+    #[error("one or more records have a timestamp that is too far from now")]
+    Timestamps(RefusedTimestamps),
+    /// A producer that says when its records were appended.
+    #[error("producers may not set the timestamp type LogAppendTime")]
+    SentAppendTime,
     /// Part of a transaction.
     #[error("transactional batches are not supported yet")]
     Transactional,
@@ -65,6 +103,15 @@ pub enum AdmitError {
     },
 }
 
+/// Records out of range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedTimestamps {
+    /// The earliest and latest that would have been taken.
+    pub range: RangeInclusive<i64>,
+    /// Place in the batch and timestamp of the first ones, [`TIMESTAMPS_TOLD_MAX`] at most.
+    pub records: Vec<(u32, TimestampMs)>,
+}
+
 impl AdmitError {
     /// What the caller would do about it.
     #[must_use]
@@ -74,12 +121,13 @@ impl AdmitError {
 }
 
 /// Checks one partition's records of one request: exactly one v2 batch, whole, with a right checksum, a known codec, as
-/// many records as it says (compressed ones are unfolded under a cap to see), no control bit, within limits. The bytes are
-/// not copied.
+/// many records as it says (compressed ones are unfolded under a cap to see), no control bit, within limits, timestamps
+/// near enough to `now`. The bytes are copied only when the topic states the timestamps: then `now` is written into the
+/// batch.
 ///
 /// # Errors
 /// The first rule that is broken.
-pub fn admit(bytes: Bytes, rules: &AdmitRules) -> Result<Vec<CheckedBatch>, AdmitError> {
+pub fn admit(bytes: Bytes, rules: &AdmitRules, now: TimestampMs) -> Result<Vec<CheckedBatch>, AdmitError> {
     if bytes.is_empty() {
         return Err(AdmitError::Empty);
     }
@@ -101,31 +149,45 @@ pub fn admit(bytes: Bytes, rules: &AdmitRules) -> Result<Vec<CheckedBatch>, Admi
     if id >= 0 && (epoch < 0 || sequence < 0) {
         return Err(AdmitError::Producer { id, epoch, sequence });
     }
-    let records::CheckedBatch { records, max_timestamp, .. } = records::check_batch(&bytes)?;
-    Ok(vec![CheckedBatch { bytes, header, records, max_timestamp }])
+    let mut refused = RefusedTimestamps { range: rules.timestamps.range(now), records: Vec::new() };
+    let checked = records::check_batch_with(&bytes, |index, timestamp| {
+        let is_refused = timestamp != NO_TIMESTAMP && !refused.range.contains(&timestamp.0);
+        if is_refused && refused.records.len() < TIMESTAMPS_TOLD_MAX {
+            refused.records.push((index, timestamp));
+        }
+    })?;
+    // Only now, because a damaged bit is damage first.
+    if header.timestamp_type() == TimestampType::LogAppendTime {
+        return Err(AdmitError::SentAppendTime);
+    }
+    if !refused.records.is_empty() {
+        return Err(AdmitError::Timestamps(refused));
+    }
+    let records::CheckedBatch { records, max_timestamp, .. } = checked;
+    match rules.timestamps {
+        Timestamps::CreateTime { .. } => Ok(vec![CheckedBatch { bytes, header, records, max_timestamp }]),
+        Timestamps::LogAppendTime => {
+            let timestamp_type = TimestampType::LogAppendTime;
+            let rewrite = Rewrite { codec: header.codec()?, timestamp_type, max_timestamp: now };
+            let bytes = Bytes::from(rewrite.apply(&bytes, &bytes[HEADER_BYTES..]));
+            let header = BatchHeader::read(&bytes)?;
+            Ok(vec![CheckedBatch { bytes, header, records, max_timestamp: now }])
+        }
+    }
+}
+
+impl Timestamps {
+    /// What records may say.
+    fn range(self, now: TimestampMs) -> RangeInclusive<i64> {
+        match self {
+            Timestamps::LogAppendTime => i64::MIN..=i64::MAX,
+            Timestamps::CreateTime { before_ms_max, after_ms_max } => {
+                now.0.saturating_sub(before_ms_max)..=now.0.saturating_add(after_ms_max)
+            }
+        }
+    }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    /// A batch of two records as aiokafka 0.14 sends it without idempotence: no producer id, no epoch, but sequence 0.
-    const PLAIN_WITH_SEQUENCE: [u8; 80] = [
-        0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x44, 0xff, 0xff, 0xff, 0xff, 0x02, 0x2a,
-        0x8c, 0x37, 0xa5, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x01, 0x74, 0x87, 0x6e, 0x80, 0x00, 0x00,
-        0x00, 0x01, 0x74, 0x87, 0x6e, 0x80, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x00,
-        0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x10, 0x00, 0x00, 0x00, 0x02, 0x6b, 0x02, 0x76, 0x00, 0x12, 0x00,
-        0x02, 0x02, 0x02, 0x6b, 0x04, 0x76, 0x32, 0x00,
-    ];
-
-    #[test]
-    fn a_sequence_without_a_producer_is_not_looked_at() {
-        let bytes = Bytes::from_static(&PLAIN_WITH_SEQUENCE);
-        let rules = AdmitRules { batch_bytes_max: 1_000 };
-        let admitted = admit(bytes.clone(), &rules).unwrap();
-        assert_eq!(admitted.len(), 1);
-        assert_eq!((admitted[0].records, admitted[0].header.base_sequence), (2, 0));
-        assert_eq!(admitted[0].bytes, bytes, "stored as sent");
-    }
-}
+#[path = "admit_test.rs"]
+mod tests;

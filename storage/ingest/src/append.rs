@@ -37,7 +37,7 @@ pub struct Append {
 pub struct Appended {
     /// Of the first record.
     pub base_offset: Offset,
-    /// Set when the topic stamps records itself.
+    /// Set when the topic stamps records itself. Of a duplicate it is the time of the try that is answered.
     pub log_append_time: Option<TimestampMs>,
     /// The partition's first offset.
     pub log_start: Offset,

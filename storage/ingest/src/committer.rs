@@ -173,7 +173,8 @@ impl Committer {
             let early = std::mem::replace(&mut pending.answer, nobody);
             let view = self.catalog.partition(pending.partition);
             let base_offset = view.map_or(Offset(0), |view| view.high_watermark);
-            let _ = early.send(Ok(Appended { base_offset, log_append_time: None, log_start: Offset(0) }));
+            let log_append_time = pending.batch.log_append_time();
+            let _ = early.send(Ok(Appended { base_offset, log_append_time, log_start: Offset(0) }));
         }
     }
 
@@ -312,7 +313,8 @@ impl Committer {
                     let log_start = log_start.expect("set above").1;
                     histogram!("tidelog_ingest_append_seconds").record(pending.admitted.elapsed().as_secs_f64());
                     counter!("tidelog_ingest_records_total").increment(u64::from(pending.batch.records));
-                    answer(pending, Ok(Appended { base_offset, log_append_time: None, log_start }));
+                    let log_append_time = pending.batch.log_append_time();
+                    answer(pending, Ok(Appended { base_offset, log_append_time, log_start }));
                     continue;
                 }
                 BatchOutcome::OutOfOrder { expected } => {

@@ -18,6 +18,8 @@
 //! | `reordered-seal` | a flush turns the order of its batches round | I5 |
 //! | `upload-overtaken` | a flush does not wait for an earlier one that shares a partition with it | I5 |
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod admit;
 mod append;
 mod committer;
@@ -32,7 +34,7 @@ mod poisoned;
 mod upload;
 mod waiting;
 
-pub use admit::{AdmitError, AdmitRules, CheckedBatch, admit};
+pub use admit::{AdmitError, AdmitRules, CheckedBatch, RefusedTimestamps, TIMESTAMPS_TOLD_MAX, Timestamps, admit};
 pub use append::{Append, AppendError, AppendFuture, Appended};
 pub use ingest::{Ingest, Reservation, StartError};
 pub use options::{IngestOptions, LaneProfile};

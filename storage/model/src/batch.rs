@@ -17,6 +17,10 @@ pub const PREFIX_BYTES: usize = 16;
 const LENGTH_OVERHEAD_BYTES: usize = 12;
 /// Where the CRC's coverage begins: at `attributes`.
 const CRC_FROM: usize = 21;
+/// Of `attributes`: the codec.
+const CODEC_BITS: i16 = 0x07;
+/// Of `attributes`: whether the broker has stated the timestamps.
+const APPEND_TIME_BIT: i16 = 0x08;
 
 /// How the records of a batch are compressed: bits 0–2 of `attributes`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,7 +212,7 @@ impl BatchHeader {
     /// # Errors
     /// [`BatchError::Codec`] for bits that name none.
     pub fn codec(&self) -> Result<Codec, BatchError> {
-        match self.attributes & 0x07 {
+        match self.attributes & CODEC_BITS {
             0 => Ok(Codec::None),
             1 => Ok(Codec::Gzip),
             2 => Ok(Codec::Snappy),
@@ -221,7 +225,7 @@ impl BatchHeader {
     /// Whose timestamps they are.
     #[must_use]
     pub fn timestamp_type(&self) -> TimestampType {
-        if self.attributes & 0x08 == 0 { TimestampType::CreateTime } else { TimestampType::LogAppendTime }
+        if self.attributes & APPEND_TIME_BIT == 0 { TimestampType::CreateTime } else { TimestampType::LogAppendTime }
     }
 
     /// Whether the batch is part of a transaction.
@@ -240,6 +244,44 @@ impl BatchHeader {
     #[must_use]
     pub fn offset_count(&self) -> u32 {
         (self.last_offset_delta as u32).saturating_add(1)
+    }
+}
+
+/// What a topic's settings change of a batch that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rewrite {
+    /// What its records are compressed with.
+    pub codec: Codec,
+    /// Who states its timestamps.
+    pub timestamp_type: TimestampType,
+    /// The greatest one; with [`TimestampType::LogAppendTime`] that of every record.
+    pub max_timestamp: TimestampMs,
+}
+
+impl Rewrite {
+    /// The batch `sent`, whose header was read, with `body` for its records: length, codec, timestamp type, greatest
+    /// timestamp and checksum are new, everything else is as it was. The caller keeps it below [`BATCH_BYTES_MAX`].
+    #[must_use]
+    pub fn apply(self, sent: &[u8], body: &[u8]) -> Vec<u8> {
+        let mut batch = Vec::with_capacity(HEADER_BYTES + body.len());
+        batch.extend_from_slice(&sent[..HEADER_BYTES]);
+        batch.extend_from_slice(body);
+        let length = i32::try_from(batch.len() - LENGTH_OVERHEAD_BYTES).expect("batches are limited to far less");
+        batch[8..12].copy_from_slice(&length.to_be_bytes());
+        let codec: i16 = match self.codec {
+            Codec::None => 0,
+            Codec::Gzip => 1,
+            Codec::Snappy => 2,
+            Codec::Lz4 => 3,
+            Codec::Zstd => 4,
+        };
+        let append_time = if self.timestamp_type == TimestampType::LogAppendTime { APPEND_TIME_BIT } else { 0 };
+        let others = i16::from_be_bytes(array(&batch, CRC_FROM)) & !(CODEC_BITS | APPEND_TIME_BIT);
+        batch[CRC_FROM..CRC_FROM + 2].copy_from_slice(&(others | codec | append_time).to_be_bytes());
+        batch[35..43].copy_from_slice(&self.max_timestamp.0.to_be_bytes());
+        let checksum = checksum(CrcAlgorithm::Crc32Iscsi, &batch[CRC_FROM..]) as u32;
+        batch[17..21].copy_from_slice(&checksum.to_be_bytes());
+        batch
     }
 }
 

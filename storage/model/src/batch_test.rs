@@ -97,3 +97,26 @@ proptest::proptest! {
         let _ = check(&bytes);
     }
 }
+
+#[test]
+fn a_rewrite_changes_what_it_says_and_nothing_else() {
+    let mut sent = batch(&["a", "bc"]);
+    sent[22] |= 0x10;
+    let rewrite =
+        Rewrite { codec: Codec::Zstd, timestamp_type: TimestampType::LogAppendTime, max_timestamp: TimestampMs(77) };
+    let written = rewrite.apply(&sent, b"other records");
+    let (before, after) = (BatchHeader::read(&sent).expect("whole"), BatchHeader::read(&written).expect("whole"));
+    assert_eq!(check(&written), Ok(2));
+    let expected = BatchHeader {
+        bytes: HEADER_BYTES + 13,
+        attributes: 0x1c,
+        max_timestamp: TimestampMs(77),
+        checksum: after.checksum,
+        ..before
+    };
+    assert_eq!(after, expected);
+    assert_eq!(&written[HEADER_BYTES..], b"other records");
+    let back = Rewrite { codec: Codec::None, timestamp_type: TimestampType::CreateTime, max_timestamp: TimestampMs(0) };
+    let sent = back.apply(&sent, &sent[HEADER_BYTES..]);
+    assert_eq!(back.apply(&written, &sent[HEADER_BYTES..]), sent);
+}

@@ -11,7 +11,7 @@ pub mod limits;
 pub mod mutant;
 mod topic_name;
 
-pub use batch::{BatchError, BatchHeader, BatchPlacement, Codec, HEADER_BYTES, TimestampType};
+pub use batch::{BatchError, BatchHeader, BatchPlacement, Codec, HEADER_BYTES, Rewrite, TimestampType};
 pub use batch::{PREFIX_BYTES, patch_prefix};
 pub use error_kind::{ErrorKind, FirstTry};
 pub use ids::{

@@ -14,11 +14,11 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::{server, texts};
 
-const WAIT: Duration = Duration::from_secs(20);
+pub const WAIT: Duration = Duration::from_secs(20);
 /// Polls without a message after which a reader gives up; each waits 100 ms.
 const EMPTY_POLLS_MAX: usize = 200;
 
-fn config(address: &str) -> ClientConfig {
+pub fn config(address: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", address);
     config
@@ -31,7 +31,7 @@ async fn create_topic(address: &str, topic: &str, partitions: i32) {
     assert!(made.iter().all(Result::is_ok), "{made:?}");
 }
 
-fn consumer_of(address: &str, topic: &str, partitions: i32) -> BaseConsumer {
+pub fn consumer_of(address: &str, topic: &str, partitions: i32) -> BaseConsumer {
     let mut config = config(address);
     config.set("group.id", "reader").set("enable.auto.commit", "false").set("check.crcs", "true");
     let consumer: BaseConsumer = config.create().unwrap();
@@ -44,7 +44,7 @@ fn consumer_of(address: &str, topic: &str, partitions: i32) -> BaseConsumer {
 }
 
 /// Reads `count` values, in the order they come.
-fn read(consumer: &BaseConsumer, count: usize) -> Vec<String> {
+pub fn read(consumer: &BaseConsumer, count: usize) -> Vec<String> {
     let mut values = Vec::new();
     let mut empty = 0;
     while values.len() < count {

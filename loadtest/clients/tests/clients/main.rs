@@ -9,6 +9,7 @@ mod kcat;
 mod librdkafka;
 mod lifecycle;
 mod rskafka_client;
+mod topic_settings;
 
 use tidelog_clients::Server;
 use tidelog_clients::server::Options;

@@ -89,16 +89,19 @@ pub(crate) const TOPIC_CONFIGS: [TopicConfig; 34] = [
         .is("The largest batch that is accepted, as it is sent.")
         .does("Larger batches get MESSAGE_TOO_LARGE; whatever is set, 16 MiB is the most."),
     row("message.timestamp.after.max.ms", Kind::Long { min: 0 }, "3600000", "log.message.timestamp.after.max.ms")
-        .is("How far a record's timestamp may lie in the future."),
+        .is("How far a record's timestamp may lie in the future.")
+        .does("Records beyond it get INVALID_TIMESTAMP, and nothing of their batch is stored."),
     row("message.timestamp.before.max.ms", Kind::Long { min: 0 }, LONG_MAX, "log.message.timestamp.before.max.ms")
-        .is("How far a record's timestamp may lie in the past."),
+        .is("How far a record's timestamp may lie in the past.")
+        .does("Records before it get INVALID_TIMESTAMP, and nothing of their batch is stored."),
     row(
         "message.timestamp.type",
         Kind::OneOf(&["CreateTime", "LogAppendTime"]),
         "CreateTime",
         "log.message.timestamp.type",
     )
-    .is("Whether a record has its producer's timestamp or the time of its append."),
+    .is("Whether a record has its producer's timestamp or the time of its append.")
+    .does("With LogAppendTime a batch gets this node's time when it comes in."),
     row("min.cleanable.dirty.ratio", Kind::Fraction, "0.5", "log.cleaner.min.cleanable.ratio")
         .is("How much of a log is uncompacted before it is compacted."),
     row("min.compaction.lag.ms", Kind::Long { min: 0 }, "0", "log.cleaner.min.compaction.lag.ms")

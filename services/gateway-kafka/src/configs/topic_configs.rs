@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use tidelog_catalog_api::TopicView;
+use tidelog_ingest::{AdmitRules, Timestamps};
 use tidelog_model::limits::{BATCH_BYTES_DEFAULT, BATCH_BYTES_MAX};
 
 use crate::configs::config_kinds::Kind;
@@ -12,6 +13,9 @@ use crate::configs::topic_config_table::{TOPIC_CONFIGS, TopicConfig};
 const VALUE_BYTES_MAX: usize = 4 * 1024;
 const MIN_LAG: &str = "min.compaction.lag.ms";
 const MAX_LAG: &str = "max.compaction.lag.ms";
+const TIMESTAMP_TYPE: &str = "message.timestamp.type";
+const BEFORE_MAX: &str = "message.timestamp.before.max.ms";
+const AFTER_MAX: &str = "message.timestamp.after.max.ms";
 
 /// A setting by its name.
 pub(crate) fn find(name: &str) -> Option<&'static TopicConfig> {
@@ -89,8 +93,20 @@ pub(crate) fn shown(configs: &BTreeMap<String, String>) -> Vec<Shown<'_>> {
     known.chain(unknown).collect()
 }
 
-/// The largest batch that a topic takes.
-pub(crate) fn batch_bytes_max(topic: &TopicView) -> usize {
+/// What a topic asks of its records.
+pub(crate) fn admit_rules(topic: &TopicView) -> AdmitRules {
+    let configs = &topic.configs;
+    let is_stamped = configs.get(TIMESTAMP_TYPE).is_some_and(|value| value.trim() == "LogAppendTime");
+    let bound = |name| number(configs, name).unwrap_or(i64::MAX);
+    let timestamps = if is_stamped {
+        Timestamps::LogAppendTime
+    } else {
+        Timestamps::CreateTime { before_ms_max: bound(BEFORE_MAX), after_ms_max: bound(AFTER_MAX) }
+    };
+    AdmitRules { batch_bytes_max: batch_bytes_max(topic), timestamps }
+}
+
+fn batch_bytes_max(topic: &TopicView) -> usize {
     let set = topic.configs.get("max.message.bytes").and_then(|value| value.trim().parse::<usize>().ok());
     set.unwrap_or(BATCH_BYTES_DEFAULT).min(BATCH_BYTES_MAX)
 }
@@ -130,6 +146,17 @@ mod tests {
         assert_eq!(find("max.message.bytes").unwrap().default, BATCH_BYTES_DEFAULT.to_string());
         assert_eq!(batch_bytes_max(&topic(&[])), BATCH_BYTES_DEFAULT);
         assert_eq!(batch_bytes_max(&topic(&[("max.message.bytes", "2147483647")])), BATCH_BYTES_MAX);
+    }
+
+    #[test]
+    fn settings_become_rules() {
+        let timestamps = |configs| admit_rules(&topic(configs)).timestamps;
+        let defaults = Timestamps::CreateTime { before_ms_max: i64::MAX, after_ms_max: 3_600_000 };
+        assert_eq!(timestamps(&[]), defaults);
+        assert_eq!(timestamps(&[(TIMESTAMP_TYPE, "CreateTime")]), defaults);
+        let bounded = Timestamps::CreateTime { before_ms_max: 5, after_ms_max: 6 };
+        assert_eq!(timestamps(&[(BEFORE_MAX, " 5 "), (AFTER_MAX, "6")]), bounded);
+        assert_eq!(timestamps(&[(TIMESTAMP_TYPE, "LogAppendTime"), (AFTER_MAX, "6")]), Timestamps::LogAppendTime);
     }
 
     #[test]

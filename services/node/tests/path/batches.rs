@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, checksum};
+use tidelog_ingest::{AdmitRules, CheckedBatch, Timestamps, admit};
+use tidelog_model::TimestampMs;
 
 /// Who writes, for idempotent batches: producer id, epoch, sequence of the first record.
 pub type Producer = Option<(i64, i16, i32)>;
@@ -35,6 +37,17 @@ pub fn batch(producer: Producer, base_timestamp: i64, values: &[Vec<u8>]) -> Byt
     let crc = checksum(CrcAlgorithm::Crc32Iscsi, &bytes[21..]) as u32;
     bytes[17..21].copy_from_slice(&crc.to_be_bytes());
     Bytes::from(bytes)
+}
+
+/// Takes any timestamp.
+pub const ANY_TIME: AdmitRules = AdmitRules {
+    batch_bytes_max: 16 << 20,
+    timestamps: Timestamps::CreateTime { before_ms_max: i64::MAX, after_ms_max: i64::MAX },
+};
+
+/// A good batch, for a topic without settings of its own.
+pub fn admitted(bytes: &Bytes) -> Vec<CheckedBatch> {
+    admit(bytes.clone(), &ANY_TIME, TimestampMs(0)).expect("the batch is good")
 }
 
 /// Offset and value of every record in chunks that a reader received; checks every batch's checksum on the way.

@@ -15,9 +15,9 @@ use tidelog_fetch::{Fetch, Read};
 use tidelog_format::flush_object::object_key;
 use tidelog_host::{Clock, Random, Tasks};
 use tidelog_ingest::{AdmitRules, Append, AppendFuture, Ingest, IngestOptions, Reservation, admit};
-use tidelog_model::{Incarnation, NodeId, Offset, PartitionId, TenantId, TopicId};
+use tidelog_model::{Incarnation, NodeId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
 
-use crate::batches::records;
+use crate::batches::{admitted, records};
 use crate::local_catalog::{Faults, LocalCatalog};
 
 pub struct PathOptions {
@@ -87,7 +87,7 @@ impl Path {
 
     /// Appends one batch under a share of the bytes in flight, and does not wait for what becomes of it.
     pub fn append_and_leave(&self, bytes: &Bytes, held: Reservation) {
-        let batches = admit(bytes.clone(), &AdmitRules { batch_bytes_max: 16 << 20 }).expect("the batch is good");
+        let batches = admitted(bytes);
         let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
         let held = Some(Arc::new(held));
         let partition = partition(self.topic, 0);
@@ -101,12 +101,26 @@ impl Path {
 
     /// The same, with a time limit.
     pub fn append_within(&self, source: u64, index: u32, bytes: &Bytes, limit: Duration) -> AppendFuture {
-        let batches = admit(bytes.clone(), &AdmitRules { batch_bytes_max: 16 << 20 }).expect("the batch is good");
+        let batches = admitted(bytes);
         let deadline = tokio::time::Instant::now() + limit;
         self.ingest.append(Append {
             partition: partition(self.topic, index),
             batches,
             source,
+            deadline,
+            unattended: false,
+            held: None,
+        })
+    }
+
+    /// Appends one batch to a topic with such rules, as if it came in at `now`.
+    pub fn append_under(&self, rules: &AdmitRules, now: TimestampMs, bytes: &Bytes) -> AppendFuture {
+        let batches = admit(bytes.clone(), rules, now).expect("the batch is good");
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        self.ingest.append(Append {
+            partition: partition(self.topic, 0),
+            batches,
+            source: 1,
             deadline,
             unattended: false,
             held: None,

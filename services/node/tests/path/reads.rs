@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tidelog_catalog_api::{Catalog, Command, Outcome, RecordsDeletion};
 use tidelog_fetch::{Read, ReadError};
-use tidelog_model::{Offset, TimestampMs};
+use tidelog_ingest::{AdmitRules, Timestamps};
+use tidelog_model::{BatchHeader, Offset, TimestampMs, TimestampType};
 
-use crate::batches::{batch, records};
+use crate::batches::{ANY_TIME, batch, records};
 use crate::harness::{Path, PathOptions, StoreFault, large, partition, value};
 
 #[tokio::test(start_paused = true)]
@@ -88,6 +89,29 @@ async fn offsets_by_time() {
     assert_eq!(path.fetch.offset_for_time(id, TimestampMs(1003)).await.unwrap(), at(4, 2000));
     assert_eq!(path.fetch.offset_for_time(id, TimestampMs(2002)).await.unwrap(), None);
     assert_eq!(path.fetch.offset_of_max_timestamp(id).await.unwrap(), at(5, 2001));
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_that_the_node_stamped_have_the_time_of_their_append() {
+    let path = Path::start(PathOptions::default()).await;
+    let id = partition(path.topic, 0);
+    let stamped = AdmitRules { timestamps: Timestamps::LogAppendTime, ..ANY_TIME };
+    // The producers' times say the opposite.
+    let (late, early) = (batch(None, 9_000_000, &[value(1, 0), value(1, 1)]), batch(None, 1, &[value(1, 2)]));
+    for (bytes, now) in [(&late, 5_000), (&early, 6_000)] {
+        let appended = path.append_under(&stamped, TimestampMs(now), bytes).await.unwrap();
+        assert_eq!(appended.log_append_time, Some(TimestampMs(now)));
+    }
+    let at = |offset, time| Some((Offset(offset), TimestampMs(time)));
+    assert_eq!(path.fetch.offset_for_time(id, TimestampMs(0)).await.unwrap(), at(0, 5_000));
+    assert_eq!(path.fetch.offset_for_time(id, TimestampMs(5_001)).await.unwrap(), at(2, 6_000));
+    assert_eq!(path.fetch.offset_for_time(id, TimestampMs(6_001)).await.unwrap(), None);
+    assert_eq!(path.fetch.offset_of_max_timestamp(id).await.unwrap(), at(2, 6_000));
+    let read = Read { partition: id, offset: Offset(0), bytes_max: 1 << 20, at_least_one: true };
+    let chunks = path.fetch.read(read).await.unwrap().chunks;
+    assert_eq!(records(&chunks), [(0, value(1, 0)), (1, value(1, 1)), (2, value(1, 2))]);
+    let first = BatchHeader::read(&chunks.concat()).unwrap();
+    assert_eq!((first.timestamp_type(), first.max_timestamp), (TimestampType::LogAppendTime, TimestampMs(5_000)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,10 +13,10 @@ use tidelog_catalog_raft::{RaftCatalog, RaftOptions};
 use tidelog_fetch::{Fetch, Read};
 use tidelog_format::flush_object::object_key;
 use tidelog_host::{Clock, Disk, Random, Tasks};
-use tidelog_ingest::{AdmitRules, Append, AppendFuture, Ingest, IngestOptions, admit};
+use tidelog_ingest::{Append, AppendFuture, Ingest, IngestOptions};
 use tidelog_model::{NodeId, Offset, PartitionId, TenantId, TopicId};
 
-use crate::batches::records;
+use crate::batches::{admitted, records};
 
 pub const TOPIC: TopicId = TopicId([3; 16]);
 pub const NODE: NodeId = NodeId(1);
@@ -82,7 +82,7 @@ impl Stack {
 
     /// Appends one batch; it has its place in the order when this returns.
     pub fn append(&self, index: u32, bytes: &Bytes) -> AppendFuture {
-        let batches = admit(bytes.clone(), &AdmitRules { batch_bytes_max: 16 << 20 }).expect("the batch is good");
+        let batches = admitted(bytes);
         let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
         let partition = PartitionId { topic: TOPIC, index };
         self.ingest.append(Append {

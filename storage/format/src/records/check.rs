@@ -27,11 +27,20 @@ pub struct CheckedBatch {
 /// # Errors
 /// The first thing that is wrong.
 pub fn check_batch(bytes: &[u8]) -> Result<CheckedBatch, RecordsError> {
+    check_batch_with(bytes, |_, _| ())
+}
+
+/// [`check_batch`] that shows offset delta and timestamp of every record to `visit` on its way.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check_batch_with(bytes: &[u8], mut visit: impl FnMut(u32, TimestampMs)) -> Result<CheckedBatch, RecordsError> {
     let header = BatchHeader::read(bytes)?;
     header.check_checksum(bytes)?;
     let records = header.check_counts()?;
     let mut max_timestamp = TimestampMs(i64::MIN);
-    walk_times(&header, bytes, |_, timestamp| {
+    walk_times(&header, bytes, |delta, timestamp| {
+        visit(delta, timestamp);
         max_timestamp = max_timestamp.max(timestamp);
         ControlFlow::Continue(())
     })?;
@@ -39,16 +48,22 @@ pub fn check_batch(bytes: &[u8]) -> Result<CheckedBatch, RecordsError> {
 }
 
 /// Shows offset delta and timestamp of every record in the batch at the start of `batch` until `visit` breaks. Takes
-/// no more memory than [`check_batch`]. The checksum is not checked: whoever read the batch has done that.
+/// no more memory than [`check_batch`]; with LogAppendTime the records are not looked at. The checksum is not checked:
+/// whoever read the batch has done that.
 ///
 /// # Errors
 /// When header or records are malformed, as far as they were visited.
 pub fn for_each_timestamp(
     batch: &[u8],
-    visit: impl FnMut(u32, TimestampMs) -> ControlFlow<()>,
+    mut visit: impl FnMut(u32, TimestampMs) -> ControlFlow<()>,
 ) -> Result<(), RecordsError> {
     let header = BatchHeader::read(batch)?;
-    header.check_counts()?;
+    let count = header.check_counts()?;
+    if header.timestamp_type() == TimestampType::LogAppendTime {
+        // The records' own timestamps say nothing, so they need not be unfolded.
+        let _ = (0..count).try_for_each(|delta| visit(delta, header.max_timestamp));
+        return Ok(());
+    }
     walk_times(&header, batch, visit)
 }
 

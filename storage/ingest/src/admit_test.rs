@@ -1,0 +1,113 @@
+//! What a topic's settings let in, and what they make of it.
+
+use tidelog_model::Codec;
+
+use super::*;
+
+const NOW: TimestampMs = TimestampMs(1_700_000_000_000);
+const BOUNDED: Timestamps = Timestamps::CreateTime { before_ms_max: 1_000, after_ms_max: 10 };
+
+fn rules(timestamps: Timestamps) -> AdmitRules {
+    AdmitRules { batch_bytes_max: 1 << 20, timestamps }
+}
+
+/// Of an idempotent producer; records with these deltas to now, of one byte each.
+fn batch(codec: Codec, deltas: &[i8]) -> Bytes {
+    let mut body = Vec::new();
+    for (index, delta) in deltas.iter().enumerate() {
+        let zigzag = |value: i8| ((value << 1) ^ (value >> 7)) as u8;
+        // A delta of one more byte when it does not fit seven bits.
+        let delta = match zigzag(*delta) {
+            small @ ..0x80 => vec![small],
+            large => vec![large, 1],
+        };
+        body.push(2 * (6 + delta.len() as u8));
+        body.push(0);
+        body.extend(delta);
+        body.extend([2 * index as u8, 1, 2, b'v', 0]);
+    }
+    let body = records::compress(codec, &body);
+    let mut header = vec![0; HEADER_BYTES];
+    header[16] = 2;
+    header[23..27].copy_from_slice(&(deltas.len() as i32 - 1).to_be_bytes());
+    header[27..35].copy_from_slice(&NOW.0.to_be_bytes());
+    header[43..51].copy_from_slice(&7_i64.to_be_bytes());
+    header[53..57].copy_from_slice(&41_i32.to_be_bytes());
+    header[57..61].copy_from_slice(&(deltas.len() as i32).to_be_bytes());
+    sealed(codec, TimestampType::CreateTime, &header, &body)
+}
+
+fn sealed(codec: Codec, timestamp_type: TimestampType, header: &[u8], body: &[u8]) -> Bytes {
+    Bytes::from(Rewrite { codec, timestamp_type, max_timestamp: NOW }.apply(header, body))
+}
+
+fn one(bytes: &Bytes, rules: &AdmitRules) -> Result<CheckedBatch, AdmitError> {
+    admit(bytes.clone(), rules, NOW).map(|mut batches| batches.remove(0))
+}
+
+#[test]
+fn without_settings_the_bytes_are_those_that_came() {
+    let sent = batch(Codec::Zstd, &[0, -60, 9]);
+    let admitted = one(&sent, &rules(BOUNDED)).unwrap();
+    assert_eq!(admitted.bytes.as_ptr(), sent.as_ptr(), "not copied");
+    assert_eq!((admitted.records, admitted.max_timestamp.0), (3, NOW.0 + 9));
+    assert_eq!(admitted.log_append_time(), None);
+}
+
+#[test]
+fn the_time_of_an_append_is_written_into_the_header_alone() {
+    for codec in [Codec::None, Codec::Lz4] {
+        // Whatever the records say.
+        let sent = batch(codec, &[-128, 127]);
+        let admitted = admit(sent.clone(), &rules(Timestamps::LogAppendTime), TimestampMs(55)).unwrap().remove(0);
+        assert_eq!((admitted.log_append_time(), admitted.max_timestamp), (Some(TimestampMs(55)), TimestampMs(55)));
+        let checked = records::check_batch(&admitted.bytes).expect("the checksum is right again");
+        assert_eq!(checked.header, admitted.header);
+        let before = BatchHeader::read(&sent).unwrap();
+        let expected = BatchHeader {
+            attributes: before.attributes | 8,
+            max_timestamp: TimestampMs(55),
+            checksum: checked.header.checksum,
+            ..before
+        };
+        assert_eq!(checked.header, expected);
+        assert_eq!(admitted.bytes[HEADER_BYTES..], sent[HEADER_BYTES..]);
+    }
+}
+
+#[test]
+fn records_out_of_range_are_told_and_nothing_passes() {
+    let bounded = Timestamps::CreateTime { before_ms_max: 20, after_ms_max: 10 };
+    for codec in [Codec::None, Codec::Gzip] {
+        assert!(one(&batch(codec, &[-20, 0, 10]), &rules(bounded)).is_ok());
+        let refused = one(&batch(codec, &[11, 0, -21]), &rules(bounded)).unwrap_err();
+        let AdmitError::Timestamps(refused) = refused else { panic!("{refused:?}") };
+        let told = refused.records.iter().map(|(index, at)| (*index, at.0 - NOW.0)).collect::<Vec<_>>();
+        assert_eq!(told, [(0, 11), (2, -21)]);
+        assert_eq!((*refused.range.start(), *refused.range.end()), (NOW.0 - 20, NOW.0 + 10));
+    }
+    let widest = Timestamps::CreateTime { before_ms_max: i64::MAX, after_ms_max: i64::MAX };
+    assert!(one(&batch(Codec::None, &[-128, 127]), &rules(widest)).is_ok());
+}
+
+#[test]
+fn a_record_without_a_timestamp_is_in_range() {
+    let mut header = batch(Codec::None, &[0])[..HEADER_BYTES].to_vec();
+    header[27..35].fill(0xff);
+    let sent = sealed(Codec::None, TimestampType::CreateTime, &header, &batch(Codec::None, &[0])[HEADER_BYTES..]);
+    assert_eq!(one(&sent, &rules(BOUNDED)).unwrap().max_timestamp, NO_TIMESTAMP);
+}
+
+#[test]
+fn a_producer_does_not_say_when_its_records_were_appended() {
+    let sent = batch(Codec::None, &[0]);
+    let stamped = sealed(Codec::None, TimestampType::LogAppendTime, &sent, &sent[HEADER_BYTES..]);
+    for timestamps in [BOUNDED, Timestamps::LogAppendTime] {
+        assert_eq!(one(&stamped, &rules(timestamps)).unwrap_err(), AdmitError::SentAppendTime);
+    }
+    // A bit that was flipped on the way is damage: its producer sends the batch again.
+    let mut flipped = sent.to_vec();
+    flipped[22] |= 8;
+    let error = one(&Bytes::from(flipped), &rules(BOUNDED)).unwrap_err();
+    assert!(matches!(error, AdmitError::Records(RecordsError::Batch(BatchError::Checksum { .. }))), "{error:?}");
+}
