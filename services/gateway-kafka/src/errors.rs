@@ -25,7 +25,7 @@ pub fn of_admit(error: &AdmitError) -> ErrorCode {
         // Final for these records: no client sends them again.
         AdmitError::Timestamps(_) | AdmitError::SentAppendTime => ErrorCode::InvalidTimestamp,
         // Java splits the batch and sends the parts.
-        AdmitError::TooLarge { .. } => ErrorCode::MessageTooLarge,
+        AdmitError::TooLarge { .. } | AdmitError::StoredTooLarge { .. } => ErrorCode::MessageTooLarge,
         // Fatal to a transactional producer of Java and of librdkafka, so neither retries.
         AdmitError::Transactional => ErrorCode::TransactionalIdAuthorizationFailed,
     }

@@ -112,6 +112,25 @@ async fn a_topic_s_rules_for_timestamps_reach_its_producers() {
 }
 
 #[tokio::test]
+async fn records_that_a_topic_s_codec_makes_larger_need_room() {
+    let mut door = Door::open().await;
+    let id = door.catalog.add(TENANT, "t", 1);
+    let mut client = door.connect().await;
+    // One small record becomes larger in gzip, and this write path has room for no byte more.
+    door.catalog.set(id, "compression.type", "gzip");
+    let response: ProduceResponse = client.call(9, &produce(-1, 0)).await;
+    assert_eq!(outcome(&response), (ErrorCode::NotEnoughReplicas.code(), -1));
+    assert!(door.appends.try_recv().is_err(), "nothing was appended");
+    door.catalog.set(id, "max.message.bytes", &batch().len().to_string());
+    let response: ProduceResponse = client.call(9, &produce(-1, 0)).await;
+    assert_eq!(outcome(&response), (ErrorCode::MessageTooLarge.code(), -1));
+    door.catalog.set(id, "compression.type", "uncompressed");
+    client.send(9, &produce(-1, 0)).await;
+    take(&mut door, 1).await.remove(0).succeed(4);
+    assert_eq!(produced(&mut client).await, (0, 4));
+}
+
+#[tokio::test]
 async fn other_requests_wait_for_all_before_them_and_hold_up_those_behind() {
     let mut door = Door::open().await;
     door.catalog.add(TENANT, "t", 5);

@@ -34,7 +34,7 @@ mod transport;
 
 pub use gateway::{Gateway, GatewayParts};
 pub use options::GatewayOptions;
-pub use storage::{Appender, Reader, WatchTail};
+pub use storage::{Appender, NoRoom, Reader, WatchTail};
 
 #[cfg(test)]
 mod admin_test;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tidelog_catalog_api::TopicView;
-use tidelog_ingest::{AdmitError, AdmitRules, Append, AppendError, Appended, CheckedBatch, admit};
+use tidelog_ingest::{AdmitError, AdmitRules, Append, AppendError, Appended, CheckedBatch, Reservation, admit};
 use tidelog_kafka_wire::messages::ProduceRequest;
 use tidelog_kafka_wire::messages::ProduceResponse;
 use tidelog_kafka_wire::messages::produce_request::PartitionProduceData;
@@ -14,7 +14,7 @@ use tidelog_kafka_wire::messages::produce_response::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
 };
 use tidelog_kafka_wire::{ErrorCode, RequestHeader, StrBytes, Uuid, encode_response, message};
-use tidelog_model::{Codec, TimestampMs, TopicId};
+use tidelog_model::{Codec, PartitionId, TimestampMs, TopicId};
 use tokio::time::Instant;
 
 use crate::configs::topic_configs;
@@ -84,14 +84,16 @@ pub(crate) async fn begin(
             let outcome = match refusal {
                 Some(code) => Outcome::Refused((code, None).into()),
                 None => match check(&header, &found, data, now) {
-                    Ok((partition, batches)) => Outcome::Appending(shared.parts.ingest.append(Append {
-                        partition,
-                        batches,
-                        source: connection,
-                        deadline,
-                        unattended: acks == 0,
-                        held: room.records.clone(),
-                    })),
+                    Ok(Checked { partition, batches, grown_bytes }) => {
+                        match hold(shared, room.records.clone(), grown_bytes) {
+                            Ok(held) => {
+                                let (source, unattended) = (connection, acks == 0);
+                                let append = Append { partition, batches, source, deadline, unattended, held };
+                                Outcome::Appending(shared.parts.ingest.append(append))
+                            }
+                            Err(refusal) => Outcome::Refused(refusal),
+                        }
+                    }
                     Err(mut refusal) => {
                         refusal.records.truncate(record_errors_left);
                         record_errors_left -= refusal.records.len();
@@ -136,6 +138,14 @@ fn key(header: &RequestHeader, name: &StrBytes, id: Uuid) -> TopicKey {
     if header.version >= 13 { TopicKey::Id(TopicId(id.to_bytes())) } else { TopicKey::Name(name.as_str().into()) }
 }
 
+/// Records that may be appended.
+struct Checked {
+    partition: PartitionId,
+    batches: Vec<CheckedBatch>,
+    /// What they have more than was sent.
+    grown_bytes: usize,
+}
+
 /// A topic and what it asks of records, read from its settings once for all its partitions.
 type Found<'a> = Result<(&'a TopicView, AdmitRules), (ErrorCode, Option<String>)>;
 
@@ -154,15 +164,33 @@ fn check(
     found: &Found<'_>,
     data: PartitionProduceData,
     now: TimestampMs,
-) -> Result<(tidelog_model::PartitionId, Vec<CheckedBatch>), Refusal> {
+) -> Result<Checked, Refusal> {
     let (topic, rules) = found.as_ref().map_err(Clone::clone)?;
     let partition = partition_of(topic, data.index).ok_or((ErrorCode::UnknownTopicOrPartition, None))?;
-    let batches = admit(data.records.unwrap_or_default(), rules, now).map_err(|error| refused(&error))?;
-    let zstd = |batch: &CheckedBatch| batch.header.codec() == Ok(Codec::Zstd);
+    let records = data.records.unwrap_or_default();
+    let sent_bytes = records.len();
+    let batches = admit(records, rules, now).map_err(|error| refused(&error))?;
+    let zstd = |batch: &CheckedBatch| batch.sent_codec == Codec::Zstd;
     if header.version < ZSTD_FROM_VERSION && batches.iter().any(zstd) {
         return Err((ErrorCode::UnsupportedCompressionType, None).into());
     }
-    Ok((partition, batches))
+    let stored_bytes = batches.iter().map(|batch| batch.bytes.len()).sum::<usize>();
+    Ok(Checked { partition, batches, grown_bytes: stored_bytes.saturating_sub(sent_bytes) })
+}
+
+/// The share of the memory for records in flight that an append keeps: the request's, and what its records have grown by.
+fn hold(
+    shared: &Shared,
+    room: Option<Arc<Reservation>>,
+    grown_bytes: usize,
+) -> Result<Option<Arc<Reservation>>, Refusal> {
+    if grown_bytes == 0 {
+        return Ok(room);
+    }
+    // Nothing was appended, and the client tries again.
+    let text = "the records have grown in the topic's compression.type, and there is no room for that now";
+    let refusal = |_| (ErrorCode::NotEnoughReplicas, Some(text.to_owned())).into();
+    shared.parts.ingest.reserve_more(room, grown_bytes).map_err(refusal)
 }
 
 fn refused(error: &AdmitError) -> Refusal {

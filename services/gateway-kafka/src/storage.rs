@@ -13,9 +13,15 @@ use tidelog_model::{Offset, PartitionId, TimestampMs};
 pub trait Appender: Send + Sync + 'static {
     /// Waits for room for the records of a request; what is returned goes along with each of its appends.
     fn reserve(&self, bytes: usize) -> BoxFuture<'_, Option<Arc<Reservation>>>;
+    /// Room for more than was reserved, if there is any now: both in one.
+    fn reserve_more(&self, first: Option<Arc<Reservation>>, bytes: usize) -> Result<Option<Arc<Reservation>>, NoRoom>;
     /// Gives batches their place in the order at once.
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>>;
 }
+
+/// There is no room for records now; there will be.
+#[derive(Clone, Copy, Debug)]
+pub struct NoRoom;
 
 /// The read path; see [`Fetch`] for what its methods promise.
 pub trait Reader: Send + Sync + 'static {
@@ -47,6 +53,10 @@ pub trait WatchTail: Send {
 impl Appender for Ingest {
     fn reserve(&self, bytes: usize) -> BoxFuture<'_, Option<Arc<Reservation>>> {
         async move { Some(Arc::new(Ingest::reserve(self, bytes).await)) }.boxed()
+    }
+
+    fn reserve_more(&self, first: Option<Arc<Reservation>>, bytes: usize) -> Result<Option<Arc<Reservation>>, NoRoom> {
+        Ingest::reserve_more(self, first, bytes).map(Some).ok_or(NoRoom)
     }
 
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>> {

@@ -26,7 +26,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::groups::Coordinator;
-use crate::storage::{Appender, Reader, WatchTail};
+use crate::storage::{Appender, NoRoom, Reader, WatchTail};
 use crate::testing_client::Client;
 use crate::{Gateway, GatewayOptions, GatewayParts};
 
@@ -328,6 +328,11 @@ impl Appender for FakeIngest {
             return futures::future::pending().boxed();
         }
         futures::future::ready(None).boxed()
+    }
+
+    /// Has no room for growth.
+    fn reserve_more(&self, _: Option<Arc<Reservation>>, _: usize) -> Result<Option<Arc<Reservation>>, NoRoom> {
+        Err(NoRoom)
     }
 
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>> {

@@ -12,7 +12,7 @@ mod walk;
 use tidelog_model::{BatchError, Codec, ErrorKind};
 
 pub use check::{CheckedBatch, check_batch, check_batch_with, for_each_record, for_each_timestamp};
-pub use compress::compress;
+pub use compress::{Encoding, compress, recompress};
 pub use decoder::decompress;
 pub use walk::Record;
 

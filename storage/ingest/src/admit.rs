@@ -4,8 +4,8 @@
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
-use tidelog_format::records::{self, RecordsError};
-use tidelog_model::{BatchError, BatchHeader, ErrorKind, HEADER_BYTES, Rewrite, TimestampMs, TimestampType};
+use tidelog_format::records::{self, Encoding, RecordsError};
+use tidelog_model::{BatchError, BatchHeader, Codec, ErrorKind, HEADER_BYTES, Rewrite, TimestampMs, TimestampType};
 
 /// Refused records of one batch that are told one by one; of the others only that there are some.
 pub const TIMESTAMPS_TOLD_MAX: usize = 1_000;
@@ -15,8 +15,10 @@ const NO_TIMESTAMP: TimestampMs = TimestampMs(-1);
 /// What a topic allows.
 #[derive(Clone, Copy, Debug)]
 pub struct AdmitRules {
-    /// `max.message.bytes`: of the batch as sent.
+    /// `max.message.bytes`: of the batch as sent, and as stored.
     pub batch_bytes_max: usize,
+    /// `compression.type`: what batches are stored in that come in another codec. `None`: in that.
+    pub encoding: Option<Encoding>,
     /// `message.timestamp.*`.
     pub timestamps: Timestamps,
 }
@@ -42,6 +44,8 @@ pub struct CheckedBatch {
     pub bytes: Bytes,
     /// Its header.
     pub header: BatchHeader,
+    /// What it was sent in.
+    pub sent_codec: Codec,
     /// Offsets that it takes.
     pub records: u32,
     /// The greatest timestamp of its records; the header's is only what the producer said.
@@ -76,6 +80,12 @@ pub enum AdmitError {
     TooLarge {
         /// Of the batch.
         bytes: usize,
+        /// Allowed.
+        bytes_max: usize,
+    },
+    /// Larger than the topic allows in the topic's own codec.
+    #[error("in the topic's compression.type the batch has more bytes than its max.message.bytes, {bytes_max}")]
+    StoredTooLarge {
         /// Allowed.
         bytes_max: usize,
     },
@@ -122,8 +132,8 @@ impl AdmitError {
 
 /// Checks one partition's records of one request: exactly one v2 batch, whole, with a right checksum, a known codec, as
 /// many records as it says (compressed ones are unfolded under a cap to see), no control bit, within limits, timestamps
-/// near enough to `now`. The bytes are copied only when the topic states the timestamps: then `now` is written into the
-/// batch.
+/// near enough to `now`. The bytes are copied only when the topic states the timestamps (then `now` is written into the
+/// header) or has a codec of its own (then the same records are encoded anew).
 ///
 /// # Errors
 /// The first rule that is broken.
@@ -164,16 +174,34 @@ pub fn admit(bytes: Bytes, rules: &AdmitRules, now: TimestampMs) -> Result<Vec<C
         return Err(AdmitError::Timestamps(refused));
     }
     let records::CheckedBatch { records, max_timestamp, .. } = checked;
-    match rules.timestamps {
-        Timestamps::CreateTime { .. } => Ok(vec![CheckedBatch { bytes, header, records, max_timestamp }]),
-        Timestamps::LogAppendTime => {
-            let timestamp_type = TimestampType::LogAppendTime;
-            let rewrite = Rewrite { codec: header.codec()?, timestamp_type, max_timestamp: now };
-            let bytes = Bytes::from(rewrite.apply(&bytes, &bytes[HEADER_BYTES..]));
-            let header = BatchHeader::read(&bytes)?;
-            Ok(vec![CheckedBatch { bytes, header, records, max_timestamp: now }])
-        }
+    let sent_codec = header.codec()?;
+    let encoding = rules.encoding.filter(|encoding| encoding.codec != sent_codec);
+    if encoding.is_none() && rules.timestamps != Timestamps::LogAppendTime {
+        return Ok(vec![CheckedBatch { bytes, header, sent_codec, records, max_timestamp }]);
     }
+    let (timestamp_type, max_timestamp) = match rules.timestamps {
+        Timestamps::LogAppendTime => (TimestampType::LogAppendTime, now),
+        Timestamps::CreateTime { .. } => (TimestampType::CreateTime, max_timestamp),
+    };
+    let sent_body = &bytes[HEADER_BYTES..];
+    let bytes = match encoding {
+        None => Rewrite { codec: sent_codec, timestamp_type, max_timestamp }.apply(&bytes, sent_body),
+        Some(encoding) => {
+            let body = encode(sent_codec, sent_body, encoding, rules.batch_bytes_max)?;
+            Rewrite { codec: encoding.codec, timestamp_type, max_timestamp }.apply(&bytes, &body)
+        }
+    };
+    let header = BatchHeader::read(&bytes)?;
+    Ok(vec![CheckedBatch { bytes: Bytes::from(bytes), header, sent_codec, records, max_timestamp }])
+}
+
+fn encode(sent_codec: Codec, body: &[u8], encoding: Encoding, batch_bytes_max: usize) -> Result<Vec<u8>, AdmitError> {
+    let body_bytes_max = batch_bytes_max.saturating_sub(HEADER_BYTES);
+    records::recompress(sent_codec, body, encoding, body_bytes_max).map_err(|error| match error {
+        // What was sent is valid and within limits, that was checked.
+        RecordsError::TooLarge { .. } => AdmitError::StoredTooLarge { bytes_max: batch_bytes_max },
+        other => AdmitError::Records(other),
+    })
 }
 
 impl Timestamps {

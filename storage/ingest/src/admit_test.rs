@@ -8,7 +8,7 @@ const NOW: TimestampMs = TimestampMs(1_700_000_000_000);
 const BOUNDED: Timestamps = Timestamps::CreateTime { before_ms_max: 1_000, after_ms_max: 10 };
 
 fn rules(timestamps: Timestamps) -> AdmitRules {
-    AdmitRules { batch_bytes_max: 1 << 20, timestamps }
+    AdmitRules { batch_bytes_max: 1 << 20, encoding: None, timestamps }
 }
 
 /// Of an idempotent producer; records with these deltas to now, of one byte each.
@@ -110,4 +110,58 @@ fn a_producer_does_not_say_when_its_records_were_appended() {
     flipped[22] |= 8;
     let error = one(&Bytes::from(flipped), &rules(BOUNDED)).unwrap_err();
     assert!(matches!(error, AdmitError::Records(RecordsError::Batch(BatchError::Checksum { .. }))), "{error:?}");
+}
+
+const CODECS: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
+
+#[test]
+fn a_topic_s_codec_changes_the_codec_and_nothing_else() {
+    let deltas = [0, -60, 9];
+    for (from, to) in CODECS.iter().flat_map(|from| CODECS.iter().map(move |to| (*from, *to))) {
+        let sent = batch(from, &deltas);
+        let rules = AdmitRules { encoding: Some(Encoding { codec: to, level: None }), ..rules(BOUNDED) };
+        let admitted = one(&sent, &rules).unwrap();
+        assert_eq!((admitted.sent_codec, admitted.header.codec()), (from, Ok(to)));
+        if from == to {
+            assert_eq!(admitted.bytes.as_ptr(), sent.as_ptr(), "not even copied");
+            continue;
+        }
+        let checked = records::check_batch(&admitted.bytes).expect("whole and with a good checksum");
+        let before = BatchHeader::read(&sent).unwrap();
+        let expected = BatchHeader {
+            bytes: admitted.bytes.len(),
+            attributes: checked.header.attributes,
+            max_timestamp: TimestampMs(NOW.0 + 9),
+            checksum: checked.header.checksum,
+            ..before
+        };
+        assert_eq!(
+            (checked.header, admitted.header),
+            (expected, expected),
+            "producer, sequence, counts and times stay"
+        );
+        let plain = |codec, bytes: &[u8]| records::decompress(codec, &bytes[HEADER_BYTES..], 1 << 20).unwrap();
+        assert_eq!(plain(to, &admitted.bytes), plain(from, &sent), "{from:?} to {to:?}");
+        // Both settings at once.
+        let both = AdmitRules { timestamps: Timestamps::LogAppendTime, ..rules };
+        let stamped = one(&sent, &both).unwrap();
+        assert_eq!((stamped.log_append_time(), stamped.header.codec()), (Some(NOW), Ok(to)));
+        assert!(records::check_batch(&stamped.bytes).is_ok());
+    }
+}
+
+#[test]
+fn the_size_limit_holds_for_what_is_sent_and_for_what_is_stored() {
+    let deltas = [0; 60];
+    let (packed, plain) = (batch(Codec::Zstd, &deltas), batch(Codec::None, &deltas));
+    let under = |bytes_max, codec, sent: &Bytes| {
+        let encoding = Some(Encoding { codec, level: None });
+        one(sent, &AdmitRules { batch_bytes_max: bytes_max, encoding, ..rules(BOUNDED) }).map(|it| it.bytes.len())
+    };
+    assert!(packed.len() < plain.len());
+    assert_eq!(under(plain.len(), Codec::None, &packed), Ok(plain.len()));
+    let bytes_max = plain.len() - 1;
+    assert_eq!(under(bytes_max, Codec::None, &packed), Err(AdmitError::StoredTooLarge { bytes_max }));
+    let as_sent = AdmitError::TooLarge { bytes: plain.len(), bytes_max };
+    assert_eq!(under(bytes_max, Codec::Zstd, &plain), Err(as_sent));
 }

@@ -42,6 +42,8 @@ pub struct Ingest {
 #[derive(Debug)]
 pub struct Reservation {
     _permit: OwnedSemaphorePermit,
+    /// What it is in addition to.
+    _first: Option<Arc<Reservation>>,
 }
 
 /// Why the write path could not start.
@@ -121,7 +123,15 @@ impl Ingest {
         let units = bytes.div_ceil(RESERVATION_UNIT).min(self.in_flight_units);
         let units = u32::try_from(units).expect("the bound on bytes in flight is far below 4 TiB");
         let permit = self.in_flight.clone().acquire_many_owned(units).await;
-        Reservation { _permit: permit.expect("the semaphore is never closed") }
+        Reservation { _permit: permit.expect("the semaphore is never closed"), _first: None }
+    }
+
+    /// Room for `bytes` more than `first`, for records that have grown: both in one. `None` when there is none now. It does
+    /// not wait, because requests that hold some room and wait for more could wait for each other.
+    pub fn reserve_more(&self, first: Option<Arc<Reservation>>, bytes: usize) -> Option<Arc<Reservation>> {
+        let units = u32::try_from(bytes.div_ceil(RESERVATION_UNIT)).ok()?;
+        let permit = self.in_flight.clone().try_acquire_many_owned(units).ok()?;
+        Some(Arc::new(Reservation { _permit: permit, _first: first }))
     }
 
     /// Bytes of requests in flight.

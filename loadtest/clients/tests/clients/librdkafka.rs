@@ -63,7 +63,7 @@ pub fn read(consumer: &BaseConsumer, count: usize) -> Vec<String> {
 }
 
 /// Produces `values` to partition 0 and returns their offsets.
-async fn produce(producer: &FutureProducer, topic: &str, values: &[String]) -> Vec<i64> {
+pub async fn produce(producer: &FutureProducer, topic: &str, values: &[String]) -> Vec<i64> {
     let mut sent = Vec::new();
     for value in values {
         let record = FutureRecord::<(), _>::to(topic).partition(0).payload(value);

@@ -10,8 +10,8 @@ use rdkafka::message::Message;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::librdkafka::{WAIT, config, consumer_of};
-use crate::server;
+use crate::librdkafka::{WAIT, config, consumer_of, produce, read};
+use crate::{server, texts};
 
 async fn create_topic(address: &str, topic: &str, settings: &[(&str, &str)]) {
     let admin: AdminClient<_> = config(address).create().unwrap();
@@ -78,4 +78,20 @@ async fn a_timestamp_out_of_range_is_refused_and_the_next_record_is_taken() {
     assert_eq!(sent, Ok((0, Timestamp::CreateTime(timestamp))));
     let consumer = consumer_of(server.address(), "bounded", 1);
     assert_eq!(consumer.poll(WAIT).unwrap().unwrap().timestamp(), Timestamp::CreateTime(timestamp));
+}
+
+#[tokio::test]
+async fn what_is_stored_in_another_codec_reads_the_same() {
+    let server = server();
+    for (sent, stored) in
+        [("none", "zstd"), ("zstd", "uncompressed"), ("lz4", "snappy"), ("snappy", "gzip"), ("gzip", "lz4")]
+    {
+        create_topic(server.address(), stored, &[("compression.type", stored)]).await;
+        let mut config = config(server.address());
+        config.set("compression.codec", sent).set("linger.ms", "20").set("enable.idempotence", "true");
+        let values = texts(300);
+        let offsets = produce(&config.create().unwrap(), stored, &values).await;
+        assert_eq!(offsets, (0..300).collect::<Vec<i64>>(), "{sent} to {stored}");
+        assert_eq!(read(&consumer_of(server.address(), stored, 1), 300), values, "{sent} to {stored}");
+    }
 }

@@ -52,7 +52,8 @@ pub(crate) const TOPIC_CONFIGS: [TopicConfig; 34] = [
         .is("What becomes of old records: delete them, compact them by key, or both.")
         .does("With compact alone DeleteRecords is refused; no record expires or is compacted yet."),
     row("compression.gzip.level", Kind::IntOrDefault { min: 1, max: 9 }, "-1", SAME)
-        .is("The level when compression.type is gzip."),
+        .is("The level when compression.type is gzip.")
+        .does("Of batches that are encoded anew; those that come in gzip stay as they are."),
     row("compression.lz4.level", Kind::Int { min: 1, max: 17 }, "9", SAME)
         .is("The level when compression.type is lz4."),
     row(
@@ -61,9 +62,11 @@ pub(crate) const TOPIC_CONFIGS: [TopicConfig; 34] = [
         "producer",
         SAME,
     )
-    .is("The codec that batches are stored in; producer leaves them as they are sent."),
+    .is("The codec that batches are stored in; producer leaves them as they are sent.")
+    .does("Batches in another codec are encoded anew. What exceeds max.message.bytes then gets MESSAGE_TOO_LARGE."),
     row("compression.zstd.level", Kind::Int { min: -131_072, max: 22 }, "3", SAME)
-        .is("The level when compression.type is zstd."),
+        .is("The level when compression.type is zstd.")
+        .does("Of batches that are encoded anew; 9 is the most. Those that come in zstd stay as they are."),
     row("delete.retention.ms", Kind::Long { min: 0 }, DAY, "log.cleaner.delete.retention.ms")
         .is("How long compaction keeps tombstones."),
     row("file.delete.delay.ms", Kind::Long { min: 0 }, "60000", "log.segment.delete.delay.ms")

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use tidelog_catalog_api::TopicView;
+use tidelog_format::records::Encoding;
 use tidelog_ingest::{AdmitRules, Timestamps};
+use tidelog_model::Codec;
 use tidelog_model::limits::{BATCH_BYTES_DEFAULT, BATCH_BYTES_MAX};
 
 use crate::configs::config_kinds::Kind;
@@ -13,6 +15,7 @@ use crate::configs::topic_config_table::{TOPIC_CONFIGS, TopicConfig};
 const VALUE_BYTES_MAX: usize = 4 * 1024;
 const MIN_LAG: &str = "min.compaction.lag.ms";
 const MAX_LAG: &str = "max.compaction.lag.ms";
+const COMPRESSION_TYPE: &str = "compression.type";
 const TIMESTAMP_TYPE: &str = "message.timestamp.type";
 const BEFORE_MAX: &str = "message.timestamp.before.max.ms";
 const AFTER_MAX: &str = "message.timestamp.after.max.ms";
@@ -103,7 +106,22 @@ pub(crate) fn admit_rules(topic: &TopicView) -> AdmitRules {
     } else {
         Timestamps::CreateTime { before_ms_max: bound(BEFORE_MAX), after_ms_max: bound(AFTER_MAX) }
     };
-    AdmitRules { batch_bytes_max: batch_bytes_max(topic), timestamps }
+    AdmitRules { batch_bytes_max: batch_bytes_max(topic), encoding: encoding(configs), timestamps }
+}
+
+/// What batches are stored in, if not as they are sent.
+fn encoding(configs: &BTreeMap<String, String>) -> Option<Encoding> {
+    let level = |name| number(configs, name).and_then(|level| i32::try_from(level).ok());
+    let (codec, level) = match configs.get(COMPRESSION_TYPE)?.trim() {
+        "uncompressed" => (Codec::None, None),
+        // Minus one is the default.
+        "gzip" => (Codec::Gzip, level("compression.gzip.level").filter(|level| *level > 0)),
+        "snappy" => (Codec::Snappy, None),
+        "lz4" => (Codec::Lz4, None),
+        "zstd" => (Codec::Zstd, level("compression.zstd.level")),
+        _ => return None,
+    };
+    Some(Encoding { codec, level })
 }
 
 fn batch_bytes_max(topic: &TopicView) -> usize {
@@ -150,6 +168,22 @@ mod tests {
 
     #[test]
     fn settings_become_rules() {
+        let encoding = |configs| admit_rules(&topic(configs)).encoding;
+        let stored = |codec, level| Some(Encoding { codec, level });
+        assert_eq!((encoding(&[]), encoding(&[(COMPRESSION_TYPE, "producer")])), (None, None));
+        assert_eq!(encoding(&[(COMPRESSION_TYPE, "uncompressed")]), stored(Codec::None, None));
+        assert_eq!(encoding(&[(COMPRESSION_TYPE, "gzip")]), stored(Codec::Gzip, None));
+        assert_eq!(
+            encoding(&[(COMPRESSION_TYPE, "gzip"), ("compression.gzip.level", "9")]),
+            stored(Codec::Gzip, Some(9))
+        );
+        assert_eq!(encoding(&[(COMPRESSION_TYPE, "snappy")]), stored(Codec::Snappy, None));
+        assert_eq!(encoding(&[(COMPRESSION_TYPE, "lz4")]), stored(Codec::Lz4, None));
+        assert_eq!(encoding(&[(COMPRESSION_TYPE, "zstd")]), stored(Codec::Zstd, Some(3)));
+        assert_eq!(
+            encoding(&[(COMPRESSION_TYPE, "zstd"), ("compression.zstd.level", "-7")]),
+            stored(Codec::Zstd, Some(-7))
+        );
         let timestamps = |configs| admit_rules(&topic(configs)).timestamps;
         let defaults = Timestamps::CreateTime { before_ms_max: i64::MAX, after_ms_max: 3_600_000 };
         assert_eq!(timestamps(&[]), defaults);

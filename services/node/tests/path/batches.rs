@@ -42,6 +42,7 @@ pub fn batch(producer: Producer, base_timestamp: i64, values: &[Vec<u8>]) -> Byt
 /// Takes any timestamp.
 pub const ANY_TIME: AdmitRules = AdmitRules {
     batch_bytes_max: 16 << 20,
+    encoding: None,
     timestamps: Timestamps::CreateTime { before_ms_max: i64::MAX, after_ms_max: i64::MAX },
 };
 

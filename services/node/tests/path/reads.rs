@@ -1,12 +1,14 @@
 //! What is delivered is what was written; what cannot be confirmed is not answered.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tidelog_catalog_api::{Catalog, Command, Outcome, RecordsDeletion};
 use tidelog_fetch::{Read, ReadError};
+use tidelog_format::records::{Encoding, Record, check_batch, for_each_record};
 use tidelog_ingest::{AdmitRules, Timestamps};
-use tidelog_model::{BatchHeader, Offset, TimestampMs, TimestampType};
+use tidelog_model::{BatchHeader, Codec, Offset, TimestampMs, TimestampType};
 
 use crate::batches::{ANY_TIME, batch, records};
 use crate::harness::{Path, PathOptions, StoreFault, large, partition, value};
@@ -112,6 +114,53 @@ async fn records_that_the_node_stamped_have_the_time_of_their_append() {
     assert_eq!(records(&chunks), [(0, value(1, 0)), (1, value(1, 1)), (2, value(1, 2))]);
     let first = BatchHeader::read(&chunks.concat()).unwrap();
     assert_eq!((first.timestamp_type(), first.max_timestamp), (TimestampType::LogAppendTime, TimestampMs(5_000)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_s_codec_is_what_readers_get_and_producers_are_still_known() {
+    let path = Path::start(PathOptions::default()).await;
+    let values = |from: usize| (from..from + 50).map(|i| value(1, i)).collect::<Vec<_>>();
+    let (first, second) = (batch(Some((9, 0, 0)), 1_000, &values(0)), batch(Some((9, 0, 50)), 2_000, &values(50)));
+    for codec in [Codec::Zstd, Codec::Gzip] {
+        let rules = AdmitRules { encoding: Some(Encoding { codec, level: None }), ..ANY_TIME };
+        // The second time they are duplicates, in whatever codec.
+        for (bytes, base_offset) in [(&first, 0), (&second, 50)] {
+            let appended = path.append_under(&rules, TimestampMs(0), bytes).await.unwrap();
+            assert_eq!(appended.base_offset, Offset(base_offset), "{codec:?}");
+        }
+    }
+    let id = partition(path.topic, 0);
+    let read = Read { partition: id, offset: Offset(0), bytes_max: 1 << 20, at_least_one: true };
+    let stored = path.fetch.read(read).await.unwrap().chunks.concat();
+    let mut rest = &stored[..];
+    let mut seen = Vec::new();
+    while !rest.is_empty() {
+        let checked = check_batch(rest).unwrap();
+        assert_eq!(checked.header.codec(), Ok(Codec::Zstd));
+        let see = |record: Record<'_>| {
+            seen.push((record.timestamp.0, record.value.unwrap().to_vec()));
+            ControlFlow::Continue(())
+        };
+        for_each_record(rest, see).unwrap();
+        rest = &rest[checked.header.bytes..];
+    }
+    let expected = (0..100).map(|i| (1_000 + 950 * (i / 50) + i, value(1, i as usize))).collect::<Vec<_>>();
+    assert_eq!(seen, expected);
+    assert_eq!(
+        path.fetch.offset_for_time(id, TimestampMs(2_001)).await.unwrap(),
+        Some((Offset(51), TimestampMs(2_001)))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn room_for_more_is_given_or_not_and_comes_back_with_the_first() {
+    let path = Path::start(PathOptions::default()).await;
+    let first = std::sync::Arc::new(path.ingest.reserve(32 << 20).await);
+    let more = path.ingest.reserve_more(Some(first), 16 << 20).expect("a quarter is left");
+    assert_eq!(path.ingest.in_flight_bytes(), 48 << 20);
+    assert!(path.ingest.reserve_more(None, (16 << 20) + 1).is_none(), "at once, not later");
+    drop(more);
+    assert_eq!(path.ingest.in_flight_bytes(), 0);
 }
 
 #[tokio::test(start_paused = true)]

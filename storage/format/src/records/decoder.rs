@@ -142,7 +142,8 @@ fn check_lz4_header(body: &[u8]) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidData, problem))
 }
 
-fn failure(codec: Codec, bytes_max: usize, error: &io::Error) -> RecordsError {
+/// An error of a codec's library.
+pub(super) fn failure(codec: Codec, bytes_max: usize, error: &io::Error) -> RecordsError {
     if error.kind() == io::ErrorKind::FileTooLarge {
         return RecordsError::TooLarge { bytes_max };
     }

@@ -221,6 +221,31 @@ fn what_kafka_s_java_client_could_not_read_is_refused() {
     }
 }
 
+#[test]
+fn what_is_re_encoded_beyond_the_bound_is_refused() {
+    let plain = records(&[some(0, &vec![7; 200_000])]);
+    for codec in CODECS {
+        let packed = compress(codec, &plain);
+        let to = |bytes_max| recompress(codec, &packed, Encoding { codec: Codec::None, level: None }, bytes_max);
+        assert_eq!(to(plain.len()).as_ref(), Ok(&plain), "{codec:?}");
+        assert_eq!(to(plain.len() - 1), Err(RecordsError::TooLarge { bytes_max: plain.len() - 1 }), "{codec:?}");
+        let again = recompress(Codec::None, &plain, Encoding { codec, level: None }, packed.len() - 1);
+        assert_eq!(again, Err(RecordsError::TooLarge { bytes_max: packed.len() - 1 }), "{codec:?}");
+    }
+}
+
+#[test]
+fn levels_are_taken() {
+    let text = (0..20_000_u32).flat_map(|i| format!("{:x} ", i.wrapping_mul(2_654_435_761) >> 12).into_bytes());
+    let plain = records(&[some(0, &text.collect::<Vec<_>>())]);
+    let bytes = |codec, level| recompress(Codec::None, &plain, Encoding { codec, level }, usize::MAX).unwrap().len();
+    assert!(bytes(Codec::Gzip, Some(9)) < bytes(Codec::Gzip, Some(1)));
+    assert!(bytes(Codec::Zstd, Some(9)) < bytes(Codec::Zstd, Some(-50)));
+    assert_eq!(bytes(Codec::Zstd, Some(22)), bytes(Codec::Zstd, Some(9)), "the most that is taken");
+    assert_eq!(bytes(Codec::Zstd, None), bytes(Codec::Zstd, Some(3)));
+    assert_eq!(bytes(Codec::Gzip, Some(-1)), bytes(Codec::Gzip, None));
+}
+
 fn contents() -> impl Strategy<Value = Vec<Content>> {
     let piece = || proptest::option::of(proptest::collection::vec(any::<u8>(), 0..300));
     proptest::collection::vec((-1000_i64..1000, piece(), piece()), 1..40)
@@ -269,9 +294,18 @@ proptest! {
     }
 
     #[test]
+    fn every_codec_becomes_every_other(contents in contents(), from in codec(), to in codec()) {
+        let plain = records(&contents);
+        let body = recompress(from, &compress(from, &plain), Encoding { codec: to, level: None }, 1 << 20).unwrap();
+        prop_assert_eq!(check_batch(&batch_of(to, &body, contents.len() as i32)).unwrap().records as usize, contents.len());
+        prop_assert_eq!(decompress(to, &body, 1 << 20).unwrap(), plain);
+    }
+
+    #[test]
     fn no_bytes_make_it_panic(body: Vec<u8>, codec in codec()) {
         let _ = check_batch(&body);
         let _ = check_batch(&batch_of(codec, &body, 3));
         let _ = decompress(codec, &body, 100_000);
+        let _ = recompress(codec, &body, Encoding { codec: Codec::None, level: None }, 100_000);
     }
 }

@@ -1,6 +1,6 @@
 //! Snappy as Kafka's clients write it: one raw block (librdkafka, Go), or the framing of xerial's snappy-java (Java).
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 /// First bytes of xerial's stream header.
 const MAGIC: [u8; 8] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
@@ -86,15 +86,48 @@ fn invalid(problem: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, problem)
 }
 
-/// `records` in xerial's framing, which every Kafka client reads.
-pub(super) fn compress(records: &[u8]) -> Vec<u8> {
-    let mut out = Vec::from(MAGIC);
-    out.extend_from_slice(&1_u32.to_be_bytes());
-    out.extend_from_slice(&1_u32.to_be_bytes());
-    for block in records.chunks(BLOCK_BYTES) {
-        let packed = snap::raw::Encoder::new().compress_vec(block).expect("a block is far below snappy's limit");
-        out.extend_from_slice(&(packed.len() as u32).to_be_bytes());
-        out.extend_from_slice(&packed);
+/// Writes xerial's framing, which every Kafka client reads.
+pub(super) struct Encoder<W> {
+    out: W,
+    block: Vec<u8>,
+}
+
+impl<W: Write> Encoder<W> {
+    pub(super) fn new(mut out: W) -> io::Result<Encoder<W>> {
+        out.write_all(&MAGIC)?;
+        out.write_all(&1_u32.to_be_bytes())?;
+        out.write_all(&1_u32.to_be_bytes())?;
+        Ok(Encoder { out, block: Vec::with_capacity(BLOCK_BYTES) })
     }
-    out
+
+    pub(super) fn finish(mut self) -> io::Result<W> {
+        self.write_block()?;
+        Ok(self.out)
+    }
+
+    fn write_block(&mut self) -> io::Result<()> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        let packed = snap::raw::Encoder::new().compress_vec(&self.block).map_err(io::Error::other)?;
+        self.out.write_all(&(packed.len() as u32).to_be_bytes())?;
+        self.out.write_all(&packed)?;
+        self.block.clear();
+        Ok(())
+    }
+}
+
+impl<W: Write> Write for Encoder<W> {
+    fn write(&mut self, records: &[u8]) -> io::Result<usize> {
+        let count = records.len().min(BLOCK_BYTES - self.block.len());
+        self.block.extend_from_slice(&records[..count]);
+        if self.block.len() == BLOCK_BYTES {
+            self.write_block()?;
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
