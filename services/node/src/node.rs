@@ -18,7 +18,7 @@ use tidelog_host::tasks::OnPanic;
 use tidelog_host::{Clock, Disk, Random, Tasks};
 use tidelog_ingest::{Ingest, IngestOptions};
 use tidelog_model::{NodeId, ObjectId, TenantId};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::{CacheOptions, NodeOptions, StoreOptions};
 
@@ -29,6 +29,8 @@ const TENANT: TenantId = TenantId(0);
 /// How long a new group waits for more members before its first assignment: trades the first member's wait for
 /// rebalances.
 const INITIAL_REBALANCE_DELAY: Duration = tidelog_gateway_kafka::groups::limits::INITIAL_REBALANCE_DELAY_DEFAULT;
+/// Connections that the kernel completes before they are accepted.
+const LISTEN_BACKLOG: u32 = 1_024;
 
 /// Why a node did not start. Nothing was served.
 #[derive(Debug, thiserror::Error)]
@@ -76,13 +78,15 @@ impl Node {
     /// # Errors
     /// [`StartError`]; whatever had been started is stopped.
     pub async fn start(options: NodeOptions) -> Result<Node, StartError> {
+        // Before anything is made: an address that is taken is the commonest mistake, and should leave nothing behind.
+        let door = Door::bind(options.kafka_listen)?;
         let clock = Clock::real();
         let random = Random::real();
         let base = Tasks::on_current_runtime();
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let raft = RaftOptions::new(options.data_dir.join("raft"), NODE);
         let catalog = RaftCatalog::open(raft, disk.clone(), clock.clone(), random.clone()).await?;
-        match Node::serve(options, catalog.clone(), disk, clock, random, base.clone()).await {
+        match Node::serve(options, door, catalog.clone(), disk, clock, random, base.clone()).await {
             Ok(node) => Ok(node),
             Err(error) => {
                 base.stop().await;
@@ -94,6 +98,7 @@ impl Node {
 
     async fn serve(
         options: NodeOptions,
+        door: Door,
         catalog: Arc<RaftCatalog>,
         disk: Arc<dyn Disk>,
         clock: Clock,
@@ -113,9 +118,7 @@ impl Node {
             Ingest::start(ingest_options, catalog.clone(), store.clone(), reader, clock.clone(), base.clone()).await?;
 
         let doors = Tasks::on_current_runtime();
-        let address = options.kafka_listen;
-        let listener = TcpListener::bind(address).await.map_err(|problem| StartError::Listen { address, problem })?;
-        let kafka = listener.local_addr().map_err(|problem| StartError::Listen { address, problem })?;
+        let (listener, kafka) = door.open()?;
         let (host, port) = options.kafka_advertised.clone().unwrap_or_else(|| (kafka.ip().to_string(), kafka.port()));
         let gateway_options = GatewayOptions {
             auto_create_topics: options.auto_create_topics,
@@ -179,6 +182,34 @@ impl Node {
         self.cache.close().await;
         self.catalog.close().await;
         tracing::info!("stopped");
+    }
+}
+
+/// The address of the Kafka clients: taken first, opened last, so that nobody connects to a node that cannot answer yet.
+struct Door {
+    address: SocketAddr,
+    socket: TcpSocket,
+}
+
+impl Door {
+    fn bind(address: SocketAddr) -> Result<Door, StartError> {
+        let bound = || {
+            let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+            // Connections of an earlier process that are being forgotten are no reason to wait.
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            Ok(socket)
+        };
+        let socket = bound().map_err(|problem| StartError::Listen { address, problem })?;
+        Ok(Door { address, socket })
+    }
+
+    /// Connections are taken from now on. Where they come to is returned too.
+    fn open(self) -> Result<(TcpListener, SocketAddr), StartError> {
+        let address = self.address;
+        let listening = self.socket.listen(LISTEN_BACKLOG);
+        let opened = listening.and_then(|listener| listener.local_addr().map(|local| (listener, local)));
+        opened.map_err(|problem| StartError::Listen { address, problem })
     }
 }
 

@@ -12,7 +12,8 @@ use crate::assemble::node_options;
 use crate::banner::{Colours, banner};
 use crate::logging::{self, colours_suit};
 use crate::play_folder::PlayFolder;
-use crate::settings::{LogFormat, Settings, StoreUrl};
+use crate::settings::{Effective, LogFormat, Settings, StoreUrl};
+use crate::start_refusal::explained;
 use crate::version::VERSION;
 use crate::{open_files, signals};
 
@@ -26,7 +27,7 @@ const THREADS_END_MAX: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// When it cannot start, or cannot drain in time.
-pub fn run(settings: &Settings) -> anyhow::Result<()> {
+pub fn run(effective: &Effective, settings: &Settings) -> anyhow::Result<()> {
     logging::start(settings.log_format, settings.log_filter.clone())?;
     tracing::info!(version = VERSION, data_dir = %settings.data_dir.display(), "starting");
     warn_of_test_switches();
@@ -42,17 +43,17 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
         .thread_name("tidelog")
         .build()
         .context("cannot start threads")?;
-    let outcome = runtime.block_on(serve(settings, data_dir));
+    let outcome = runtime.block_on(serve(effective, settings, data_dir));
     // Before the folder for play goes, in which something may still be writing.
     runtime.shutdown_timeout(THREADS_END_MAX);
     outcome
 }
 
-async fn serve(settings: &Settings, data_dir: &Path) -> anyhow::Result<()> {
+async fn serve(effective: &Effective, settings: &Settings, data_dir: &Path) -> anyhow::Result<()> {
     // Before anything is started, so that there is no moment at which a signal is fatal.
     let mut told_to_stop = signals::take_over(&Tasks::on_current_runtime()).context("cannot take over signals")?;
     let node = tokio::select! {
-        started = Node::start(node_options(settings, data_dir)) => started?,
+        started = Node::start(node_options(settings, data_dir)) => started.map_err(|error| explained(error, effective))?,
         // What was begun is found unfinished at the next start, as after a crash.
         signal = &mut told_to_stop => {
             tracing::info!(signal = signal.unwrap_or_default(), "stopped before serving");

@@ -16,6 +16,7 @@ mod open_files;
 mod play_folder;
 mod settings;
 mod signals;
+mod start_refusal;
 mod version;
 
 use std::io::Write;
@@ -33,7 +34,7 @@ const EXIT_FAILED: u8 = 1;
 
 fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
-        Action::Dev { settings } => gather(settings).map(|(_, settings)| dev::run(&settings)),
+        Action::Dev { settings } => gather(settings).map(|(effective, settings)| dev::run(&effective, &settings)),
         Action::Config { json, settings } => gather(settings).map(|(effective, _)| show(&effective, json)),
     };
     match outcome {

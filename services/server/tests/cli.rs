@@ -179,15 +179,31 @@ fn a_folder_in_use_is_refused() {
     assert_eq!(first.end(Signal::TERM).0, Some(0), "the first is not disturbed");
 }
 
-#[test]
-fn a_port_in_use_is_named() {
+/// `tidelog dev` with these arguments does not start, says these things, and leaves nothing in its folder.
+fn check_not_started(arguments: &[&str], says: &[&str]) {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = taken.local_addr().expect("it is bound").to_string();
-    let output = tidelog(folder.path(), &[], &["dev", "--store", "memory:", "--kafka-listen", &address]);
+    let output = tidelog(folder.path(), &[], &[&["dev"], arguments].concat());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains(&address), "{said}");
+    for text in says {
+        assert!(said.contains(text), "{arguments:?} does not say {text:?}:\n{said}");
+    }
+    let left: Vec<_> = std::fs::read_dir(folder.path()).expect("the folder is readable").collect();
+    assert!(left.is_empty(), "{arguments:?} left {left:?} behind");
+}
+
+#[test]
+fn a_port_in_use_is_refused_before_anything_is_made() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("it is bound").to_string();
+    let said = format!("kafka.listen = \"{address}\" (flag --kafka-listen)");
+    let says = [
+        said.as_str(),
+        "another process listens there",
+        "this works: --kafka-listen 127.0.0.1:0",
+    ];
+    check_not_started(&["--kafka-listen", &address], &says);
+    check_not_started(&["--kafka-listen", &address, "--store", "memory:"], &says);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::list::{self, setting};
 use super::nearest::nearest;
 use super::parse::{self, StoreUrl};
 use super::refusal::{Refusal, Refused, written};
-use super::sources::{Effective, Entry, Source};
+use super::sources::{Effective, Source};
 
 /// A memory cache below this could not hold the blocks of a handful of readers.
 const CACHE_MEMORY_BYTES_MIN: u64 = 16 << 20;
@@ -232,9 +232,7 @@ impl Checks<'_> {
 
     /// Refuses the value of `key`; each of `works` alone would help.
     fn refuse(&mut self, key: &str, problem: &str, works: &[(&str, &str)]) {
-        let Entry { setting: refused, value, source } = self.effective.entry(key);
-        let works: Vec<String> = works.iter().map(|(key, value)| written(setting(key), value, source)).collect();
-        self.refusals.push(Refusal::of(refused, value.as_deref(), source, problem, &works));
+        self.refusals.push(self.effective.refusal(key, problem, works));
     }
 }
 

@@ -27,6 +27,13 @@ impl Refusal {
     }
 }
 
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Refusal { said, problem, works } = self;
+        write!(f, "  {said}\n    {problem}\n    this works: {works}")
+    }
+}
+
 /// Everything that is wrong; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused(pub Vec<Refusal>);
@@ -37,10 +44,7 @@ impl fmt::Display for Refused {
             1 => f.write_str("a setting is refused, nothing was started")?,
             count => write!(f, "{count} settings are refused, nothing was started")?,
         }
-        for Refusal { said, problem, works } in &self.0 {
-            write!(f, "\n\n  {said}\n    {problem}\n    this works: {works}")?;
-        }
-        Ok(())
+        self.0.iter().try_for_each(|refusal| write!(f, "\n\n{refusal}"))
     }
 }
 

@@ -8,7 +8,7 @@ use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map, Num, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
-use super::list::{CONFIG_FLAG, CONFIG_VARIABLE, OTHER_VARIABLES, SETTINGS, Setting};
+use super::list::{CONFIG_FLAG, CONFIG_VARIABLE, OTHER_VARIABLES, SETTINGS, Setting, setting};
 use super::refusal::{Refusal, Refused, probably_meant, written};
 
 /// Environment variables that begin with this are ours, so an unknown one is a mistake.
@@ -102,6 +102,16 @@ impl Effective {
     /// When there is no such setting: keys are constants.
     pub fn entry(&self, key: &str) -> &Entry {
         self.entries.iter().find(|entry| entry.setting.key == key).expect("there is an entry for every setting")
+    }
+}
+
+impl Effective {
+    /// Explains a problem with the value of `key`, in the form of all refusals; each of `works`, as values of settings,
+    /// alone would help.
+    pub fn refusal(&self, key: &str, problem: &str, works: &[(&str, &str)]) -> Refusal {
+        let Entry { setting: refused, value, source } = self.entry(key);
+        let works: Vec<String> = works.iter().map(|(key, value)| written(setting(key), value, source)).collect();
+        Refusal::of(refused, value.as_deref(), source, problem, &works)
     }
 }
 

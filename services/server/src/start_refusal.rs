@@ -1,0 +1,33 @@
+//! Why a node did not start, in the words of the settings: which of them is at fault, and what would work.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use tidelog_node::StartError;
+
+use crate::settings::{Effective, KAFKA_LISTEN, Refusal};
+
+/// The default port of Kafka, which needs no privileges.
+const KAFKA_PORT: u16 = 9092;
+
+/// The error as people are told it.
+pub fn explained(error: StartError, effective: &Effective) -> anyhow::Error {
+    let refusal = match &error {
+        StartError::Listen { address, problem } => listen_refusal(*address, problem, effective),
+        StartError::Catalog(_) | StartError::Store { .. } | StartError::Ingest(_) => return error.into(),
+    };
+    anyhow::anyhow!("cannot start\n\n{refusal}")
+}
+
+fn listen_refusal(address: SocketAddr, problem: &io::Error, effective: &Effective) -> Refusal {
+    let any_port = SocketAddr::new(address.ip(), 0).to_string();
+    let this_machine = SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())).to_string();
+    let unprivileged = SocketAddr::new(address.ip(), KAFKA_PORT).to_string();
+    let (what, works) = match problem.kind() {
+        io::ErrorKind::AddrInUse => ("another process listens there; with port 0 any free port is taken", any_port),
+        io::ErrorKind::AddrNotAvailable => ("this machine does not have that address", this_machine),
+        io::ErrorKind::PermissionDenied => ("this user may not listen on that port", unprivileged),
+        _ => ("the operating system refuses it", any_port),
+    };
+    effective.refusal(KAFKA_LISTEN, &format!("cannot listen on {address}: {what} ({problem})"), &[(KAFKA_LISTEN, &works)])
+}
