@@ -40,6 +40,16 @@ pub enum OpenError {
         /// Who opens it.
         expected: u64,
     },
+    /// The folder cannot be made or taken.
+    #[error("cannot {tried} {}: {error}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What was tried with it.
+        tried: &'static str,
+        /// What the operating system said.
+        error: io::Error,
+    },
     /// The disk or the operating system refused.
     #[error("{}: {error}", path.display())]
     Io {
@@ -70,7 +80,7 @@ impl OpenError {
                 ErrorKind::Conflict
             }
             OpenError::Damaged { .. } => ErrorKind::Corrupt,
-            OpenError::Io { .. } => ErrorKind::Unavailable,
+            OpenError::Folder { .. } | OpenError::Io { .. } => ErrorKind::Unavailable,
             OpenError::Raft(_) => ErrorKind::Internal,
         }
     }

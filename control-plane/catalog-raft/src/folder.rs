@@ -41,10 +41,11 @@ impl Folder {
         log_options: &LogOptions,
     ) -> Result<Folder, OpenError> {
         let io_error = |error| OpenError::io(dir, error);
-        tidelog_host::disk::create_dir_all_durable(disk, dir).map_err(io_error)?;
+        let cannot = |tried| move |error| OpenError::Folder { path: dir.to_owned(), tried, error };
+        tidelog_host::disk::create_dir_all_durable(disk, dir).map_err(cannot("make the folder"))?;
         let lock = disk.lock_dir(dir).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => OpenError::InUse { path: dir.to_owned() },
-            _ => io_error(error),
+            _ => cannot("lock the folder")(error),
         })?;
         let (log, snapshot) = (dir.join("log"), dir.join("snapshot"));
         let path = dir.join("cluster");

@@ -10,3 +10,5 @@ mod options;
 
 pub use node::{Node, StartError};
 pub use options::{CacheOptions, IoEngine, NodeOptions, StoreOptions};
+/// Why the catalog's folder cannot be used.
+pub use tidelog_catalog_raft::OpenError as CatalogOpenError;

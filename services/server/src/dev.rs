@@ -13,7 +13,7 @@ use crate::banner::{Colours, banner};
 use crate::logging::{self, colours_suit};
 use crate::play_folder::PlayFolder;
 use crate::settings::{Effective, LogFormat, Settings, StoreUrl};
-use crate::start_refusal::explained;
+use crate::start_refusal::{explained, unmade};
 use crate::version::VERSION;
 use crate::{open_files, signals};
 
@@ -34,7 +34,7 @@ pub fn run(effective: &Effective, settings: &Settings) -> anyhow::Result<()> {
     open_files::raise_limit();
     let data_dir = std::path::absolute(&settings.data_dir).context("the data folder has no absolute path")?;
     let for_play = match settings.store.url {
-        StoreUrl::Memory => Some(PlayFolder::make(&data_dir).context("cannot make the data folder")?),
+        StoreUrl::Memory => Some(PlayFolder::make(&data_dir).map_err(|error| unmade(&data_dir, &error, effective))?),
         StoreUrl::InDataDir | StoreUrl::Folder(_) | StoreUrl::S3 { .. } => None,
     };
     let data_dir = for_play.as_ref().map_or(data_dir.as_path(), PlayFolder::path);

@@ -2,10 +2,11 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
-use tidelog_node::StartError;
+use tidelog_node::{CatalogOpenError, StartError};
 
-use crate::settings::{Effective, KAFKA_LISTEN, Refusal};
+use crate::settings::{DATA_DIR, Effective, KAFKA_LISTEN, Refusal};
 
 /// The default port of Kafka, which needs no privileges.
 const KAFKA_PORT: u16 = 9092;
@@ -14,9 +15,32 @@ const KAFKA_PORT: u16 = 9092;
 pub fn explained(error: StartError, effective: &Effective) -> anyhow::Error {
     let refusal = match &error {
         StartError::Listen { address, problem } => listen_refusal(*address, problem, effective),
+        StartError::Catalog(CatalogOpenError::Folder { path, tried, error }) => {
+            folder_refusal(&format!("cannot {tried} {}: {error}", path.display()), effective)
+        }
+        StartError::Catalog(CatalogOpenError::Io { path, error }) if is_not_ours(error) => {
+            folder_refusal(&format!("cannot use {}: {error}", path.display()), effective)
+        }
         StartError::Catalog(_) | StartError::Store { .. } | StartError::Ingest(_) => return error.into(),
     };
     anyhow::anyhow!("cannot start\n\n{refusal}")
+}
+
+/// The data folder cannot be made, as people are told it.
+pub fn unmade(data_dir: &Path, error: &io::Error, effective: &Effective) -> anyhow::Error {
+    let refusal = folder_refusal(&format!("cannot make a folder in {}: {error}", data_dir.display()), effective);
+    anyhow::anyhow!("cannot start\n\n{refusal}")
+}
+
+fn is_not_ours(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+}
+
+fn folder_refusal(problem: &str, effective: &Effective) -> Refusal {
+    let problem = format!("{problem}; a folder is needed that this user may make and write, on a disk");
+    let at_home = std::env::home_dir().filter(|home| home.is_dir()).unwrap_or_else(|| PathBuf::from("."));
+    let works = at_home.join("tidelog-data").display().to_string();
+    effective.refusal(DATA_DIR, &problem, &[(DATA_DIR, &works)])
 }
 
 fn listen_refusal(address: SocketAddr, problem: &io::Error, effective: &Effective) -> Refusal {

@@ -207,6 +207,14 @@ fn a_port_in_use_is_refused_before_anything_is_made() {
 }
 
 #[test]
+fn a_data_folder_that_cannot_be_made_is_named() {
+    // Even root makes no folder below a file.
+    let says = ["data_dir = \"/dev/null/x\" (flag --data-dir)", "cannot make", "this works: --data-dir "];
+    check_not_started(&["--kafka-listen", "127.0.0.1:0", "--data-dir", "/dev/null/x"], &says);
+    check_not_started(&["--kafka-listen", "127.0.0.1:0", "--data-dir", "/dev/null/x", "--store", "memory:"], &says);
+}
+
+#[test]
 fn the_log_may_be_json() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let arguments = ["dev", "--log-format=json", "--store=memory:", "--kafka-listen=127.0.0.1:0"];
