@@ -52,7 +52,7 @@ fn main() -> ExitCode {
 
 /// The settings that hold, with their sources and as checked values.
 fn gather(flags: SettingFlags) -> Result<(Effective, Settings), Refused> {
-    let effective = Effective::gather(flags.with_environment(std::env::vars_os()))?;
+    let effective = Effective::gather(flags.with_environment(std::env::vars_os()));
     let settings = Settings::check(&effective)?;
     Ok((effective, settings))
 }

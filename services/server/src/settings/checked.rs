@@ -76,13 +76,13 @@ pub enum LogFormat {
 }
 
 impl Settings {
-    /// Checks everything: each value, that each bound is kept, that no two settings contradict each other, that nothing
+    /// Checks everything: that what was said has a setting, each value, that each bound is kept, that no two settings contradict each other, that nothing
     /// needed is missing. Looks at files that are named, makes nothing.
     ///
     /// # Errors
     /// All that is wrong, at once.
     pub fn check(effective: &Effective) -> Result<Settings, Refused> {
-        let mut checks = Checks { effective, refusals: Vec::new() };
+        let mut checks = Checks { effective, refusals: effective.refusals.clone() };
         let data_dir = checks.value(list::DATA_DIR, data_dir);
         let store = checks.store();
         let listen = checks.value(list::KAFKA_LISTEN, parse::listen);

@@ -20,7 +20,7 @@ struct Outside<'a> {
 
 impl Outside<'_> {
     /// The gathered settings, and the folder that holds the file while they are looked at.
-    fn gather(&self) -> (Result<Effective, Refused>, tempfile::TempDir) {
+    fn gather(&self) -> (Effective, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let mut line = vec!["tidelog".to_owned(), "config".to_owned()];
         line.extend(self.flags.iter().map(|flag| (*flag).to_owned()));
@@ -39,7 +39,7 @@ impl Outside<'_> {
 
     fn settings(&self) -> Result<Settings, Refused> {
         let (effective, _folder) = self.gather();
-        Settings::check(&effective?)
+        Settings::check(&effective)
     }
 }
 
@@ -50,7 +50,7 @@ fn flags<'a>(flags: &'a [&'a str]) -> Outside<'a> {
 /// Given these sources, the setting has this value from there.
 fn check_source(outside: &Outside, key: &str, value: Option<&str>, source: &str) {
     let (effective, _folder) = outside.gather();
-    let effective = effective.unwrap();
+    assert_eq!(effective.refusals, []);
     let entry = effective.entry(key);
     assert_eq!(entry.value.as_deref(), value);
     assert!(entry.source.to_string().starts_with(source), "{key} is from {}, not from {source}", entry.source);
@@ -79,7 +79,7 @@ fn the_file_may_be_named_by_the_environment() {
     std::fs::write(&path, "insecure = true").unwrap();
     let check = |config: Option<PathBuf>, variable: &str, value: &str| {
         let environment = vec![(OsString::from("TIDELOG_CONFIG"), OsString::from(variable))];
-        let effective = Effective::gather(Given { config, environment, ..Given::default() }).unwrap();
+        let effective = Effective::gather(Given { config, environment, ..Given::default() });
         assert_eq!(effective.entry("insecure").value.as_deref(), Some(value));
     };
     check(None, path.to_str().unwrap(), "true");
@@ -328,6 +328,18 @@ fn unknown_names_are_refused_with_what_was_meant() {
         this is a section, not a setting; did you mean store.url?
         this works: store.url = "file""#,
     );
+}
+
+#[test]
+fn unknown_names_wrong_values_and_contradictions_are_told_together() {
+    let outside = Outside {
+        file: Some("datadir = 'x'"),
+        environment: &[("TIDELOG_ZZZ", "1")],
+        flags: &["--cache-io=aio", "--store-region=eu-central-1"],
+    };
+    let refused = outside.settings().expect_err("four mistakes");
+    let said: Vec<&str> = refused.0.iter().filter_map(|refusal| refusal.said.split(' ').next()).collect();
+    assert_eq!(said, ["TIDELOG_ZZZ", "datadir", "store.region", "cache.io"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use figment::value::{Dict, Map, Num, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use super::list::{CONFIG_FLAG, CONFIG_VARIABLE, OTHER_VARIABLES, SETTINGS, Setting, setting};
-use super::refusal::{Refusal, Refused, probably_meant, written};
+use super::refusal::{Refusal, probably_meant, written};
 
 /// Environment variables that begin with this are ours, so an unknown one is a mistake.
 const PREFIX: &str = "TIDELOG_";
@@ -60,22 +60,19 @@ pub struct Entry {
 pub struct Effective {
     /// One for each setting, in the order of [`SETTINGS`].
     pub entries: Vec<Entry>,
+    /// What was said and has no setting, or no value: for [`super::Settings::check`], which tells all that is wrong.
+    pub refusals: Vec<Refusal>,
 }
 
 impl Effective {
-    /// Layers defaults, file, environment and flags.
-    ///
-    /// # Errors
-    /// Unknown names, a file that cannot be read or is not TOML, values that are not scalars: all of them at once.
-    pub fn gather(given: Given) -> Result<Effective, Refused> {
+    /// Layers defaults, file, environment and flags. Unknown names, a file that cannot be read or is not TOML and values
+    /// that are not scalars are kept as refusals, beside what holds without them.
+    pub fn gather(given: Given) -> Effective {
         let mut refusals = Vec::new();
         let defaults = SETTINGS.iter().filter_map(|s| Some((s, s.default?.to_owned()))).collect();
         let (environment, config_variable) = read_environment(given.environment, &mut refusals);
         let path = given.config.or(config_variable);
         let in_file = path.as_deref().map(|path| read_file(path, &mut refusals)).unwrap_or_default();
-        if !refusals.is_empty() {
-            return Err(Refused(refusals));
-        }
 
         let merged = Figment::new()
             .merge(Layer { name: "default", values: defaults })
@@ -93,7 +90,7 @@ impl Effective {
             };
             Entry { setting, value: value.and_then(Value::into_string), source }
         });
-        Ok(Effective { entries: entries.collect() })
+        Effective { entries: entries.collect(), refusals }
     }
 
     /// The entry of a setting.
