@@ -10,8 +10,8 @@ use tracing_subscriber::filter::Targets;
 use super::list::{self, setting};
 use super::nearest::nearest;
 use super::parse::{self, StoreUrl};
-use super::refusal::{Refusal, Refused, written};
-use super::sources::{Effective, Source};
+use super::refusal::{Refusal, Refused, without, written};
+use super::sources::{Effective, Entry, Source};
 
 /// A memory cache below this could not hold the blocks of a handful of readers.
 const CACHE_MEMORY_BYTES_MIN: u64 = 16 << 20;
@@ -82,7 +82,7 @@ impl Settings {
     /// # Errors
     /// All that is wrong, at once.
     pub fn check(effective: &Effective) -> Result<Settings, Refused> {
-        let mut checks = Checks { effective, refusals: effective.refusals.clone() };
+        let mut checks = Checks { effective, refusals: effective.refusals.clone(), refused: Vec::new() };
         let data_dir = checks.value(list::DATA_DIR, data_dir);
         let store = checks.store();
         let listen = checks.value(list::KAFKA_LISTEN, parse::listen);
@@ -142,6 +142,8 @@ impl Settings {
 struct Checks<'a> {
     effective: &'a Effective,
     refusals: Vec<Refusal>,
+    /// The keys whose values were refused: once is enough.
+    refused: Vec<&'static str>,
 }
 
 impl Checks<'_> {
@@ -167,6 +169,9 @@ impl Checks<'_> {
     /// Everything about the store, and that what is said of S3 is said with S3.
     fn store(&mut self) -> Option<StoreSettings> {
         let url = self.value(list::STORE_URL, parse::store_url);
+        if url.as_ref().is_some_and(|url| !matches!(url, StoreUrl::S3 { .. })) {
+            self.only_with_s3();
+        }
         let endpoint = self.value_if_set(list::STORE_ENDPOINT, parse::endpoint);
         let region = self.value_if_set(list::STORE_REGION, parse::region);
         let path_style = self.value_if_set(list::STORE_PATH_STYLE, parse::boolean);
@@ -174,15 +179,13 @@ impl Checks<'_> {
         let allow_http = self.value(list::STORE_ALLOW_HTTP, parse::boolean);
         let (url, endpoint, allow_http) = (url?, endpoint?, allow_http?);
 
-        if !matches!(url, StoreUrl::S3 { .. }) {
-            self.only_with_s3();
-        }
         let without_tls = endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
         if without_tls && !allow_http {
             let with_tls = endpoint.as_ref().map(|endpoint| endpoint.replacen("http://", "https://", 1));
             let with_tls = with_tls.expect("an endpoint without TLS is an endpoint");
             let works = [(list::STORE_ALLOW_HTTP, "true"), (list::STORE_ENDPOINT, with_tls.as_str())];
-            self.refuse(list::STORE_ENDPOINT, "records would travel without TLS, which nothing allows", &works);
+            let problem = "without TLS, anyone on the way can read and change records; that must be allowed";
+            self.refuse(list::STORE_ENDPOINT, problem, &works);
         }
         if without_tls && matches!(ca_file, Some(Some(_))) {
             let example = setting(list::STORE_ENDPOINT).example;
@@ -203,10 +206,13 @@ impl Checks<'_> {
             list::STORE_ALLOW_HTTP,
         ];
         for key in of_s3 {
-            if self.effective.entry(key).source != Source::Default {
+            let Entry { setting: of_s3, value, source } = self.effective.entry(key);
+            if *source != Source::Default {
                 let url = self.effective.entry(list::STORE_URL).value.as_deref().unwrap_or_default();
                 let problem = format!("this is about S3 and contradicts store.url = {url:?}");
-                self.refuse(key, &problem, &[(list::STORE_URL, "s3://bucket/prefix")]);
+                let works = [written(setting(list::STORE_URL), "s3://bucket/prefix", source), without(of_s3, source)];
+                self.refused.push(of_s3.key);
+                self.refusals.push(Refusal::of(of_s3, value.as_deref(), source, &problem, &works));
             }
         }
     }
@@ -230,8 +236,12 @@ impl Checks<'_> {
         }
     }
 
-    /// Refuses the value of `key`; each of `works` alone would help.
+    /// Refuses the value of `key`, unless it is refused already; each of `works` alone would help.
     fn refuse(&mut self, key: &str, problem: &str, works: &[(&str, &str)]) {
+        if self.refused.contains(&key) {
+            return;
+        }
+        self.refused.push(setting(key).key);
         self.refusals.push(self.effective.refusal(key, problem, works));
     }
 }

@@ -6,7 +6,7 @@ use super::list::{KAFKA_ADVERTISED, KAFKA_LISTEN, STORE_URL, Setting};
 
 /// What to recommend to someone who wrote `text`. Always a value that is accepted.
 pub fn nearest(setting: &Setting, text: &str) -> String {
-    let port = text.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    let port = text.rsplit_once(':').map_or(text, |(_, port)| port).parse::<u16>().ok();
     match (setting.key, port) {
         (KAFKA_LISTEN, Some(port)) => format!("127.0.0.1:{port}"),
         (KAFKA_ADVERTISED, Some(port)) if port > 0 => format!("tidelog.example.com:{port}"),
@@ -40,6 +40,7 @@ mod tests {
         };
         check("localhost:19092", "127.0.0.1:19092");
         check(":9093", "127.0.0.1:9093");
+        check("19094", "127.0.0.1:19094");
         check("nonsense", "127.0.0.1:9092");
     }
 

@@ -59,6 +59,15 @@ pub fn written(setting: &Setting, value: &str, source: &Source) -> String {
     }
 }
 
+/// How a setting is left unset, in the place where it was set.
+pub fn without(setting: &Setting, source: &Source) -> String {
+    match source {
+        Source::File(_) => format!("no {} in the file", setting.key),
+        Source::Environment(variable) => format!("unset {variable}"),
+        Source::Flag(_) | Source::Default => format!("no --{}", setting.flag),
+    }
+}
+
 /// A value as a TOML file would have it.
 pub fn toml_form(value: &str) -> String {
     if matches!(value, "true" | "false") || value.parse::<u64>().is_ok() {

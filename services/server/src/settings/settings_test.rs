@@ -261,12 +261,20 @@ fn contradictions_are_refused() {
         &flags(&["--store=memory:", "--store-region=eu-central-1"]),
         r#"store.region = "eu-central-1" (flag --store-region)
         this is about S3 and contradicts store.url = "memory:"
-        this works: --store s3://bucket/prefix"#,
+        this works: --store s3://bucket/prefix  or  no --store-region"#,
+    );
+    // Said once, although the file is missing too.
+    let environment = [("TIDELOG_STORE_CA_FILE", "/nowhere/ca.pem")];
+    check_refused(
+        &Outside { environment: &environment, ..Outside::default() },
+        r#"store.ca_file = "/nowhere/ca.pem" (environment TIDELOG_STORE_CA_FILE)
+        this is about S3 and contradicts store.url = "file"
+        this works: TIDELOG_STORE=s3://bucket/prefix  or  unset TIDELOG_STORE_CA_FILE"#,
     );
     check_refused(
         &flags(&["--store=s3://bucket", "--store-endpoint=http://127.0.0.1:7480"]),
         r#"store.endpoint = "http://127.0.0.1:7480" (flag --store-endpoint)
-        records would travel without TLS, which nothing allows
+        without TLS, anyone on the way can read and change records; that must be allowed
         this works: --store-allow-http  or  --store-endpoint https://127.0.0.1:7480"#,
     );
 }
