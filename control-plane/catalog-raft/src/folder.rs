@@ -20,6 +20,8 @@ use crate::log::{LogOptions, RaftLog};
 
 const MAGIC: &[u8; 8] = b"TIDECLUS";
 const VERSION: u8 = 1;
+/// The file that says whose the folder is.
+const CLUSTER: &str = "cluster";
 /// The file is far shorter; what is longer is not ours.
 const FILE_BYTES_MAX: u64 = 4_096;
 
@@ -48,7 +50,7 @@ impl Folder {
             _ => cannot("lock the folder")(error),
         })?;
         let (log, snapshot) = (dir.join("log"), dir.join("snapshot"));
-        let path = dir.join("cluster");
+        let path = dir.join(CLUSTER);
         let cluster = match read(disk, &path)? {
             Some((_, found)) if found != node => {
                 return Err(OpenError::OtherNode { path: dir.to_owned(), found, expected: node });
@@ -71,11 +73,16 @@ impl Folder {
     }
 }
 
+/// Whether there is no replica in the folder yet. What cannot be looked at is told by who opens it.
+pub(crate) fn is_new(disk: &dyn Disk, dir: &Path) -> bool {
+    disk.exists(&dir.join(CLUSTER)).is_ok_and(|exists| !exists)
+}
+
 /// Without a cluster file the folder is new, or its making was cut short. A log with something in it says otherwise.
 fn check_unused(disk: &dyn Disk, dir: &Path, log: &Path) -> Result<(), OpenError> {
     let used = RaftLog::has_records(disk, log).map_err(|error| OpenError::io(log, error))?;
     if used {
-        return Err(OpenError::damaged(&dir.join("cluster"), 0, "it is missing, and there is a log"));
+        return Err(OpenError::damaged(&dir.join(CLUSTER), 0, "it is missing, and there is a log"));
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 
 use crate::barrier::Barrier;
 use crate::error::OpenError;
-use crate::folder::Folder;
+use crate::folder::{self, Folder};
 use crate::log::RaftLog;
 use crate::machine::Machine;
 use crate::measure;
@@ -100,6 +100,12 @@ impl RaftCatalog {
         let (catalog, folder) = opening.await.map_err(|error| OpenError::Raft(error.to_string()))??;
         *catalog.held.lock() = Some(Held { _runtime: runtime, _folder: folder });
         Ok(catalog)
+    }
+
+    /// Whether [`RaftCatalog::open`] would make a new replica, of a new cluster.
+    #[must_use]
+    pub fn is_new(options: &RaftOptions, disk: &dyn Disk) -> bool {
+        folder::is_new(disk, &options.dir)
     }
 
     /// Writes a snapshot if there is much to read otherwise, stops Raft, and lets go of the folder. Proposals and reads

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidelog_blob::{BlobError, BlobStore, Key, Metered, S3Options, claim, probe};
+use tidelog_blob::{BlobError, BlobStore, ClaimError, Key, Metered, S3Options, check_unclaimed, claim, probe};
 use tidelog_cache::{BlockCache, ObjectReader, ReaderLimits};
 use tidelog_cache_nvme::{FoyerCache, FoyerOptions, Stamp};
 use tidelog_catalog_api::{Catalog, ClusterView};
@@ -39,11 +39,9 @@ pub enum StartError {
     #[error(transparent)]
     Catalog(#[from] tidelog_catalog_raft::OpenError),
     /// The store cannot be used.
-    #[error("store {url}: {problem}")]
+    #[error("{problem}")]
     Store {
-        /// As configured.
-        url: String,
-        /// What is wrong, and what would work.
+        /// Which store it is, what is wrong, and what would work.
         problem: String,
     },
     /// The write path could not start.
@@ -85,6 +83,12 @@ impl Node {
         let base = Tasks::on_current_runtime();
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let raft = RaftOptions::new(options.data_dir.join("raft"), NODE);
+        if RaftCatalog::is_new(&raft, &*disk) {
+            // Refused below at the latest, but then with a folder made for nothing.
+            let (url, s3) = (&options.store.url, s3_options(&options.store));
+            let unclaimed = check_unclaimed(url, &s3, disk.clone(), clock.clone(), random.clone()).await;
+            unclaimed.map_err(|error| refused(url, &error))?;
+        }
         let catalog = RaftCatalog::open(raft, disk.clone(), clock.clone(), random.clone()).await?;
         match Node::serve(options, door, catalog.clone(), disk, clock, random, base.clone()).await {
             Ok(node) => Ok(node),
@@ -226,17 +230,10 @@ async fn open_store(
     random: &Random,
     cluster: ClusterView,
 ) -> Result<(Arc<dyn BlobStore>, String), StartError> {
-    let refuse = |problem: String| StartError::Store { url: options.url.clone(), problem };
-    let s3 = S3Options {
-        endpoint: options.endpoint.clone(),
-        region: options.region.clone().unwrap_or_default(),
-        path_style: options.path_style,
-        ca_file: options.ca_file.clone(),
-        allow_http: options.allow_http,
-        ..S3Options::default()
-    };
+    let refuse = |problem: String| StartError::Store { problem };
+    let s3 = s3_options(options);
     let store = tidelog_blob::open(&options.url, &s3, disk, clock.clone(), random.clone()).await;
-    let store = store.map_err(|error| refuse(error.to_string()))?;
+    let store = store.map_err(|error| refuse(format!("store {}: {error}", options.url)))?;
     let store: Arc<dyn BlobStore> = Arc::new(Metered::new(store, clock.clone()));
     let abilities = match probe(&*store, random).await {
         Ok(abilities) => abilities.to_string(),
@@ -248,9 +245,29 @@ async fn open_store(
         }
         Err(error) => return Err(refuse(error.to_string())),
     };
-    let claimed = claim(&*store, cluster.cluster_id, random).await.map_err(|error| refuse(error.to_string()))?;
+    let claimed = claim(&*store, cluster.cluster_id, random).await.map_err(|error| refused(&options.url, &error))?;
     tracing::info!(store = store.describe(), %abilities, ?claimed, "store is usable");
     Ok((store, abilities))
+}
+
+fn s3_options(options: &StoreOptions) -> S3Options {
+    S3Options {
+        endpoint: options.endpoint.clone(),
+        region: options.region.clone().unwrap_or_default(),
+        path_style: options.path_style,
+        ca_file: options.ca_file.clone(),
+        allow_http: options.allow_http,
+        ..S3Options::default()
+    }
+}
+
+fn refused(url: &str, error: &ClaimError) -> StartError {
+    let problem = match error {
+        ClaimError::Store(error) => format!("store {url}: {error}"),
+        // These name the store.
+        ClaimError::Foreign { .. } | ClaimError::Damaged { .. } => error.to_string(),
+    };
+    StartError::Store { problem }
 }
 
 async fn open_cache(options: &CacheOptions, data_dir: &Path, cluster: ClusterView, clock: &Clock) -> FoyerCache {

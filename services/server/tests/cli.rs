@@ -180,7 +180,7 @@ fn a_folder_in_use_is_refused() {
 }
 
 /// `tidelog dev` with these arguments does not start, says these things, and leaves nothing in its folder.
-fn check_not_started(arguments: &[&str], says: &[&str]) {
+fn check_not_started(arguments: &[&str], says: &[&str]) -> String {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let output = tidelog(folder.path(), &[], &[&["dev"], arguments].concat());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -190,6 +190,7 @@ fn check_not_started(arguments: &[&str], says: &[&str]) {
     }
     let left: Vec<_> = std::fs::read_dir(folder.path()).expect("the folder is readable").collect();
     assert!(left.is_empty(), "{arguments:?} left {left:?} behind");
+    said
 }
 
 #[test]
@@ -212,6 +213,17 @@ fn a_data_folder_that_cannot_be_made_is_named() {
     let says = ["data_dir = \"/dev/null/x\" (flag --data-dir)", "cannot make", "this works: --data-dir "];
     check_not_started(&["--kafka-listen", "127.0.0.1:0", "--data-dir", "/dev/null/x"], &says);
     check_not_started(&["--kafka-listen", "127.0.0.1:0", "--data-dir", "/dev/null/x", "--store", "memory:"], &says);
+}
+
+#[test]
+fn a_store_of_another_cluster_is_refused_before_anything_is_made() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let url = format!("file://{}/objects", folder.path().display());
+    let first = Serving::start(folder.path(), &["--store", &url]);
+    let said = check_not_started(&["--kafka-listen", "127.0.0.1:0", "--store", &url], &["belongs to cluster"]);
+    assert_eq!(said.matches(&format!("{url} belongs")).count(), 1, "{said}");
+    assert_eq!(said.matches(&format!("tidelog: the store at {url}")).count(), 1, "the store is named once: {said}");
+    assert_eq!(first.end(Signal::TERM).0, Some(0), "its owner is not disturbed");
 }
 
 #[test]

@@ -22,7 +22,7 @@ mod store;
 pub use error::BlobError;
 pub use faulty::{Fault, FaultyStore};
 pub use file::FileStore;
-pub use marker::{ClaimError, Claimed, claim};
+pub use marker::{ClaimError, Claimed, check_unclaimed, claim};
 pub use memory::MemoryStore;
 pub use metered::Metered;
 pub use open::open;

@@ -4,13 +4,20 @@
 //! of four lines, each ending in a line feed: `tidelog cluster v1`, `cluster <32 hex digits>`, `nonce <32 hex digits>`,
 //! and `checksum <16 hex digits>` (FNV-1a of the lines before it).
 
-use bytes::Bytes;
-use tidelog_host::Random;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
 
-use crate::{BlobError, BlobStore, Key, Purpose};
+use bytes::Bytes;
+use tidelog_host::{Clock, Disk, Random};
+
+use crate::open::{Place, place};
+use crate::{BlobError, BlobStore, Key, Purpose, S3Options, open};
 
 const KEY: &str = "cluster";
 const HEAD: &str = "tidelog cluster v1\ncluster ";
+/// More than a marker has.
+const MARKER_BYTES_MAX: usize = 1_024;
 const PURPOSE: Purpose = Purpose::Administration;
 
 /// A store that is ours.
@@ -69,6 +76,47 @@ pub async fn claim(store: &dyn BlobStore, cluster_id: [u8; 16], random: &Random)
         find(store).await?.ok_or_else(|| BlobError::Unavailable("the marker just written is gone".to_owned()))?;
     ours(store, cluster_id, found)?;
     Ok(if written { Claimed::Now } else { Claimed::Already })
+}
+
+/// Refuses a store that somebody owns, for whoever has no id yet. Nothing in it is made or changed, and a folder is not even
+/// opened, for its owner may be at work in it. What cannot be told so is left to [`claim`].
+///
+/// # Errors
+/// When it is another's, its marker is damaged, or the store cannot be opened or reached.
+pub async fn check_unclaimed(
+    url: &str,
+    options: &S3Options,
+    disk: Arc<dyn Disk>,
+    clock: Clock,
+    random: Random,
+) -> Result<(), ClaimError> {
+    let found = match place(url)? {
+        Place::Memory => None,
+        Place::Folder(folder) => match marker_in(&*disk, &folder.join(KEY)) {
+            Ok(Some(text)) => {
+                let damaged = || ClaimError::Damaged { store: url.to_owned(), bytes: text.len() };
+                Some(decode(&text).ok_or_else(damaged)?)
+            }
+            Ok(None) | Err(_) => None,
+        },
+        Place::Bucket { .. } => match find(&*open(url, options, disk, clock, random).await?).await {
+            // The probe names the right that is missing.
+            Err(ClaimError::Store(BlobError::Refused(_))) => None,
+            found => found?,
+        },
+    };
+    found.map_or(Ok(()), |found| Err(ClaimError::Foreign { store: url.to_owned(), found: hex(found) }))
+}
+
+fn marker_in(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8>>> {
+    if !disk.exists(path)? {
+        return Ok(None);
+    }
+    let file = disk.open(path)?;
+    // What is longer is not a marker either.
+    let mut text = vec![0; usize::try_from(file.len()?).map_or(MARKER_BYTES_MAX, |bytes| bytes.min(MARKER_BYTES_MAX))];
+    file.read_exact_at(&mut text, 0)?;
+    Ok(Some(text))
 }
 
 async fn find(store: &dyn BlobStore) -> Result<Option<[u8; 16]>, ClaimError> {

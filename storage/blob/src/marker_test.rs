@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidelog_host::{Clock, Random};
+use tidelog_host::{Clock, Disk, ForgetfulDisk, Random};
 
 use super::{KEY, PURPOSE, decode, encode};
-use crate::{BlobStore, Call, ClaimError, Claimed, Fault, FaultyStore, Key, MemoryStore, claim, probe};
+use crate::{
+    BlobStore, Call, ClaimError, Claimed, Fault, FaultyStore, Key, MemoryStore, S3Options, check_unclaimed, claim, open, probe,
+};
 
 fn store() -> FaultyStore {
     FaultyStore::new(Arc::new(MemoryStore::new()), Clock::real(), Random::seeded(1))
@@ -20,6 +22,23 @@ async fn the_first_to_claim_owns_the_store() {
     let error = claim(&store, [2; 16], &random).await.err().unwrap();
     assert!(matches!(&error, ClaimError::Foreign { found, .. } if *found == "01".repeat(16)), "{error}");
     assert_eq!(claim(&store, [1; 16], &random).await.unwrap(), Claimed::Already);
+}
+
+#[tokio::test]
+async fn a_folder_is_known_to_be_claimed_without_being_opened() {
+    let (disk, random): (Arc<dyn Disk>, _) = (Arc::new(ForgetfulDisk::new(1)), Random::seeded(1));
+    let (url, options) = ("file:///objects", S3Options::default());
+    let check = || check_unclaimed(url, &options, disk.clone(), Clock::real(), Random::seeded(2));
+    check().await.unwrap();
+    assert!(!disk.exists("/objects".as_ref()).unwrap(), "looking makes nothing");
+    let store = open(url, &options, disk.clone(), Clock::real(), random.clone()).await.unwrap();
+    check().await.unwrap();
+    claim(&*store, [1; 16], &random).await.unwrap();
+    let at_work = std::path::Path::new("/objects/~tmp/7");
+    disk.create(at_work).unwrap();
+    let error = check().await.err().unwrap();
+    assert!(matches!(&error, ClaimError::Foreign { found, .. } if *found == "01".repeat(16)), "{error}");
+    assert!(disk.exists(at_work).unwrap(), "what the owner is writing is left alone");
 }
 
 #[tokio::test]

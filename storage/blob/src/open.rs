@@ -9,7 +9,7 @@ use crate::{BlobError, BlobStore, FileStore, MemoryStore, S3Options, S3Store};
 
 /// What a URL names.
 #[derive(Debug, PartialEq, Eq)]
-enum Place {
+pub(crate) enum Place {
     Memory,
     Folder(PathBuf),
     Bucket { bucket: String, prefix: String },
@@ -37,7 +37,7 @@ pub async fn open(
     }
 }
 
-fn place(url: &str) -> Result<Place, BlobError> {
+pub(crate) fn place(url: &str) -> Result<Place, BlobError> {
     let refused = |why: &str| {
         let example = "file:///var/lib/tidelog/objects, s3://bucket/prefix or memory: would work";
         BlobError::Refused(format!("store {url:?}: {why}; {example}"))
