@@ -149,12 +149,16 @@ impl Node {
         let gateway = Gateway::new(gateway_options, parts);
         doors.spawn("gateway-kafka", OnPanic::EndProcess, async move { gateway.serve(listener).await });
 
-        let about = vec![
+        let mut about = vec![
             ("kafka".to_owned(), advertised(kafka, &host, port)),
             ("data".to_owned(), options.data_dir.display().to_string()),
             ("store".to_owned(), format!("{} ({abilities})", store.describe())),
             ("cache".to_owned(), cache.describe()),
         ];
+        if let Err(error) = catalog.accepting() {
+            let refused = format!("REFUSED until that disk has room, which needs no restart; reads work ({error})");
+            about.push(("appends".to_owned(), refused));
+        }
         tracing::info!(%kafka, store = store.describe(), "serving");
         Ok(Node { catalog, cache, ingest, doors, base, kafka, about })
     }
@@ -241,7 +245,7 @@ async fn open_store(
         // a node that starts. A store that nobody has claimed yet is refused below.
         Err(error) if matches!(error.error, BlobError::Full(_)) => {
             tracing::warn!(%error, "store is full, it is only read until there is room");
-            "full at the start, not tried".to_owned()
+            "full at the start, appends are refused until it has room".to_owned()
         }
         Err(error) => return Err(refuse(error.to_string())),
     };

@@ -31,7 +31,7 @@ pub fn banner(version: &str, about: &[(String, String)], address: &str, colours:
     for line in lines_to_try(address) {
         writeln!(lines, "  {}", paint(CYAN, &line)).expect(written);
     }
-    writeln!(lines, "\nCtrl-C drains and stops.").expect(written);
+    writeln!(lines, "\nCtrl-C drains and stops; a second Ctrl-C ends at once.").expect(written);
     lines
 }
 
@@ -66,7 +66,7 @@ Try it:
   kcat -C -b 127.0.0.1:9092 -t greetings -o beginning -e
   kcat -L -b 127.0.0.1:9092
 
-Ctrl-C drains and stops.
+Ctrl-C drains and stops; a second Ctrl-C ends at once.
 ";
         assert_eq!(check(Colours::Plain), expected);
     }

@@ -20,7 +20,7 @@ Examples:
 Settings come from flags, the environment (TIDELOG_*), a TOML file (--config), and defaults, in this order.
 docs/configuration.md says what each one trades.";
 
-/// A serverless log on object storage that speaks Kafka.
+/// A log service that speaks the Kafka protocol and keeps its data in an object store: a local folder, or S3.
 #[derive(Debug, Parser)]
 #[command(name = "tidelog", version = VERSION, after_help = EXAMPLES, arg_required_else_help = true)]
 #[command(disable_help_subcommand = true)]

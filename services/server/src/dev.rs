@@ -69,7 +69,7 @@ async fn serve(effective: &Effective, settings: &Settings, data_dir: &Path) -> a
         // What was acknowledged is durable; a process that can take nothing more is of no use to anybody.
         why = node.ended() => anyhow::bail!("the node cannot go on: {why}"),
     };
-    tracing::info!(signal, "draining");
+    tracing::info!(signal, "draining; a second Ctrl-C or SIGTERM ends at once, and what was acknowledged is kept");
     tokio::time::timeout(DRAIN_MAX, node.stop())
         .await
         .with_context(|| format!("not drained after {} s; what was acknowledged is kept", DRAIN_MAX.as_secs()))?;

@@ -57,6 +57,16 @@ pub enum IoEngine {
     Psync,
 }
 
+impl IoEngine {
+    /// For people.
+    fn name(self) -> &'static str {
+        match self {
+            IoEngine::IoUring => "io_uring",
+            IoEngine::Auto | IoEngine::Psync => "blocking I/O",
+        }
+    }
+}
+
 /// How to open a [`FoyerCache`].
 #[derive(Clone, Debug)]
 pub struct FoyerOptions {
@@ -94,7 +104,7 @@ impl FoyerCache {
     /// [`BlockCache::describe`].
     pub async fn open(options: FoyerOptions, clock: Clock) -> FoyerCache {
         let (hybrid, engine) = open_best(&options).await;
-        let description = format!("foyer: {} MiB memory, {engine}", options.memory_bytes / MIB);
+        let description = format!("{} MiB memory, {engine}", options.memory_bytes / MIB);
         let failure = |kind| counter!(DISK_FAILURES_TOTAL, "kind" => kind);
         let failures = Failures { error: failure("error"), slow: failure("slow"), foreign: failure("foreign") };
         FoyerCache { hybrid, stamp: options.stamp, bypass: Bypass::new(clock.clone()), clock, description, failures }
@@ -192,9 +202,9 @@ async fn open_best(options: &FoyerOptions) -> (HybridCache<EntryKey, Entry>, Str
             match open_disk(options, &files, *engine).await {
                 Ok(hybrid) => {
                     let megabytes = files.bytes() / MIB;
-                    return (hybrid, format!("{megabytes} MiB disk in {} ({engine:?})", options.dir.display()));
+                    return (hybrid, format!("{megabytes} MiB disk in {} ({})", options.dir.display(), engine.name()));
                 }
-                Err(error) => tracing::warn!(?engine, %error, "cache disk cannot be used this way"),
+                Err(error) => tracing::warn!(engine = engine.name(), %error, "cache disk cannot be used this way"),
             }
         }
     }
