@@ -217,6 +217,7 @@ fn a_full_file_system_refuses_appends_and_nothing_else() {
     server.kill9().expect("it is the process that was started first");
     server.start_again(None).unwrap();
     server.wait_ready().expect("it starts without room");
+    assert!(server.output().contains("REFUSED until that disk has room"), "{}", server.output());
     let mut writer = Writer { server: &server, acknowledged };
     writer.check_full();
     small.remove("rest");
