@@ -53,5 +53,9 @@ fn listen_refusal(address: SocketAddr, problem: &io::Error, effective: &Effectiv
         io::ErrorKind::PermissionDenied => ("this user may not listen on that port", unprivileged),
         _ => ("the operating system refuses it", any_port),
     };
-    effective.refusal(KAFKA_LISTEN, &format!("cannot listen on {address}: {what} ({problem})"), &[(KAFKA_LISTEN, &works)])
+    effective.refusal(
+        KAFKA_LISTEN,
+        &format!("cannot listen on {address}: {what} ({problem})"),
+        &[(KAFKA_LISTEN, &works)],
+    )
 }

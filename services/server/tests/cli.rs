@@ -199,11 +199,7 @@ fn a_port_in_use_is_refused_before_anything_is_made() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("it is bound").to_string();
     let said = format!("kafka.listen = \"{address}\" (flag --kafka-listen)");
-    let says = [
-        said.as_str(),
-        "another process listens there",
-        "this works: --kafka-listen 127.0.0.1:0",
-    ];
+    let says = [said.as_str(), "another process listens there", "this works: --kafka-listen 127.0.0.1:0"];
     check_not_started(&["--kafka-listen", &address], &says);
     check_not_started(&["--kafka-listen", &address, "--store", "memory:"], &says);
 }

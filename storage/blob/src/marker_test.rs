@@ -7,7 +7,8 @@ use tidelog_host::{Clock, Disk, ForgetfulDisk, Random};
 
 use super::{KEY, PURPOSE, decode, encode};
 use crate::{
-    BlobStore, Call, ClaimError, Claimed, Fault, FaultyStore, Key, MemoryStore, S3Options, check_unclaimed, claim, open, probe,
+    BlobStore, Call, ClaimError, Claimed, Fault, FaultyStore, Key, MemoryStore, S3Options, check_unclaimed, claim,
+    open, probe,
 };
 
 fn store() -> FaultyStore {
