@@ -48,6 +48,7 @@ pub fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| match text.rsplit_once(':') {
         Some((_, port)) if port.parse::<u16>().is_err() => "the port is not a number up to 65535".to_owned(),
         Some(_) => "this is not an IP address and a port; a name may mean several addresses".to_owned(),
+        None if text.parse::<u16>().is_ok() => "this lacks an IP address before the port".to_owned(),
         None => "this lacks a port".to_owned(),
     })
 }

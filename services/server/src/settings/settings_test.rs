@@ -160,6 +160,12 @@ fn refused_values_name_key_source_and_what_works() {
         this works: --kafka-listen 127.0.0.1:19092"#,
     );
     check(
+        "--kafka-listen=19094",
+        "kafka.listen = 19094 (flag --kafka-listen)
+        this lacks an IP address before the port
+        this works: --kafka-listen 127.0.0.1:19094",
+    );
+    check(
         "--kafka-listen=127.0.0.1:99999",
         r#"kafka.listen = "127.0.0.1:99999" (flag --kafka-listen)
         the port is not a number up to 65535
