@@ -92,10 +92,6 @@ pub const DIFFERENCES: &[Difference] = &[
         ],
     },
     Difference {
-        documented: "`message.timestamp.*` has no effect, so a time far ahead is taken",
-        places: &[Place("produce refused", 3..=13, "a time far ahead", "*", "*", "*")],
-    },
-    Difference {
         documented: "Bytes behind the last whole batch of a partition refuse all of it (Kafka drops them)",
         places: &[Place("produce refused", 3..=13, "a batch and a half", "*", "*", "*")],
     },

@@ -92,9 +92,6 @@ pub enum AdmitError {
     /// Records whose timestamps the topic does not take.
     #[error("one or more records have a timestamp that is too far from now")]
     Timestamps(RefusedTimestamps),
-    /// A producer that says when its records were appended.
-    #[error("producers may not set the timestamp type LogAppendTime")]
-    SentAppendTime,
     /// Part of a transaction.
     #[error("transactional batches are not supported yet")]
     Transactional,
@@ -166,17 +163,17 @@ pub fn admit(bytes: Bytes, rules: &AdmitRules, now: TimestampMs) -> Result<Vec<C
             refused.records.push((index, timestamp));
         }
     })?;
-    // Only now, because a damaged bit is damage first.
-    if header.timestamp_type() == TimestampType::LogAppendTime {
-        return Err(AdmitError::SentAppendTime);
-    }
     if !refused.records.is_empty() {
         return Err(AdmitError::Timestamps(refused));
     }
     let records::CheckedBatch { records, max_timestamp, .. } = checked;
     let sent_codec = header.codec()?;
     let encoding = rules.encoding.filter(|encoding| encoding.codec != sent_codec);
-    if encoding.is_none() && rules.timestamps != Timestamps::LogAppendTime {
+    // A type that only we may state is taken back, as Kafka does.
+    let is_as_sent = rules.timestamps != Timestamps::LogAppendTime
+        && header.timestamp_type() == TimestampType::CreateTime
+        && encoding.is_none();
+    if is_as_sent {
         return Ok(vec![CheckedBatch { bytes, header, sent_codec, records, max_timestamp }]);
     }
     let (timestamp_type, max_timestamp) = match rules.timestamps {

@@ -53,7 +53,7 @@ async fn plain_producer(path: Path, id: i64, index: u32, count: usize) -> Vec<Se
     let mut waiting = Vec::new();
     for i in 0..count {
         let value = value_of(id, i);
-        let append = path.append(id as u64, index, &batch(None, 0, &[value.clone()]));
+        let append = path.append(id as u64, index, &batch(None, 0, std::slice::from_ref(&value)));
         waiting.push((value, tokio::spawn(append)));
         // Not all in one flush.
         tokio::time::sleep(Duration::from_millis(i as u64 % 3)).await;
