@@ -30,6 +30,7 @@ const RULES: &[(&str, Rule)] = &[
     ("port", Rule::Any),
     // For people. Without an error there is none.
     ("error_message", Rule::Any),
+    ("batch_index_error_message", Rule::Any),
     ("documentation", Rule::Any),
     ("log_dir", Rule::Any),
     ("total_bytes", Rule::Any),
@@ -128,7 +129,7 @@ pub fn normal(tree: Tree, names: &mut Names) -> Tree {
             // What an error says is for people, and whether it says anything: Kafka has a text with some errors only.
             let in_error = fields.iter().any(|(name, value)| name == "error_code" && *value != Tree::leaf("0"));
             let one = |(name, value): (String, Tree)| {
-                if in_error && name == "error_message" {
+                if in_error && name.ends_with("error_message") {
                     return (name, Tree::leaf("<error_message>"));
                 }
                 if name == "error_message" && EMPTY_MESSAGES.iter().any(|empty| value == Tree::leaf(*empty)) {
