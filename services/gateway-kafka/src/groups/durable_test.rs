@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tidelog_catalog_api::GroupRefused;
 use tidelog_host::{Clock, Random, Tasks};
 use tidelog_model::{Offset, PartitionId, SessionId, TenantId, TopicId};
 
@@ -168,4 +169,66 @@ async fn a_static_member_s_new_process_is_known_after_a_restart() {
     let claim = |joined: &Joined| Claim { instance_id: Some("static".to_owned()), ..claim(joined) };
     assert_eq!(after.heartbeat(&key(), &claim(&again)), Ok(()));
     assert_eq!(after.heartbeat(&key(), &claim(&joined)), Err(GroupError::FencedInstance));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_is_not_told_and_decided_again() {
+    let catalog = Arc::new(LaggingCatalog::default());
+    let (coordinator, _tasks) = life(&catalog, 1);
+    let joined = coordinator.join(join_request("", None)).await.unwrap();
+    *catalog.refusal.lock() = Some(GroupRefused::GenerationBack(41));
+    let all: [(&str, &'static [u8]); 1] = [(&joined.member_id, b"all")];
+    assert_eq!(coordinator.sync(sync_request(&joined, &all)).await, Err(GroupError::NotAvailable));
+    *catalog.refusal.lock() = None;
+    let stale = coordinator.sync(sync_request(&joined, &all)).await;
+    assert_eq!(stale, Err(GroupError::IllegalGeneration), "nothing holds that was not stored");
+    let again = coordinator.join(join_request(&joined.member_id, None)).await.unwrap();
+    assert_eq!(again.generation, 42, "beyond what is stored");
+    assert_eq!(&coordinator.sync(sync_request(&again, &all)).await.unwrap().assignment[..], b"all");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_begins_again_goes_on_from_the_generation_that_is_stored() {
+    let catalog = Arc::new(LaggingCatalog::default());
+    let (before, tasks) = life(&catalog, 1);
+    two_members(&before).await;
+    tasks.stop().await;
+    let left = catalog.records.lock().values().next().cloned().unwrap();
+    catalog.records.lock().clear();
+    let (after, _tasks) = life(&catalog, 2);
+    // Its removal was lost, and this coordinator has not seen it when it began.
+    catalog.records.lock().insert((TenantId(1), "readers".to_owned()), left.clone());
+    let joined = after.join(join_request("", None)).await.unwrap();
+    assert_eq!(joined.generation, left.generation + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_wait_for_the_catalog_are_bounded() {
+    let catalog = Arc::new(LaggingCatalog::default());
+    let (coordinator, _tasks) = life(&catalog, 1);
+    let request = || JoinRequest {
+        protocols: vec![Protocol { name: "range".to_owned(), metadata: Bytes::from(vec![7; 100 << 10]) }],
+        can_skip_assignment: true,
+        ..join_request("", Some("static"))
+    };
+    let joined = coordinator.join(request()).await.unwrap();
+    let claim = Claim { instance_id: Some("static".to_owned()), ..claim(&joined) };
+    let request_share = SyncRequest { claim, ..sync_request(&joined, &[(&joined.member_id, b"all")]) };
+    coordinator.sync(request_share).await.unwrap();
+    *catalog.down.lock() = true;
+    let mut waiting = Vec::new();
+    for _ in 0..100 {
+        let (coordinator, request) = (coordinator.clone(), request());
+        waiting.push(tokio::spawn(async move { coordinator.join(request).await }));
+        tokio::task::yield_now().await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let refused = waiting.iter().filter(|join| join.is_finished()).count();
+    assert!(refused >= 60, "{refused} of 100 were refused, of 10 MiB of answers");
+    *catalog.down.lock() = false;
+    let mut told = 0;
+    for join in waiting {
+        told += usize::from(join.await.unwrap().is_ok());
+    }
+    assert_eq!(told, 100 - refused, "the others hear of it once it is stored");
 }

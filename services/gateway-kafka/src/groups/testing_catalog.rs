@@ -8,7 +8,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tidelog_catalog_api::{
     ApplyListener, Catalog, CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, GroupRecord,
-    InlineExtent, OrphanRange, Outcome, PartitionView, ProducerView, Proposal, QuorumView, TopicView,
+    GroupRefused, InlineExtent, OrphanRange, Outcome, PartitionView, ProducerView, Proposal, QuorumView, TopicView,
 };
 use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
 
@@ -20,6 +20,8 @@ pub(super) struct LaggingCatalog {
     visible: Mutex<Vec<(TenantId, String, GroupOffset)>>,
     pub(super) proposals: Mutex<Vec<Command>>,
     pub(super) down: Mutex<bool>,
+    /// What records are answered with instead of being stored.
+    pub(super) refusal: Mutex<Option<GroupRefused>>,
     pub(super) records: Mutex<BTreeMap<(TenantId, String), Arc<GroupRecord>>>,
     topics: Mutex<Vec<Arc<TopicView>>>,
     visible_topics: Mutex<Vec<Arc<TopicView>>>,
@@ -31,6 +33,9 @@ impl Catalog for LaggingCatalog {
         if let Command::StoreGroup { tenant, group, record, .. } = command {
             if *self.down.lock() {
                 return Box::pin(async { Err(CatalogError::Unavailable("down".to_owned())) });
+            }
+            if let Some(refused) = *self.refusal.lock() {
+                return Box::pin(async move { Ok(Outcome::GroupStored(Err(refused))) });
             }
             match record {
                 Some(record) => drop(self.records.lock().insert((tenant, group), Arc::new(record))),
