@@ -9,6 +9,7 @@
 
 mod machine;
 mod matrix;
+mod prepare;
 mod process;
 mod proofs;
 mod report;

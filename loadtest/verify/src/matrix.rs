@@ -6,8 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::machine::{Machine, Tool};
+use crate::prepare::{Prepare, build_server, nothing_to_prepare, prepare_python, prepare_venv, prepared};
 use crate::process::Ended;
-use crate::stages::{Prepare, build_server, nothing_to_prepare, prepare_python, prepare_venv, prepared, run};
+use crate::stages::run;
 use crate::tally::{Tally, count_cargo_test};
 
 /// Each language of the clients' programs, what it needs, and how that is put together.

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::machine::{Machine, Tool};
-use crate::stages::{cargo, one_check, prepare_java, run, with_tail};
+use crate::prepare::prepare_java;
+use crate::stages::{cargo, one_check, run, with_tail};
 use crate::tally::{Tally, count_cargo_test};
 
 /// Each test binary, the folder it runs in, and the known bugs with which it must fail. Without any it is green.
