@@ -1,31 +1,29 @@
-//! The coordinator of one node: all its groups behind locks, the requests that wait, and the task that watches the time.
+//! The coordinator of one node: all its groups behind locks, the steps that they take, and the task that watches the time.
 //!
-//! Decisions are made by [`Group`]; here are only the map of groups, the hand-over of answers and the bounds over all groups.
-//! No lock is held across an await.
+//! Decisions are made by [`Group`]; here are only the map of groups and what follows from a step: answers are handed over, a
+//! decision is stored, the bytes are counted, the alarm is set. What members ask is in `requests.rs`. No lock is held across
+//! an await.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use tidelog_catalog_api::Catalog;
 use tidelog_host::tasks::OnPanic;
 use tidelog_host::{Clock, Random, Tasks, metric};
 use tidelog_model::SessionId;
-use tidelog_model::limits::GROUP_ID_BYTES_MAX;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tracing::info;
 
 use super::GroupError;
 use super::durable::{Durable, Storing, has_decided};
-use super::join::{check_join, request_bytes};
-use super::limits::{ALL_GROUPS_BYTES_MAX, GROUPS_MAX, MEMBER_ID_PREFIX_BYTES_MAX, SHARDS};
+use super::limits::{GROUPS_MAX, SHARDS};
 use super::machine::{Answer, Group, GroupState};
-use super::messages::{Claim, GroupKey, JoinAnswer, JoinRefused, JoinRequest, Leaving, SyncAnswer, SyncRequest};
-use super::shard::{Entry, Shard, Waiting};
+use super::messages::GroupKey;
+use super::shard::{Entry, Shard};
 
 /// Groups on this node. Question: how many are there, and does the bound come near?
 const GROUPS: &str = "kafka_groups";
@@ -39,14 +37,14 @@ pub struct Coordinator {
     pub(super) catalog: Arc<dyn Catalog>,
     pub(super) shards: Vec<Mutex<Shard>>,
     pub(super) clock: Clock,
-    random: Random,
+    pub(super) random: Random,
     pub(super) session: SessionId,
     pub(super) initial_rebalance_delay: Duration,
     pub(super) stores: mpsc::UnboundedSender<Storing>,
     /// The last that was given out; see `durable.rs`.
     pub(super) revisions: AtomicU64,
     /// Kept by all groups, counted under their locks.
-    bytes: AtomicUsize,
+    pub(super) bytes: AtomicUsize,
     /// Some group has to be looked at earlier than the timer task knows.
     earlier: Notify,
 }
@@ -89,123 +87,6 @@ impl Coordinator {
     #[must_use]
     pub fn initial_rebalance_delay(&self) -> Duration {
         self.initial_rebalance_delay
-    }
-
-    /// JoinGroup: answers when the rebalance that it sets off, or joins, has all its members. A cancelled caller leaves the
-    /// member waiting, as a client does that goes away; its session will expire.
-    ///
-    /// # Errors
-    /// With Kafka's code and the member id that belongs into the answer.
-    pub async fn join(&self, mut request: JoinRequest) -> JoinAnswer {
-        let member_id = request.member_id.clone();
-        let refused = |error| JoinRefused { member_id: member_id.clone(), error };
-        check_group_id(&request.key).and_then(|()| check_join(&request)).map_err(refused)?;
-        self.check_room(request_bytes(&request)).map_err(refused)?;
-        for protocol in &mut request.protocols {
-            // A slice would keep the whole frame in memory.
-            protocol.metadata = Bytes::copy_from_slice(&protocol.metadata);
-        }
-        let (answer, answered) = oneshot::channel();
-        self.begin_join(request, answer).map_err(refused)?;
-        answered.await.unwrap_or_else(|_| Err(refused(GroupError::NotAvailable)))
-    }
-
-    fn begin_join(&self, request: JoinRequest, answer: oneshot::Sender<JoinAnswer>) -> Result<(), GroupError> {
-        let (key, now) = (request.key.clone(), self.clock.now());
-        let prefix = request.instance_id.as_ref().unwrap_or(&request.client_id);
-        let fresh_member_id = self.fresh_member_id(prefix);
-        let mut shard = self.shard(&key).lock();
-        if shard.stopped {
-            return Err(GroupError::NotAvailable);
-        }
-        if !shard.groups.contains_key(&key) {
-            if !request.member_id.is_empty() {
-                return Err(GroupError::UnknownMember);
-            }
-            self.make_room(&mut shard)?;
-            let (group, durable) = self.begin(&key);
-            self.insert(&mut shard, &key, group, durable);
-        }
-        let waiter = shard.wait(Waiting::Join(answer));
-        self.step(&mut shard, &key, |group| ((), group.join(request, fresh_member_id, waiter, now)))
-    }
-
-    /// SyncGroup: answers when the leader has brought the assignment. About a cancelled caller see [`Coordinator::join`].
-    ///
-    /// # Errors
-    /// With Kafka's code.
-    pub async fn sync(&self, mut request: SyncRequest) -> SyncAnswer {
-        check_group_id(&request.key)?;
-        self.check_room(request.assignments.iter().map(|(id, assignment)| id.len() + assignment.len()).sum())?;
-        for (_, assignment) in &mut request.assignments {
-            *assignment = Bytes::copy_from_slice(assignment);
-        }
-        let (answer, answered) = oneshot::channel();
-        self.begin_sync(request, answer)?;
-        answered.await.unwrap_or(Err(GroupError::NotAvailable))
-    }
-
-    fn begin_sync(&self, request: SyncRequest, answer: oneshot::Sender<SyncAnswer>) -> Result<(), GroupError> {
-        let (key, now) = (request.key.clone(), self.clock.now());
-        let mut shard = self.known(&key)?;
-        let waiter = shard.wait(Waiting::Sync(answer));
-        self.step(&mut shard, &key, |group| ((), group.sync(request, waiter, now)))
-    }
-
-    /// Heartbeat.
-    ///
-    /// # Errors
-    /// With Kafka's code.
-    pub fn heartbeat(&self, key: &GroupKey, claim: &Claim) -> Result<(), GroupError> {
-        check_group_id(key)?;
-        let now = self.clock.now();
-        let mut shard = self.known(key)?;
-        self.step(&mut shard, key, |group| (group.heartbeat(claim, now), Vec::new()))?
-    }
-
-    /// LeaveGroup: one answer per member.
-    ///
-    /// # Errors
-    /// With Kafka's code, when no member could be considered.
-    pub fn leave(&self, key: &GroupKey, leaving: &[Leaving]) -> Result<Vec<Result<(), GroupError>>, GroupError> {
-        check_group_id(key)?;
-        let now = self.clock.now();
-        let mut shard = self.known(key)?;
-        self.step(&mut shard, key, |group| match group.leave(leaving, now) {
-            Ok((results, answers)) => (Ok(results), answers),
-            Err(error) => (Err(error), Vec::new()),
-        })?
-    }
-
-    /// Runs `commit` if offsets may be committed under this claim, with the group locked: of two generations of a group the
-    /// older one's commits come first.
-    pub(super) fn if_may_commit<T>(
-        &self,
-        key: &GroupKey,
-        claim: &Claim,
-        commit: impl FnOnce() -> T,
-    ) -> Result<T, GroupError> {
-        let now = self.clock.now();
-        let mut shard = self.shard(key).lock();
-        if shard.stopped {
-            return Err(GroupError::NotAvailable);
-        }
-        if shard.groups.contains_key(key) {
-            self.step(&mut shard, key, |group| (group.check_commit(claim, now), Vec::new()))??;
-        } else if claim.generation >= 0 {
-            // Kafka's answer; the consumer joins again.
-            return Err(GroupError::IllegalGeneration);
-        }
-        Ok(commit())
-    }
-
-    /// Locks the shard of a group that is known here.
-    fn known(&self, key: &GroupKey) -> Result<parking_lot::MutexGuard<'_, Shard>, GroupError> {
-        let shard = self.shard(key).lock();
-        if shard.stopped {
-            return Err(GroupError::NotAvailable);
-        }
-        if shard.groups.contains_key(key) { Ok(shard) } else { Err(GroupError::UnknownMember) }
     }
 
     /// Lets a group that is there take one step, and does what follows from it.
@@ -269,7 +150,7 @@ impl Coordinator {
     }
 
     /// Makes sure that one more group has room.
-    fn make_room(&self, shard: &mut Shard) -> Result<(), GroupError> {
+    pub(super) fn make_room(&self, shard: &mut Shard) -> Result<(), GroupError> {
         if shard.groups.len() >= GROUPS_MAX / SHARDS {
             let empty = shard.groups.iter().filter(|(_, entry)| entry.group.state() == GroupState::Empty);
             let oldest = empty.min_by_key(|(_, entry)| entry.group.deadline()).map(|(key, _)| key.clone());
@@ -281,11 +162,6 @@ impl Coordinator {
     pub(super) fn insert(&self, shard: &mut Shard, key: &GroupKey, group: Group, durable: Durable) {
         metric::gauge!(GROUPS).increment(1.0);
         shard.groups.insert(key.clone(), Entry { group, alarm: None, bytes: 0, durable });
-    }
-
-    fn check_room(&self, bytes: usize) -> Result<(), GroupError> {
-        let fits = self.bytes.load(Ordering::Relaxed) + bytes <= ALL_GROUPS_BYTES_MAX;
-        if fits { Ok(()) } else { Err(GroupError::NotAvailable) }
     }
 
     /// Looks at each group when its time has come.
@@ -336,13 +212,6 @@ impl Coordinator {
         key.hash(&mut hasher);
         &self.shards[(hasher.finish() % SHARDS as u64) as usize]
     }
-
-    /// A member id that nobody else has or can guess: what Kafka makes it of, a name for people and a random part.
-    fn fresh_member_id(&self, name: &str) -> String {
-        let name = &name[..name.floor_char_boundary(MEMBER_ID_PREFIX_BYTES_MAX)];
-        let random = tidelog_model::TopicId::from_random(self.random.bytes());
-        format!("{name}-{random}")
-    }
 }
 
 /// Says once what has become of a group.
@@ -360,12 +229,4 @@ fn note_change(key: &GroupKey, group: &Group, generation_before: i32) {
         protocol = ?membership.protocol,
         "group changed"
     );
-}
-
-/// Group ids of members: not empty.
-fn check_group_id(key: &GroupKey) -> Result<(), GroupError> {
-    if key.group.is_empty() || key.group.len() > GROUP_ID_BYTES_MAX {
-        return Err(GroupError::InvalidGroupId);
-    }
-    Ok(())
 }

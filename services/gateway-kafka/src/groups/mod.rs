@@ -24,6 +24,7 @@ mod offset_handlers;
 mod offsets;
 mod rebalance;
 mod record;
+mod requests;
 mod shard;
 mod subscription;
 mod upkeep;
