@@ -1,13 +1,5 @@
-//! A group: the classic protocol's states as a pure state machine.
-//!
-//! ```text
-//!            join                 all joined, or time is up           leader's sync
-//!   Empty ─────────► Preparing ─────────────────────────► Completing ──────────────► Stable
-//!     ▲              Rebalance ◄───────────────────────── Rebalance                    │
-//!     │                │   ▲        join, leave, expiry                               │
-//!     └────────────────┘   └───────────────────────────────────────────────────────────┘
-//!       nobody is left                    join, leave, expiry
-//! ```
+//! A group: the classic protocol's states as a pure state machine. The states and what leads from one to the next are drawn in
+//! `mod.rs`.
 //!
 //! Time comes in as a value, ids of members too. What goes out is answers: a JoinGroup or SyncGroup that cannot be answered
 //! at once is kept as a [`Waiter`], and every waiter is answered exactly once, by this step or a later one. Who owns a group
