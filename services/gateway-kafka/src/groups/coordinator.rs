@@ -222,11 +222,11 @@ fn note_change(key: &GroupKey, group: &Group, generation_before: i32) {
     }
     info!(
         tenant = %key.tenant,
-        group = ?key.group,
-        state = ?group.state(),
+        group = &*key.group,
+        state = group.state().name(),
         generation = membership.generation,
         members = membership.members.len(),
-        protocol = ?membership.protocol,
+        protocol = membership.protocol,
         "group changed"
     );
 }

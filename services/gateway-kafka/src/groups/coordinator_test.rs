@@ -252,3 +252,37 @@ async fn an_empty_group_makes_room_for_a_new_one() {
         assert_eq!(bench.coordinator.join(request).await.unwrap_err().error, GroupError::MemberIdRequired);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_the_place_of_something_needs_no_room() {
+    let bench = bench();
+    let large = |group: &str, member_id: &str| JoinRequest {
+        member_id: member_id.to_owned(),
+        protocols: vec![Protocol {
+            name: "range".to_owned(),
+            metadata: Bytes::from(vec![7; MEMBER_BYTES_MAX - (4 << 10)]),
+        }],
+        ..new_member(group)
+    };
+    // As many as there is room for, each in a group of its own; then too little is left for one more.
+    let mut joined = Vec::new();
+    for number in 0..ALL_GROUPS_BYTES_MAX / MEMBER_BYTES_MAX {
+        let group = format!("g{number}");
+        joined.push(bench.coordinator.join(large(&group, "")).await.unwrap());
+    }
+    let refused = bench.coordinator.join(large("one more", "")).await.unwrap_err();
+    assert_eq!(refused.error, GroupError::NotAvailable);
+    let again = bench.coordinator.join(large("g0", &joined[0].member_id)).await.unwrap();
+    assert_eq!(again.generation, 1, "a follower of nobody: it has not fetched its share yet");
+    let share = |bytes: usize| SyncRequest {
+        key: key("g0"),
+        ..sync(&joined[0], vec![(joined[0].member_id.clone(), Bytes::from(vec![7; bytes]))])
+    };
+    assert_eq!(bench.coordinator.sync(share(1 << 20)).await, Err(GroupError::NotAvailable), "that would be more");
+    bench.coordinator.sync(share(100 << 10)).await.unwrap();
+    // Its share is replaced by the next one.
+    let again = bench.coordinator.join(large("g0", &joined[0].member_id)).await.unwrap();
+    assert_eq!(again.generation, 2);
+    let next = SyncRequest { claim: claim(&again), ..share(120 << 10) };
+    bench.coordinator.sync(next).await.unwrap();
+}

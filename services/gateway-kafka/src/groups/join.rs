@@ -82,7 +82,7 @@ impl Group {
         if !has_place {
             return Err(GroupError::GroupFull);
         }
-        if self.bytes_after(request) > GROUP_BYTES_MAX {
+        if self.bytes_after_join(request) > GROUP_BYTES_MAX {
             return Err(GroupError::TooLarge);
         }
         if !self.shares_a_protocol(request) {
@@ -92,7 +92,7 @@ impl Group {
     }
 
     /// Bytes that the group would keep, near enough: what a member says anew takes the place of what it said before.
-    fn bytes_after(&self, request: &JoinRequest) -> usize {
+    pub(super) fn bytes_after_join(&self, request: &JoinRequest) -> usize {
         let instance = request.instance_id.as_ref().filter(|_| request.member_id.is_empty());
         let member_id = instance.and_then(|instance| self.member_of_instance(instance)).unwrap_or(&request.member_id);
         match self.membership.members.get(member_id) {

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::join::{check_join, request_bytes};
 use super::limits::{ALL_GROUPS_BYTES_MAX, MEMBER_ID_PREFIX_BYTES_MAX};
+use super::machine::Group;
 use super::messages::{Claim, GroupKey, JoinAnswer, JoinRefused, JoinRequest, Leaving, SyncAnswer, SyncRequest};
 use super::shard::{Shard, Waiting};
 use super::{Coordinator, GroupError};
@@ -23,7 +24,8 @@ impl Coordinator {
         let member_id = request.member_id.clone();
         let refused = |error| JoinRefused { member_id: member_id.clone(), error };
         check_group_id(&request.key).and_then(|()| check_join(&request)).map_err(refused)?;
-        self.check_room(request_bytes(&request)).map_err(refused)?;
+        self.check_room(&request.key, request_bytes(&request), |group| group.bytes_after_join(&request))
+            .map_err(refused)?;
         for protocol in &mut request.protocols {
             // A slice would keep the whole frame in memory.
             protocol.metadata = Bytes::copy_from_slice(&protocol.metadata);
@@ -59,7 +61,8 @@ impl Coordinator {
     /// With Kafka's code.
     pub async fn sync(&self, mut request: SyncRequest) -> SyncAnswer {
         check_group_id(&request.key)?;
-        self.check_room(request.assignments.iter().map(|(id, assignment)| id.len() + assignment.len()).sum())?;
+        let bytes = request.assignments.iter().map(|(_, assignment)| assignment.len()).sum();
+        self.check_room(&request.key, bytes, |group| group.bytes_after_assignment(bytes))?;
         for (_, assignment) in &mut request.assignments {
             *assignment = Bytes::copy_from_slice(assignment);
         }
@@ -131,8 +134,12 @@ impl Coordinator {
         if shard.groups.contains_key(key) { Ok(shard) } else { Err(GroupError::UnknownMember) }
     }
 
-    fn check_room(&self, bytes: usize) -> Result<(), GroupError> {
-        let fits = self.bytes.load(Ordering::Relaxed) + bytes <= ALL_GROUPS_BYTES_MAX;
+    /// Whether all groups together have room for what a request adds to its group: for `bytes` if there is no such group
+    /// yet, else for what the group keeps `after` it and not before. What takes the place of something needs no room.
+    fn check_room(&self, key: &GroupKey, bytes: usize, after: impl FnOnce(&Group) -> usize) -> Result<(), GroupError> {
+        let growth = |group: &Group| after(group).saturating_sub(group.bytes());
+        let growth = self.look(key, growth)?.unwrap_or(bytes);
+        let fits = growth == 0 || self.bytes.load(Ordering::Relaxed) + growth <= ALL_GROUPS_BYTES_MAX;
         if fits { Ok(()) } else { Err(GroupError::NotAvailable) }
     }
 

@@ -59,13 +59,17 @@ impl Group {
         if self.state() == GroupState::PreparingRebalance {
             return Err(GroupError::RebalanceInProgress);
         }
-        let assigned: usize = request.assignments.iter().map(|(id, assignment)| id.len() + assignment.len()).sum();
-        // An assignment takes the place of the last one, with all its shares.
-        let replaced: usize = self.membership.members.values().map(|member| member.assignment.len()).sum();
-        if self.bytes() - replaced + assigned > GROUP_BYTES_MAX {
+        let assigned = request.assignments.iter().map(|(_, assignment)| assignment.len()).sum();
+        if self.bytes_after_assignment(assigned) > GROUP_BYTES_MAX {
             return Err(GroupError::TooLarge);
         }
         Ok(())
+    }
+
+    /// Bytes that the group would keep, near enough, with `assigned` bytes of shares in place of those it has.
+    pub(super) fn bytes_after_assignment(&self, assigned: usize) -> usize {
+        let replaced: usize = self.membership.members.values().map(|member| member.assignment.len()).sum();
+        self.bytes() - replaced + assigned
     }
 
     /// Takes the leader's assignment and hands the shares to those who wait: the rebalance is complete.
