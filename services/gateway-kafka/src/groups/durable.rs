@@ -5,7 +5,8 @@
 //!                                     answers of the group are withheld
 //! ```
 //!
-//! What is refused is not told: the group rebalances again, beyond the generation that is stored. A group that is forgotten
+//! What is refused is not told: the group rebalances again, beyond the generation that is stored. While the disk is full the
+//! decision stands and its members wait: told to try again, they would rebalance for nothing until there is room. A group that is forgotten
 //! here is forgotten there, or asked to be until it is; one that comes into being again goes on from the generation that is
 //! stored.
 //!
@@ -31,6 +32,8 @@ use super::{Coordinator, GroupError};
 
 /// Before a record whose fate is not known is proposed again.
 const STORE_RETRY_DELAY: Duration = Duration::from_millis(200);
+/// Before a record is proposed again that was refused for want of room: the disk is looked at once a second.
+const STORE_FULL_RETRY_DELAY: Duration = Duration::from_secs(1);
 /// Answers of one group that wait for a record to be stored: those of a whole group of the largest size.
 const WITHHELD_BYTES_MAX: usize = GROUP_BYTES_MAX;
 /// What an answer takes beside its texts, and a member in it.
@@ -47,6 +50,8 @@ pub(super) struct Durable {
     stored: u64,
     /// Whether the catalog has, or may have, a record.
     has_record: bool,
+    /// The last revision was refused for want of room. So that this is said once.
+    lacks_room: bool,
     /// Answers that may go out when a revision is stored, each with its bytes.
     withheld: VecDeque<(u64, Answer, usize)>,
     withheld_bytes: usize,
@@ -111,6 +116,8 @@ enum Stored {
     Yes,
     /// It may be stored or not.
     Unknown(String),
+    /// It is not, and can be when there is room.
+    NoRoom(String),
     /// For good; with the generation that is stored, if that is why.
     Refused(String, Option<i32>),
 }
@@ -200,26 +207,39 @@ impl Coordinator {
         match stored {
             Stored::Yes => {
                 entry.durable.stored = entry.durable.stored.max(revision);
+                if std::mem::take(&mut entry.durable.lacks_room) {
+                    tracing::info!(group = &*key.group, "group stored, there is room again");
+                }
                 let due = entry.durable.due();
                 shard.answer(due);
                 self.settle(&mut shard, key);
             }
             // A later one is on its way.
-            Stored::Unknown(_) | Stored::Refused(..) if revision < entry.durable.revision => {}
+            Stored::Unknown(_) | Stored::NoRoom(_) | Stored::Refused(..) if revision < entry.durable.revision => {}
             Stored::Unknown(problem) => {
-                tracing::warn!(group = ?key.group, problem, "group not stored, trying again");
-                if !self.store(&mut shard, key) {
-                    // A new rebalance has begun, whose outcome will be stored; these would come too late.
-                    self.refuse(&mut shard, key);
+                tracing::warn!(group = &*key.group, problem, "group not stored, trying again");
+                self.store_again(&mut shard, key);
+            }
+            Stored::NoRoom(problem) => {
+                if !std::mem::replace(&mut entry.durable.lacks_room, true) {
+                    tracing::warn!(group = &*key.group, problem, "group not stored, its members wait until there is room");
                 }
+                self.store_again(&mut shard, key);
             }
             Stored::Refused(problem, generation) => {
-                tracing::warn!(group = ?key.group, problem, "group not stored, rebalancing again");
+                tracing::warn!(group = &*key.group, problem, "group not stored, rebalancing again");
                 self.refuse(&mut shard, key);
                 let now = self.clock.now();
                 // It is known: it was looked up above.
                 let _ = self.step(&mut shard, key, |group| ((), group.undo_decision(generation, now)));
             }
+        }
+    }
+
+    fn store_again(&self, shard: &mut Shard, key: &GroupKey) {
+        if !self.store(shard, key) {
+            // A new rebalance has begun, whose outcome will be stored; what waits would come too late.
+            self.refuse(shard, key);
         }
     }
 
@@ -251,8 +271,11 @@ async fn outcome(storing: Storing, clock: &Clock) -> (GroupKey, Option<u64>, Sto
             Stored::Refused(refused.to_string(), generation)
         }
         Ok(other) => unreachable!("the catalog answers StoreGroup with GroupStored, not {other:?}"),
-        // Members are told at once, and try again; the room that is left is for what frees more.
-        Err(CatalogError::Full(why)) if revision.is_some() => Stored::Refused(why, None),
+        // What forgets a group is taken also then.
+        Err(CatalogError::Full(why)) if revision.is_some() => {
+            clock.sleep(STORE_FULL_RETRY_DELAY).await;
+            Stored::NoRoom(why)
+        }
         Err(error) => {
             clock.sleep(STORE_RETRY_DELAY).await;
             Stored::Unknown(error.to_string())

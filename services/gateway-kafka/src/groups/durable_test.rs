@@ -188,6 +188,50 @@ async fn what_is_refused_is_not_told_and_decided_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_full_disk_makes_a_group_wait_and_not_go_round_in_rebalances() {
+    let catalog = Arc::new(LaggingCatalog::default());
+    let (coordinator, _tasks) = life(&catalog, 1);
+    let joined = coordinator.join(join_request("", None)).await.unwrap();
+    *catalog.is_full.lock() = true;
+    let syncing = tokio::spawn({
+        let (coordinator, request) = (coordinator.clone(), sync_request(&joined, &[(&joined.member_id, b"all")]));
+        async move { coordinator.sync(request).await }
+    });
+    for _ in 0..30 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(coordinator.heartbeat(&key(), &claim(&joined)), Ok(()), "nobody is asked to join again");
+    }
+    assert!(!syncing.is_finished(), "what is not stored is not told");
+    let proposals = *catalog.record_proposals.lock();
+    assert!((25..=31).contains(&proposals), "{proposals} proposals in 30 s");
+    *catalog.is_full.lock() = false;
+    let began = tokio::time::Instant::now();
+    assert_eq!(&syncing.await.unwrap().unwrap().assignment[..], b"all");
+    assert!(began.elapsed() <= Duration::from_secs(1), "{:?}", began.elapsed());
+    let stored = catalog.records.lock().values().next().cloned().unwrap();
+    assert_eq!(stored.generation, joined.generation);
+
+    // Who joins while there is no room sets off one rebalance, and what it decides waits like any other.
+    *catalog.is_full.lock() = true;
+    let (second, first) = tokio::join!(
+        coordinator.join(join_request("", None)),
+        coordinator.join(join_request(&joined.member_id, None)),
+    );
+    let (first, second) = (first.unwrap(), second.unwrap());
+    assert_eq!((first.generation, second.generation), (joined.generation + 1, joined.generation + 1));
+    let shares: [(&str, &'static [u8]); 2] = [(&first.member_id, b"left"), (&second.member_id, b"right")];
+    let syncs = async {
+        tokio::join!(coordinator.sync(sync_request(&first, &shares)), coordinator.sync(sync_request(&second, &[])))
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(5), syncs).await;
+    assert!(waited.is_err(), "{waited:?}");
+    // They ask again, as clients do whose request was not answered in time.
+    *catalog.is_full.lock() = false;
+    let share = coordinator.sync(sync_request(&second, &[])).await.unwrap();
+    assert_eq!(&share.assignment[..], b"right");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_group_that_begins_again_goes_on_from_the_generation_that_is_stored() {
     let catalog = Arc::new(LaggingCatalog::default());
     let (before, tasks) = life(&catalog, 1);

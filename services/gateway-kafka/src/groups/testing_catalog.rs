@@ -20,6 +20,10 @@ pub(super) struct LaggingCatalog {
     visible: Mutex<Vec<(TenantId, String, GroupOffset)>>,
     pub(super) proposals: Mutex<Vec<Command>>,
     pub(super) down: Mutex<bool>,
+    /// Has no room for records.
+    pub(super) is_full: Mutex<bool>,
+    /// How often a record was to be stored.
+    pub(super) record_proposals: Mutex<usize>,
     /// What records are answered with instead of being stored.
     pub(super) refusal: Mutex<Option<GroupRefused>>,
     pub(super) records: Mutex<BTreeMap<(TenantId, String), Arc<GroupRecord>>>,
@@ -33,6 +37,12 @@ impl Catalog for LaggingCatalog {
         if let Command::StoreGroup { tenant, group, record, .. } = command {
             if *self.down.lock() {
                 return Box::pin(async { Err(CatalogError::Unavailable("down".to_owned())) });
+            }
+            if record.is_some() {
+                *self.record_proposals.lock() += 1;
+                if *self.is_full.lock() {
+                    return Box::pin(async { Err(CatalogError::Full("no room".to_owned())) });
+                }
             }
             if let Some(refused) = *self.refusal.lock() {
                 return Box::pin(async move { Ok(Outcome::GroupStored(Err(refused))) });
