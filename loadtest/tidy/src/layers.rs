@@ -10,6 +10,7 @@ pub const LAYERS: &[&[&str]] = &[
     &["cache", "catalog"],
     &["cache-nvme", "catalog-raft"],
     &["ingest", "fetch"],
+    &["topic-configs"],
     &["gateway-kafka"],
     &["node"],
     &["server"],
@@ -32,8 +33,10 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     ("ingest", &["model", "host", "format", "blob", "cache", "catalog-api"]),
     ("fetch", &["model", "host", "format", "blob", "cache", "catalog-api"]),
     ("kafka-wire", &["model"]),
+    // What a topic asks of its records is told to the write path, whatever the door.
+    ("topic-configs", &["model", "format", "catalog-api", "ingest"]),
     // A gateway knows no store and no Raft.
-    ("gateway-kafka", &["model", "host", "format", "catalog-api", "ingest", "fetch", "kafka-wire"]),
+    ("gateway-kafka", &["model", "host", "format", "catalog-api", "ingest", "fetch", "topic-configs", "kafka-wire"]),
     (
         "node",
         &[

@@ -2,11 +2,10 @@
 
 pub(crate) mod alter_configs;
 mod broker_configs;
-mod config_kinds;
 pub(crate) mod config_resources;
 pub(crate) mod describe_configs;
-pub(crate) mod topic_config_table;
-pub(crate) mod topic_configs;
+
+pub(crate) use tidelog_topic_configs::{config_kinds, topic_config_table, topic_configs};
 
 #[cfg(test)]
 mod configs_test;

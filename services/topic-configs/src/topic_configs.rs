@@ -8,8 +8,8 @@ use tidelog_ingest::{AdmitRules, Timestamps};
 use tidelog_model::Codec;
 use tidelog_model::limits::{BATCH_BYTES_DEFAULT, BATCH_BYTES_MAX};
 
-use crate::configs::config_kinds::Kind;
-use crate::configs::topic_config_table::{TOPIC_CONFIGS, TopicConfig};
+use crate::config_kinds::Kind;
+use crate::topic_config_table::{TOPIC_CONFIGS, TopicConfig};
 
 /// Bytes of one setting's value.
 const VALUE_BYTES_MAX: usize = 4 * 1024;
@@ -21,7 +21,8 @@ const BEFORE_MAX: &str = "message.timestamp.before.max.ms";
 const AFTER_MAX: &str = "message.timestamp.after.max.ms";
 
 /// A setting by its name.
-pub(crate) fn find(name: &str) -> Option<&'static TopicConfig> {
+#[must_use]
+pub fn find(name: &str) -> Option<&'static TopicConfig> {
     TOPIC_CONFIGS.iter().find(|config| config.name == name)
 }
 
@@ -29,7 +30,7 @@ pub(crate) fn find(name: &str) -> Option<&'static TopicConfig> {
 ///
 /// # Errors
 /// A text for the client, with a value that would work.
-pub(crate) fn check(name: &str, value: Option<&str>) -> Result<(), String> {
+pub fn check(name: &str, value: Option<&str>) -> Result<(), String> {
     let config = find(name).ok_or_else(|| format!("Unknown topic config name: {name}"))?;
     let Some(value) = value else {
         return Err(format!("Null value not supported for topic configs: {name}"));
@@ -56,7 +57,7 @@ pub(crate) fn check(name: &str, value: Option<&str>) -> Result<(), String> {
 ///
 /// # Errors
 /// A text for the client.
-pub(crate) fn check_together(configs: &BTreeMap<String, String>) -> Result<(), String> {
+pub fn check_together(configs: &BTreeMap<String, String>) -> Result<(), String> {
     let lag = |name| number(configs, name).unwrap_or_default();
     let (min, max) = (lag(MIN_LAG), lag(MAX_LAG));
     if min > max {
@@ -71,17 +72,20 @@ fn number(configs: &BTreeMap<String, String>, name: &str) -> Option<i64> {
 }
 
 /// A setting as it is shown.
-pub(crate) struct Shown<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) value: String,
+pub struct Shown<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// In the form in which it is shown.
+    pub value: String,
     /// Set for the topic itself; else the default.
-    pub(crate) is_set: bool,
+    pub is_set: bool,
     /// `None` for one that is kept from before and not known any more.
-    pub(crate) config: Option<&'static TopicConfig>,
+    pub config: Option<&'static TopicConfig>,
 }
 
 /// All settings of a topic, by name: those that are set and the defaults of the others.
-pub(crate) fn shown(configs: &BTreeMap<String, String>) -> Vec<Shown<'_>> {
+#[must_use]
+pub fn shown(configs: &BTreeMap<String, String>) -> Vec<Shown<'_>> {
     let known = TOPIC_CONFIGS.iter().filter_map(|config| {
         let set = configs.get(config.name);
         // Kafka's internal one is shown only where somebody has set it.
@@ -97,7 +101,8 @@ pub(crate) fn shown(configs: &BTreeMap<String, String>) -> Vec<Shown<'_>> {
 }
 
 /// What a topic asks of its records.
-pub(crate) fn admit_rules(topic: &TopicView) -> AdmitRules {
+#[must_use]
+pub fn admit_rules(topic: &TopicView) -> AdmitRules {
     let configs = &topic.configs;
     let is_stamped = configs.get(TIMESTAMP_TYPE).is_some_and(|value| value.trim() == "LogAppendTime");
     let bound = |name| number(configs, name).unwrap_or(i64::MAX);
@@ -130,7 +135,8 @@ fn batch_bytes_max(topic: &TopicView) -> usize {
 }
 
 /// Whether a topic's records may be compacted and never deleted.
-pub(crate) fn is_compacted_only(topic: &TopicView) -> bool {
+#[must_use]
+pub fn is_compacted_only(topic: &TopicView) -> bool {
     let policy = topic.configs.get("cleanup.policy").map_or("delete", String::as_str);
     let has = |wanted: &str| policy.split(',').any(|part| part.trim() == wanted);
     has("compact") && !has("delete")
@@ -140,7 +146,7 @@ pub(crate) fn is_compacted_only(topic: &TopicView) -> bool {
 mod tests {
     use super::*;
 
-    const PAGE: &str = include_str!("../../../../docs/kafka-compatibility.md");
+    const PAGE: &str = include_str!("../../../docs/kafka-compatibility.md");
 
     fn topic(configs: &[(&str, &str)]) -> TopicView {
         let configs = configs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));

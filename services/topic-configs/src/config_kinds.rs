@@ -2,20 +2,28 @@
 
 /// A setting's type, with what is valid in it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// A BOOLEAN.
     Boolean,
     /// A BOOLEAN that cannot be switched on.
     Off,
+    /// An INT.
     Int {
+        /// The least.
         min: i32,
+        /// The greatest.
         max: i32,
     },
     /// As `Int`, or −1, which stands for the codec's own default.
     IntOrDefault {
+        /// The least.
         min: i32,
+        /// The greatest.
         max: i32,
     },
+    /// A LONG.
     Long {
+        /// The least.
         min: i64,
     },
     /// A DOUBLE from 0 to 1.
@@ -32,7 +40,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Kafka's number of the type (`ConfigDef.Type` as DescribeConfigs has it).
-    pub(crate) fn number(self) -> i8 {
+    pub fn number(self) -> i8 {
         match self {
             Kind::Boolean | Kind::Off => 1,
             Kind::OneOf(_) => 2,
@@ -44,7 +52,7 @@ impl Kind {
     }
 
     /// Whether values can be appended and subtracted.
-    pub(crate) fn is_list(self) -> bool {
+    pub fn is_list(self) -> bool {
         self.number() == 7
     }
 
@@ -52,7 +60,7 @@ impl Kind {
     ///
     /// # Errors
     /// What it is that is wrong, and in which way.
-    pub(crate) fn normalise(self, value: &str) -> Result<String, (String, String)> {
+    pub fn normalise(self, value: &str) -> Result<String, (String, String)> {
         let trimmed = value.trim();
         let refused = |why: &str| Err((value.to_owned(), why.to_owned()));
         match self {

@@ -3,20 +3,23 @@
 //! A setting without an effect is checked, kept and shown, so that what is written for Kafka runs unchanged. It gets its
 //! effect here together with the code that gives it one, and docs/kafka-compatibility.md says so (a test compares).
 
-use crate::configs::config_kinds::Kind;
+use crate::config_kinds::Kind;
 
 /// One setting.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct TopicConfig {
-    pub(crate) name: &'static str,
-    pub(crate) kind: Kind,
-    pub(crate) default: &'static str,
+pub struct TopicConfig {
+    /// Its name.
+    pub name: &'static str,
+    /// What is valid in it.
+    pub kind: Kind,
+    /// What holds where nothing is set.
+    pub default: &'static str,
     /// The broker's setting that its default comes from, if that has a value.
-    pub(crate) broker: Option<&'static str>,
+    pub broker: Option<&'static str>,
     /// What it does in Tidelog; `None`: nothing yet.
-    pub(crate) effect: Option<&'static str>,
+    pub effect: Option<&'static str>,
     /// What it is for.
-    pub(crate) purpose: &'static str,
+    pub purpose: &'static str,
 }
 
 /// A broker's setting by the same name.
@@ -47,7 +50,7 @@ impl TopicConfig {
 }
 
 /// By name.
-pub(crate) const TOPIC_CONFIGS: [TopicConfig; 34] = [
+pub const TOPIC_CONFIGS: [TopicConfig; 34] = [
     row("cleanup.policy", Kind::ListOf(&["compact", "delete"]), "delete", "log.cleanup.policy")
         .is("What becomes of old records: delete them, compact them by key, or both.")
         .does("With compact alone DeleteRecords is refused; no record expires or is compacted yet."),
