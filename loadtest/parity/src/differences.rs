@@ -31,7 +31,6 @@ pub const DIFFERENCES: &[Difference] = &[
         documented: "Which versions are offered is in the table above, and features have no versions here",
         places: &[
             Place("versions", 0..=4, "table", "api_keys[*]", "absent", "present"),
-            Place("versions", 0..=4, "table", "api_keys[*].max_version", "*", "*"),
             Place("versions", 3..=4, "table", "supported_features[*]", "absent", "present"),
             Place("versions", 3..=4, "table", "finalized_features[*]", "absent", "present"),
             Place("versions", 3..=4, "table", "finalized_features_epoch", "-1", "*"),
@@ -43,7 +42,7 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         documented: "A topic repeated in Metadata, a key in FindCoordinator and a partition in OffsetFetch are answered once",
-        places: &[Place("coordinator", 4..=5, "of one group twice", "coordinators[1]", "absent", "present")],
+        places: &[Place("coordinator", 4..=6, "of one group twice", "coordinators[1]", "absent", "present")],
     },
     Difference {
         documented: "A topic that Metadata creates is in the answer to the same request",
@@ -139,14 +138,18 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         documented: "A negative offset is not committed: it is `INVALID_REQUEST` (Kafka keeps it)",
-        places: &[Place("commit", 2..=9, "commit of -*", "*.error_code", "42", "0")],
+        places: &[Place("commit", 2..=10, "commit of -*", "*.error_code", "42", "0")],
     },
     Difference {
         documented: "A commit of a generation to a group without members is `ILLEGAL_GENERATION`",
         places: &[
-            Place("commit", 2..=9, "commit of a generation*", "*.error_code", "22", "25"),
+            Place("commit", 2..=10, "commit of a generation*", "*.error_code", "22", "25"),
             Place("commit", 9..=9, "commit of a generation to no group", "*.error_code", "22", "69"),
         ],
+    },
+    Difference {
+        documented: "There are no share groups: FindCoordinator refuses keys of their kind with `INVALID_REQUEST`",
+        places: &[Place("coordinator", 6..=6, "of a share partition", "*", "*", "*")],
     },
     Difference {
         documented: "A group that never had members is gone with its last offset",

@@ -16,6 +16,7 @@ mod batches;
 mod compare;
 mod differences;
 mod exchange;
+mod newer;
 mod normal;
 mod scripts;
 mod table;

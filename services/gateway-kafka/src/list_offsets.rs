@@ -19,10 +19,12 @@ const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
+const EARLIEST_PENDING_UPLOAD: i64 = -6;
 /// Since which version the special times exist.
 const MAX_TIMESTAMP_FROM_VERSION: i16 = 7;
 const EARLIEST_LOCAL_FROM_VERSION: i16 = 8;
 const LATEST_TIERED_FROM_VERSION: i16 = 9;
+const EARLIEST_PENDING_UPLOAD_FROM_VERSION: i16 = 11;
 /// Since which version answers have a leader epoch.
 const LEADER_EPOCH_FROM_VERSION: i16 = 4;
 
@@ -127,6 +129,10 @@ async fn look_up(
         }
         // And nothing has been moved to a tier of Kafka's kind.
         LATEST_TIERED if version >= LATEST_TIERED_FROM_VERSION => fetch.bounds(partition).await.map(|_| None),
+        // Nor waits anything to be.
+        EARLIEST_PENDING_UPLOAD if version >= EARLIEST_PENDING_UPLOAD_FROM_VERSION => {
+            fetch.bounds(partition).await.map(|_| None)
+        }
         0.. => fetch.offset_for_time(partition, TimestampMs(timestamp)).await.map(with_time),
         _ => return Err(ErrorCode::UnsupportedVersion),
     };

@@ -68,22 +68,19 @@ pub const ADVERTISED: [Advertised; 34] = [
     // 0 to 2 are refused: older librdkafka sends uncompressed when they are not advertised (KAFKA-18659).
     Advertised { api: Api::Produce, version_min: 0, version_understood_min: 3, version_max: 13, flexible_from: 9 },
     row(Api::Fetch, 4, 18, 12),
-    // 11 adds a form (earliest pending upload) of tiered storage that has no meaning here.
-    row(Api::ListOffsets, 1, 10, 6),
+    row(Api::ListOffsets, 1, 11, 6),
     row(Api::Metadata, 0, 13, 9),
-    // 10 names topics by id; it belongs with OffsetFetch 10.
-    row(Api::OffsetCommit, 2, 9, 8),
-    // 9 and 10 are about the newer group protocol.
-    row(Api::OffsetFetch, 1, 8, 6),
-    // 6 is about share groups.
-    row(Api::FindCoordinator, 0, 5, 3),
+    row(Api::OffsetCommit, 2, 10, 8),
+    row(Api::OffsetFetch, 1, 10, 6),
+    // The kind of key that 6 adds is for brokers among each other, and refused as any other that is none.
+    row(Api::FindCoordinator, 0, 6, 3),
     row(Api::JoinGroup, 0, 9, 6),
     row(Api::Heartbeat, 0, 4, 4),
     row(Api::LeaveGroup, 0, 5, 4),
     row(Api::SyncGroup, 0, 5, 4),
     row(Api::DescribeGroups, 0, 6, 5),
     row(Api::ListGroups, 0, 5, 3),
-    // 5 lets a client name the cluster and node it expects; added together with the check of them.
+    // 5 is newer than Apache Kafka 4.3.
     row(Api::ApiVersions, 0, 4, 3),
     row(Api::CreateTopics, 2, 7, 5),
     row(Api::DeleteTopics, 1, 6, 4),

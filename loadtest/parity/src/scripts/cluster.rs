@@ -58,5 +58,11 @@ pub fn coordinator(x: &mut Exchange) -> anyhow::Result<()> {
         x.ask("of three groups", &keys(&["c", "a", "b"], 0))?;
         x.ask("of one group twice", &keys(&["a", "a"], 0))?;
     }
+    if version >= 1 {
+        x.ask("of a share partition that is none", &keys(&["group"], 2))?;
+    }
+    if version >= 6 {
+        x.ask("of a share partition", &keys(&["group:AAECAwQFBgcICQoLDA0ODw:0"], 2))?;
+    }
     Ok(())
 }

@@ -7,12 +7,16 @@ use kafka_protocol::messages::offset_fetch_request::{
 use kafka_protocol::messages::{OffsetCommitRequest, OffsetFetchRequest};
 
 use super::common::{create, text, topic_name};
+use super::offsets_by_id;
 use crate::exchange::Exchange;
 
 /// Kafka's bound on the text beside an offset.
 const METADATA_BYTES_MAX: usize = 4_096;
 const EPOCHS_FROM: i16 = 6;
 const GROUPS_FROM: i16 = 8;
+const MEMBERS_FROM: i16 = 9;
+/// Topics go by their ids.
+const BY_ID_FROM: i16 = 10;
 
 /// A commit of one partition by nobody's member, as tools make it.
 pub fn commit(group: &str, topic: &str, partition: i32, offset: i64, metadata: Option<&str>) -> OffsetCommitRequest {
@@ -46,6 +50,9 @@ fn fetch_group(group: &str, topics: Option<&[(&str, &[i32])]>) -> OffsetFetchReq
 }
 
 pub fn committed(x: &mut Exchange) -> anyhow::Result<()> {
+    if x.version() >= BY_ID_FROM {
+        return offsets_by_id::committed(x);
+    }
     let (topic, group) = (create(x, "topic", 2, &[])?.name, x.name("group"));
     x.ask("commit", &commit(&group, &topic, 0, 5, Some("note")))?;
     x.ask("commit without a note", &commit(&group, &topic, 1, 7, None))?;
@@ -75,6 +82,9 @@ pub fn committed(x: &mut Exchange) -> anyhow::Result<()> {
 
 pub fn fetched(x: &mut Exchange) -> anyhow::Result<()> {
     let version = x.version();
+    if version >= BY_ID_FROM {
+        return offsets_by_id::fetched(x);
+    }
     let topic = create(x, "topic", 3, &[])?.name;
     let (group, unknown) = (x.name("group"), x.name("unknown"));
     x.quietly(&commit(&group, &topic, 0, 5, Some("note")))?;
@@ -98,6 +108,13 @@ pub fn fetched(x: &mut Exchange) -> anyhow::Result<()> {
         let groups = vec![fetch_group(&group, None), fetch_group(&unknown, Some(&[(&topic, &[0])]))];
         x.ask("two groups", &OffsetFetchRequest::default().with_groups(groups))?;
         x.ask("no groups", &OffsetFetchRequest::default())?;
+    }
+    if version >= MEMBERS_FROM {
+        let one: &[(&str, &[i32])] = &[(&topic, &[0])];
+        for (what, name) in [("as a member", &group), ("as a member of no group", &unknown)] {
+            let asked = fetch_group(name, Some(one)).with_member_id(Some(text("nobody"))).with_member_epoch(3);
+            x.ask(what, &OffsetFetchRequest::default().with_groups(vec![asked]))?;
+        }
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod group_offsets;
 mod groups;
 mod metadata;
 mod offsets;
+mod offsets_by_id;
 mod produce;
 mod topics;
 

@@ -7,6 +7,7 @@ use kafka_protocol::messages::{ListOffsetsRequest, OffsetForLeaderEpochRequest};
 use super::common::{TIMEOUT_MS, Topic, create, put, topic_name};
 use crate::batches::{Batch, FIRST_TIMESTAMP_MS};
 use crate::exchange::Exchange;
+use crate::newer::Newer;
 
 const EPOCHS_FROM: i16 = 4;
 const TIMEOUT_FROM: i16 = 10;
@@ -26,10 +27,13 @@ fn at(index: i32, timestamp: i64) -> ListOffsetsPartition {
     ListOffsetsPartition::default().with_partition_index(index).with_timestamp(timestamp)
 }
 
-fn list(version: i16, topic: &str, partitions: Vec<ListOffsetsPartition>) -> ListOffsetsRequest {
+/// 11 knows one more time that is none, and is written like 10.
+type ListOffsets = Newer<ListOffsetsRequest, 11>;
+
+fn list(version: i16, topic: &str, partitions: Vec<ListOffsetsPartition>) -> ListOffsets {
     let topic = ListOffsetsTopic::default().with_name(topic_name(topic)).with_partitions(partitions);
     let request = ListOffsetsRequest::default().with_replica_id((-1).into()).with_topics(vec![topic]);
-    if version >= TIMEOUT_FROM { request.with_timeout_ms(TIMEOUT_MS) } else { request }
+    Newer(if version >= TIMEOUT_FROM { request.with_timeout_ms(TIMEOUT_MS) } else { request })
 }
 
 pub fn listed(x: &mut Exchange) -> anyhow::Result<()> {
@@ -41,6 +45,7 @@ pub fn listed(x: &mut Exchange) -> anyhow::Result<()> {
         ("of the greatest timestamp", -3),
         ("earliest local", -4),
         ("latest tiered", -5),
+        ("earliest pending upload", -6),
         ("a time that has no meaning", -9),
         ("time 0", 0),
         ("the first time", FIRST_TIMESTAMP_MS),
@@ -61,7 +66,9 @@ pub fn listed(x: &mut Exchange) -> anyhow::Result<()> {
     x.ask("a name that cannot be", &list(version, "with blank", vec![at(0, -1)]))?;
     x.ask("a partition twice", &list(version, &filled.name, vec![at(0, -1), at(0, -2)]))?;
     if version >= 2 {
-        x.ask("committed only", &list(version, &filled.name, vec![at(0, -1)]).with_isolation_level(1))?;
+        let all = list(version, &filled.name, vec![at(0, -1)]).0;
+        let committed: ListOffsets = Newer(all.with_isolation_level(1));
+        x.ask("committed only", &committed)?;
     }
     if version >= EPOCHS_FROM {
         for (what, epoch) in [("epoch 0", 0), ("a newer epoch", 1)] {

@@ -18,7 +18,7 @@ use super::deletion::OffsetDeletion;
 use super::describe::{DeleteError, GroupDescription, GroupSummary, MemberDescription};
 use super::handlers::{Context, code_of};
 use super::machine::GroupState;
-use super::offset_handlers::partition;
+use super::named_topics::{Naming, partition};
 
 /// The type of all groups here; Kafka's name of the protocol that they use.
 const CLASSIC: &str = "classic";
@@ -159,7 +159,8 @@ pub(crate) async fn delete_groups(context: &Context<'_>, request: DeleteGroupsRe
 
 /// Deletes offsets of one group.
 pub(crate) async fn offset_delete(context: &Context<'_>, request: OffsetDeleteRequest) -> OffsetDeleteResponse {
-    let topics = context.topics(request.topics.iter().map(|topic| &topic.name)).await;
+    let names: Vec<Naming> = request.topics.iter().map(|topic| Naming::Name(topic.name.clone())).collect();
+    let topics = context.topics(names.iter()).await;
     let mut known: Vec<(&str, PartitionId)> = Vec::new();
     // Each partition with its place among the known, or why it is none of them.
     let mut asked = Vec::with_capacity(request.topics.len());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tidelog_host::{Clock, Random, Tasks};
 use tidelog_kafka_wire::messages::*;
-use tidelog_kafka_wire::{Api, ErrorCode, RequestHeader, StrBytes, encode_response, message};
+use tidelog_kafka_wire::{Api, ErrorCode, RequestHeader, StrBytes, Uuid, encode_response, message};
 use tidelog_model::{SessionId, TenantId};
 
 use super::Coordinator;
@@ -271,7 +271,7 @@ async fn before_version_1_the_session_timeout_bounds_the_rebalance() {
 #[tokio::test(start_paused = true)]
 async fn offsets_are_refused_one_by_one() {
     let bench = bench();
-    for version in versions(Api::OffsetCommit) {
+    for version in versions(Api::OffsetCommit).filter(|version| *version < 10) {
         let response = bench.commit(version, commit_request("t", &[(0, 5), (3, 5), (-1, 5), (1, -5), (2, 6)])).await;
         let unknown = ErrorCode::UnknownTopicOrPartition.code();
         let expected = vec![(0, 0), (3, unknown), (-1, unknown), (1, ErrorCode::InvalidRequest.code()), (2, 0)];
@@ -294,6 +294,75 @@ async fn offsets_are_refused_one_by_one() {
     assert_eq!(commit_codes(&response), vec![(0, again)]);
     let response = bench.commit(8, commit_request("nowhere", &[(0, 5)])).await;
     assert_eq!(commit_codes(&response), vec![(0, again)], "not unknown: that is not known");
+}
+
+/// The same, of the topic with this id.
+fn commit_by_id(id: u8, offsets: &[(i32, i64)]) -> OffsetCommitRequest {
+    let mut request = commit_request("", offsets);
+    request.topics[0].topic_id = Uuid::from_bytes([id; 16]);
+    request
+}
+
+/// What the group has committed, with the ids of topics.
+async fn fetched_by_id(bench: &Bench, topics: Option<&[(u8, &[i32])]>) -> Vec<(u8, i32, i64, i16)> {
+    let mut request = fetch_groups_request(&["g"], None);
+    request.groups[0].topics = topics.map(|topics| {
+        let topic = |(id, indexes): &(u8, &[i32])| {
+            message!(offset_fetch_request::OffsetFetchRequestTopics {
+                topic_id: Uuid::from_bytes([*id; 16]),
+                partition_indexes: indexes.to_vec(),
+            })
+        };
+        topics.iter().map(topic).collect()
+    });
+    let mut response = bench.fetch(10, request).await;
+    let topics = std::mem::take(&mut response.groups[0].topics).into_iter();
+    let partition = |id: u8, p: &offset_fetch_response::OffsetFetchResponsePartitions| {
+        (id, p.partition_index, p.committed_offset, p.error_code)
+    };
+    topics
+        .flat_map(|topic| {
+            let id = topic.topic_id.to_bytes()[0];
+            topic.partitions.iter().map(|p| partition(id, p)).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn topics_go_by_their_ids_in_new_versions() {
+    let bench = bench();
+    let unknown = ErrorCode::UnknownTopicId.code();
+    let response = bench.commit(10, commit_by_id(1, &[(0, 5), (3, 5)])).await;
+    assert_eq!(response.topics[0].topic_id, Uuid::from_bytes([1; 16]));
+    assert_eq!(commit_codes(&response), [(0, 0), (3, ErrorCode::UnknownTopicOrPartition.code())]);
+    assert_eq!(commit_codes(&bench.commit(10, commit_by_id(2, &[(0, 5)])).await), [(0, unknown)]);
+    assert_eq!(commit_codes(&bench.commit(10, commit_by_id(0, &[(0, 5)])).await), [(0, unknown)]);
+    let asked: &[(u8, &[i32])] = &[(1, &[0, 1, 0]), (2, &[0]), (1, &[9])];
+    assert_eq!(
+        fetched_by_id(&bench, Some(asked)).await,
+        [(1, 0, 5, 0), (1, 1, -1, 0), (1, 9, -1, 0), (2, 0, -1, unknown)]
+    );
+    assert_eq!(fetched_by_id(&bench, None).await, [(1, 0, 5, 0)]);
+    let by_name = bench.fetch(9, fetch_groups_request(&["g"], Some(&[("t", &[0])]))).await;
+    assert_eq!(by_name.groups[0].topics[0].partitions[0].committed_offset, 5, "the same offsets, by name");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_by_id_never_goes_to_a_topic_that_was_made_anew() {
+    let bench = bench();
+    let unknown = ErrorCode::UnknownTopicId.code();
+    bench.commit(10, commit_by_id(1, &[(0, 5)])).await;
+    bench.catalog.make_topic(TENANT, "t", 2);
+    // It becomes visible.
+    assert_eq!(fetched_by_id(&bench, Some(&[(2, &[0])])).await, [(2, 0, -1, 0)]);
+    assert_eq!(commit_codes(&bench.commit(10, commit_by_id(1, &[(0, 6)])).await), [(0, unknown)]);
+    assert_eq!(fetched_by_id(&bench, Some(&[(1, &[0]), (2, &[0])])).await, [(1, 0, -1, unknown), (2, 0, -1, 0)]);
+    assert_eq!(fetched_by_id(&bench, None).await, [], "offsets of the old one are not told");
+    // Its deletion is decided between the look-up and the commit.
+    *bench.catalog.refuses_offsets.lock() = true;
+    assert_eq!(commit_codes(&bench.commit(10, commit_by_id(2, &[(0, 6)])).await), [(0, unknown)]);
+    let by_name = bench.commit(9, commit_request("t", &[(0, 6)])).await;
+    assert_eq!(commit_codes(&by_name), [(0, ErrorCode::UnknownTopicOrPartition.code())]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -67,6 +67,7 @@ pub mod limits;
 pub mod machine;
 mod member;
 pub mod messages;
+mod named_topics;
 mod offset_handlers;
 mod offsets;
 mod rebalance;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::StreamExt;
-use tidelog_catalog_api::{CatalogError, GroupOffset, TopicView};
+use tidelog_catalog_api::{CatalogError, GroupOffset, OffsetRefused, TopicView};
 use tidelog_kafka_wire::messages::{
     OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse, offset_commit_request,
     offset_commit_response, offset_fetch_request, offset_fetch_response,
@@ -16,8 +16,13 @@ use tidelog_model::{Offset, PartitionId, TopicId};
 use super::CommitError;
 use super::handlers::{Context, claim, code_of};
 use super::messages::{CommitRequest, GroupKey};
+use super::named_topics::{Found, Naming, partition};
 use crate::errors;
 
+/// From this version on OffsetCommit names topics by id (KIP-848).
+const COMMIT_BY_ID_FROM: i16 = 10;
+/// From this version on OffsetFetch does.
+const FETCH_BY_ID_FROM: i16 = 10;
 /// From this version on OffsetFetch has an error for all partitions.
 const FETCH_ERROR_FROM: i16 = 2;
 /// From this version on OffsetFetch asks for several groups (KIP-709).
@@ -30,17 +35,20 @@ const NO_OFFSET: i64 = -1;
 /// Commits offsets; they are durable when they are answered.
 pub(crate) async fn offset_commit(
     context: &Context<'_>,
-    _header: &RequestHeader,
+    header: &RequestHeader,
     request: OffsetCommitRequest,
 ) -> OffsetCommitResponse {
-    let topics = context.topics(request.topics.iter().map(|topic| &topic.name)).await;
+    let by_id = header.version >= COMMIT_BY_ID_FROM;
+    let names: Vec<Naming> =
+        request.topics.iter().map(|topic| Naming::of(by_id, &topic.name, topic.topic_id)).collect();
+    let topics = context.topics(names.iter()).await;
     let mut offsets = Vec::new();
-    let mut answers: Vec<(StrBytes, Vec<(i32, ErrorCode)>)> = Vec::with_capacity(request.topics.len());
-    for (asked, topic) in request.topics.into_iter().zip(topics) {
+    let mut answers: Vec<(Naming, Vec<(i32, ErrorCode)>)> = Vec::with_capacity(request.topics.len());
+    for ((asked, naming), topic) in request.topics.into_iter().zip(names).zip(topics) {
         let mut partitions = Vec::with_capacity(asked.partitions.len());
         for partition in asked.partitions {
             let index = partition.partition_index;
-            match check_offset(&topic, partition) {
+            match check_offset(&naming, &topic, partition) {
                 Ok(offset) => {
                     offsets.push(offset);
                     partitions.push((index, ErrorCode::None));
@@ -48,7 +56,7 @@ pub(crate) async fn offset_commit(
                 Err(code) => partitions.push((index, code)),
             }
         }
-        answers.push((asked.name, partitions));
+        answers.push((naming, partitions));
     }
     let claim = claim(&request.member_id, request.group_instance_id.as_ref(), request.generation_id_or_member_epoch);
     let key = context.key(&request.group_id);
@@ -57,7 +65,12 @@ pub(crate) async fn offset_commit(
     if !offsets.is_empty() {
         match context.coordinator.commit_offsets(CommitRequest { key, claim, offsets }).await {
             Ok(results) => accepted.zip(results).for_each(|((_, code), result)| {
-                *code = result.map_or_else(errors::of_offset, |()| ErrorCode::None);
+                *code = match result {
+                    Ok(()) => ErrorCode::None,
+                    // It was there a moment ago, so its topic is deleted.
+                    Err(OffsetRefused::UnknownPartition) if by_id => ErrorCode::UnknownTopicId,
+                    Err(refused) => errors::of_offset(refused),
+                };
             }),
             Err(error) => accepted.for_each(|(_, code)| *code = code_of_commit(&error)),
         }
@@ -67,12 +80,13 @@ pub(crate) async fn offset_commit(
 
 /// What can be said about one offset before the group is asked.
 fn check_offset(
+    naming: &Naming,
     topic: &Found,
     stated: offset_commit_request::OffsetCommitRequestPartition,
 ) -> Result<GroupOffset, ErrorCode> {
     let topic = match topic {
         Ok(Some(topic)) => topic,
-        Ok(None) => return Err(ErrorCode::UnknownTopicOrPartition),
+        Ok(None) => return Err(naming.unknown()),
         // Whether the topic exists could not be found out. To commit again is always right.
         Err(_) => return Err(ErrorCode::CoordinatorNotAvailable),
     };
@@ -90,16 +104,17 @@ fn check_offset(
     })
 }
 
-fn commit_response(answers: Vec<(StrBytes, Vec<(i32, ErrorCode)>)>) -> OffsetCommitResponse {
+fn commit_response(answers: Vec<(Naming, Vec<(i32, ErrorCode)>)>) -> OffsetCommitResponse {
     let partition = |(index, code): (i32, ErrorCode)| {
         message!(offset_commit_response::OffsetCommitResponsePartition {
             partition_index: index,
             error_code: code.code(),
         })
     };
-    let topic = |(name, partitions): (StrBytes, Vec<(i32, ErrorCode)>)| {
+    let topic = |(naming, partitions): (Naming, Vec<(i32, ErrorCode)>)| {
         message!(offset_commit_response::OffsetCommitResponseTopic {
-            name: name,
+            name: naming.name(),
+            topic_id: naming.id(),
             partitions: partitions.into_iter().map(partition).collect(),
         })
     };
@@ -113,12 +128,15 @@ pub(crate) async fn offset_fetch(
     request: OffsetFetchRequest,
 ) -> OffsetFetchResponse {
     if header.version >= FETCH_GROUPS_FROM {
-        return message!(OffsetFetchResponse { groups: fetch_groups(context, request.groups).await });
+        let by_id = header.version >= FETCH_BY_ID_FROM;
+        return message!(OffsetFetchResponse { groups: fetch_groups(context, request.groups, by_id).await });
     }
     let asked = request.topics.map(|topics| {
-        topics.into_iter().map(|topic| Asked { name: topic.name, partitions: topic.partition_indexes }).collect()
+        (topics.into_iter())
+            .map(|topic| Asked { naming: Naming::Name(topic.name), partitions: topic.partition_indexes })
+            .collect()
     });
-    let (code, topics) = match fetch_group(context, &request.group_id, asked.clone()).await {
+    let (code, topics) = match fetch_group(context, &request.group_id, asked.clone(), false).await {
         Ok(topics) => (ErrorCode::None, topics),
         // There is no other place for the error.
         Err(code) if header.version < FETCH_ERROR_FROM => (code, nothing(asked.unwrap_or_default())),
@@ -133,9 +151,9 @@ pub(crate) async fn offset_fetch(
             error_code: if header.version < FETCH_ERROR_FROM { code.code() } else { ErrorCode::None.code() },
         })
     };
-    let topic = |(name, partitions): (StrBytes, Vec<Answered>)| {
+    let topic = |(naming, partitions): (Naming, Vec<Answered>)| {
         message!(offset_fetch_response::OffsetFetchResponseTopic {
-            name: name,
+            name: naming.name(),
             partitions: partitions.into_iter().map(partition).collect(),
         })
     };
@@ -148,6 +166,7 @@ pub(crate) async fn offset_fetch(
 async fn fetch_groups(
     context: &Context<'_>,
     groups: Vec<offset_fetch_request::OffsetFetchRequestGroup>,
+    by_id: bool,
 ) -> Vec<offset_fetch_response::OffsetFetchResponseGroup> {
     let mut seen = BTreeSet::new();
     let answering = groups.into_iter().map(|group| {
@@ -155,15 +174,17 @@ async fn fetch_groups(
         let repeated = !seen.insert(group.group_id.as_str().to_owned());
         async move {
             let asked = group.topics.map(|topics| {
-                topics
-                    .into_iter()
-                    .map(|topic| Asked { name: topic.name, partitions: topic.partition_indexes })
+                (topics.into_iter())
+                    .map(|topic| Asked {
+                        naming: Naming::of(by_id, &topic.name, topic.topic_id),
+                        partitions: topic.partition_indexes,
+                    })
                     .collect()
             });
             let answer = if repeated {
                 Err(ErrorCode::InvalidRequest)
             } else {
-                fetch_group(context, &group.group_id, asked).await
+                fetch_group(context, &group.group_id, asked, by_id).await
             };
             group_response(group.group_id, answer)
         }
@@ -174,7 +195,7 @@ async fn fetch_groups(
 
 fn group_response(
     group_id: StrBytes,
-    answer: Result<Vec<(StrBytes, Vec<Answered>)>, ErrorCode>,
+    answer: Result<Vec<(Naming, Vec<Answered>)>, ErrorCode>,
 ) -> offset_fetch_response::OffsetFetchResponseGroup {
     let topics = match answer {
         Ok(topics) => topics,
@@ -191,11 +212,13 @@ fn group_response(
             committed_offset: answer.offset,
             committed_leader_epoch: answer.leader_epoch,
             metadata: Some(answer.metadata.into()),
+            error_code: answer.code.code(),
         })
     };
-    let topic = |(name, partitions): (StrBytes, Vec<Answered>)| {
+    let topic = |(naming, partitions): (Naming, Vec<Answered>)| {
         message!(offset_fetch_response::OffsetFetchResponseTopics {
-            name: name,
+            name: naming.name(),
+            topic_id: naming.id(),
             partitions: partitions.into_iter().map(partition).collect(),
         })
     };
@@ -208,7 +231,7 @@ fn group_response(
 /// Partitions of one topic that a client asks about.
 #[derive(Clone)]
 struct Asked {
-    name: StrBytes,
+    naming: Naming,
     partitions: Vec<i32>,
 }
 
@@ -218,12 +241,18 @@ struct Answered {
     offset: i64,
     leader_epoch: i32,
     metadata: String,
+    code: ErrorCode,
 }
 
 impl Answered {
     /// The group has committed nothing; also said of what does not exist, as Kafka does.
     fn none(index: i32) -> Answered {
-        Answered { index, offset: NO_OFFSET, leader_epoch: -1, metadata: String::new() }
+        Answered { index, offset: NO_OFFSET, leader_epoch: -1, metadata: String::new(), code: ErrorCode::None }
+    }
+
+    /// There is no topic of the id that was asked for.
+    fn unknown_topic(index: i32) -> Answered {
+        Answered { code: ErrorCode::UnknownTopicId, ..Answered::none(index) }
     }
 
     fn some(committed: GroupOffset) -> Answered {
@@ -232,27 +261,28 @@ impl Answered {
             offset: committed.offset.as_i64(),
             leader_epoch: committed.leader_epoch,
             metadata: committed.metadata,
+            code: ErrorCode::None,
         }
     }
 }
 
-fn nothing(asked: Vec<Asked>) -> Vec<(StrBytes, Vec<Answered>)> {
-    asked.into_iter().map(|topic| (topic.name, topic.partitions.into_iter().map(Answered::none).collect())).collect()
+fn nothing(asked: Vec<Asked>) -> Vec<(Naming, Vec<Answered>)> {
+    asked.into_iter().map(|topic| (topic.naming, topic.partitions.into_iter().map(Answered::none).collect())).collect()
 }
 
 /// Each partition once. Four bytes of a repetition would be answered with all the metadata of an offset.
 fn once(asked: Vec<Asked>) -> Vec<Asked> {
-    let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    let mut topics: Vec<(StrBytes, BTreeSet<i32>, Vec<i32>)> = Vec::new();
-    for Asked { name, partitions } in asked {
-        let place = *places.entry(name.as_str().to_owned()).or_insert(topics.len());
+    let mut places: BTreeMap<Naming, usize> = BTreeMap::new();
+    let mut topics: Vec<(Naming, BTreeSet<i32>, Vec<i32>)> = Vec::new();
+    for Asked { naming, partitions } in asked {
+        let place = *places.entry(naming.clone()).or_insert(topics.len());
         if place == topics.len() {
-            topics.push((name, BTreeSet::new(), Vec::new()));
+            topics.push((naming, BTreeSet::new(), Vec::new()));
         }
         let (_, seen, kept) = &mut topics[place];
         kept.extend(partitions.into_iter().filter(|index| seen.insert(*index)));
     }
-    topics.into_iter().map(|(name, _, partitions)| Asked { name, partitions }).collect()
+    topics.into_iter().map(|(naming, _, partitions)| Asked { naming, partitions }).collect()
 }
 
 /// The offsets of one group, for what is asked or for all.
@@ -260,13 +290,14 @@ async fn fetch_group(
     context: &Context<'_>,
     group: &StrBytes,
     asked: Option<Vec<Asked>>,
-) -> Result<Vec<(StrBytes, Vec<Answered>)>, ErrorCode> {
+    by_id: bool,
+) -> Result<Vec<(Naming, Vec<Answered>)>, ErrorCode> {
     // Old clients know just two codes after which they try again; this is one of them.
     let try_again = |_: CatalogError| ErrorCode::CoordinatorLoadInProgress;
     let key = context.key(group);
     let Some(asked) = asked else {
         let committed = context.coordinator.fetch_offsets(&key, None).await.map_err(try_again)?;
-        return Ok(by_topic_name(context, committed));
+        return Ok(by_topic(context, committed, by_id));
     };
     let asked = once(asked);
     let mut found = find_all(context, &asked).await.map_err(try_again)?;
@@ -282,17 +313,20 @@ async fn fetch_group(
     }
     let answer = |(asked, topic): (Asked, Option<Arc<TopicView>>)| {
         let answer = |index: i32| {
+            if topic.is_none() && by_id {
+                return Answered::unknown_topic(index);
+            }
             let partition = topic.as_ref().and_then(|topic| partition(topic, index));
             let offset = partition.and_then(|partition| committed.get(&partition));
             offset.cloned().map_or_else(|| Answered::none(index), Answered::some)
         };
-        (asked.name, asked.partitions.into_iter().map(answer).collect())
+        (asked.naming, asked.partitions.into_iter().map(answer).collect())
     };
     Ok(asked.into_iter().zip(found).map(answer).collect())
 }
 
 async fn find_all(context: &Context<'_>, asked: &[Asked]) -> Result<Vec<Option<Arc<TopicView>>>, CatalogError> {
-    context.topics(asked.iter().map(|topic| &topic.name)).await.into_iter().collect()
+    context.topics(asked.iter().map(|topic| &topic.naming)).await.into_iter().collect()
 }
 
 /// The offsets of a group in the topics that exist.
@@ -310,43 +344,18 @@ async fn fetch_found(
     Ok(committed.into_iter().map(|offset| (offset.partition, offset)).collect())
 }
 
-/// Offsets under the names of their topics; those of topics that are gone are left out.
-fn by_topic_name(context: &Context<'_>, committed: Vec<GroupOffset>) -> Vec<(StrBytes, Vec<Answered>)> {
+/// Offsets under their topics; those of topics that are gone are left out.
+fn by_topic(context: &Context<'_>, committed: Vec<GroupOffset>, by_id: bool) -> Vec<(Naming, Vec<Answered>)> {
     let mut topics: BTreeMap<TopicId, Vec<Answered>> = BTreeMap::new();
     for offset in committed {
         topics.entry(offset.partition.topic).or_default().push(Answered::some(offset));
     }
     let named = |(id, partitions)| {
         let topic = context.coordinator.catalog.topic(id)?;
-        Some((StrBytes::from(topic.name.as_ref()), partitions))
+        let naming = if by_id { Naming::Id(id) } else { Naming::Name(StrBytes::from(topic.name.as_ref())) };
+        Some((naming, partitions))
     };
     topics.into_iter().filter_map(named).collect()
-}
-
-/// A topic, or the certainty that there is none, or neither.
-pub(super) type Found = Result<Option<Arc<TopicView>>, CatalogError>;
-
-impl Context<'_> {
-    /// Looks topics up by name, with one read barrier for all that are not known here.
-    pub(super) async fn topics<'n>(&self, names: impl Iterator<Item = &'n StrBytes> + Clone) -> Vec<Found> {
-        let catalog = &self.coordinator.catalog;
-        let look = |name: &StrBytes| catalog.topic_by_name(self.tenant, name);
-        let here: Vec<_> = names.clone().map(look).collect();
-        if here.iter().all(Option::is_some) {
-            return here.into_iter().map(Ok).collect();
-        }
-        let barrier = catalog.read_barrier().await;
-        let again = |(found, name): (Option<Arc<TopicView>>, &StrBytes)| match found.or_else(|| look(name)) {
-            Some(topic) => Ok(Some(topic)),
-            None => barrier.clone().map(|_| None),
-        };
-        here.into_iter().zip(names).map(again).collect()
-    }
-}
-
-pub(super) fn partition(topic: &TopicView, index: i32) -> Option<PartitionId> {
-    let index = u32::try_from(index).ok()?;
-    (index < topic.partitions).then_some(PartitionId { topic: topic.id, index })
 }
 
 fn code_of_commit(error: &CommitError) -> ErrorCode {

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tidelog_catalog_api::{
     ApplyListener, Catalog, CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, GroupRecord,
-    GroupRefused, InlineExtent, OrphanRange, Outcome, PartitionView, ProducerView, Proposal, QuorumView, TopicView,
+    GroupRefused, InlineExtent, OffsetRefused, OrphanRange, Outcome, PartitionView, ProducerView, Proposal, QuorumView,
+    TopicView,
 };
 use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
 
@@ -26,6 +27,8 @@ pub(super) struct LaggingCatalog {
     pub(super) record_proposals: Mutex<usize>,
     /// What records are answered with instead of being stored.
     pub(super) refusal: Mutex<Option<GroupRefused>>,
+    /// Whether the topics of offsets are deleted by the time they are committed.
+    pub(super) refuses_offsets: Mutex<bool>,
     pub(super) records: Mutex<BTreeMap<(TenantId, String), Arc<GroupRecord>>>,
     topics: Mutex<Vec<Arc<TopicView>>>,
     visible_topics: Mutex<Vec<Arc<TopicView>>>,
@@ -74,6 +77,10 @@ impl Catalog for LaggingCatalog {
             }
             other => unreachable!("groups do not propose {other:?}"),
         };
+        if *self.refuses_offsets.lock() {
+            let results = offsets.iter().map(|_| Err(OffsetRefused::UnknownPartition)).collect();
+            return Box::pin(async move { Ok(Outcome::OffsetsCommittedAs(Ok(results))) });
+        }
         let results = offsets.iter().map(|_| Ok(())).collect();
         self.committed.lock().extend(offsets.into_iter().map(|offset| (tenant, group.clone(), offset)));
         Box::pin(async move { Ok(Outcome::OffsetsCommittedAs(Ok(results))) })
