@@ -28,12 +28,17 @@ pub struct Place(
 /// All of them.
 pub const DIFFERENCES: &[Difference] = &[
     Difference {
-        documented: "Which versions are offered is in the table above, and features have no versions here",
+        documented: "Which versions are offered is in the table above",
+        places: &[Place("versions", 0..=4, "table", "api_keys[*]", "absent", "present")],
+    },
+    Difference {
+        documented: "Each of Kafka's features has one level here",
         places: &[
-            Place("versions", 0..=4, "table", "api_keys[*]", "absent", "present"),
-            Place("versions", 3..=4, "table", "supported_features[*]", "absent", "present"),
+            Place("versions", 3..=4, "table", "supported_features[metadata.version].min_version", "30", "7"),
+            Place("versions", 4..=4, "table", "supported_features[*].max_version", "0", "*"),
             Place("versions", 3..=4, "table", "finalized_features[*]", "absent", "present"),
-            Place("versions", 3..=4, "table", "finalized_features_epoch", "-1", "*"),
+            Place("versions", 3..=4, "table", "finalized_features_epoch", "0", "*"),
+            Place("features", 0..=2, "the newer group protocol", "*", "*", "*"),
         ],
     },
     Difference {

@@ -54,6 +54,8 @@ const EMPTY_MESSAGES: &[&str] = &["\"\"", "\"NONE\""];
 /// Arrays that have no order, because Kafka goes through a hash map: by API and field, and what their elements are put in the
 /// order of before ids are numbered.
 const UNORDERED: &[(ApiKey, &str, &str)] = &[
+    (ApiKey::ApiVersions, "supported_features", "name"),
+    (ApiKey::ApiVersions, "finalized_features", "name"),
     (ApiKey::Metadata, "topics", "name"),
     (ApiKey::CreateTopics, "topics", "name"),
     (ApiKey::DeleteTopics, "responses", "name"),

@@ -15,6 +15,7 @@ use tidelog_kafka_wire::{
 };
 
 use crate::connection::Answer;
+use crate::features;
 use crate::gateway::Shared;
 
 /// Operations on the cluster, as bits: create, alter, describe, cluster action, describe and alter configs, idempotent
@@ -31,7 +32,12 @@ const COORDINATOR_TRANSACTION: i8 = 1;
 pub(crate) fn api_versions(header: &RequestHeader, request: &ApiVersionsRequest) -> ApiVersionsResponse {
     let valid = header.version < 3
         || (is_software_name(&request.client_software_name) && is_software_name(&request.client_software_version));
-    if valid { versions(ErrorCode::None) } else { versions(ErrorCode::InvalidRequest) }
+    if !valid {
+        return versions(ErrorCode::InvalidRequest);
+    }
+    let mut response = versions(ErrorCode::None);
+    features::tell(header.version, &mut response);
+    response
 }
 
 /// To a version that is too new: version 0, which everyone can read, with the versions of this API, so that the client knows

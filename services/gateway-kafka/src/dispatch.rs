@@ -15,7 +15,9 @@ use crate::topics::{
     create_partitions, create_topics, delete_records, delete_topics, describe_topic_partitions, log_dirs, metadata,
     placement,
 };
-use crate::{cluster, describe_producers, describe_quorum, fetch, list_offsets, offset_epochs, produce, producer_ids};
+use crate::{
+    cluster, describe_producers, describe_quorum, features, fetch, list_offsets, offset_epochs, produce, producer_ids,
+};
 
 /// Begins a request. When this returns, what has to happen in the order of requests has happened; the answer is still to
 /// come.
@@ -98,6 +100,9 @@ pub(crate) async fn begin(
         Request::DescribeQuorum(request) => {
             async move { frame(&shared, &header, describe_quorum::answer(&shared, &header, request), room).await }
                 .boxed()
+        }
+        Request::UpdateFeatures(request) => {
+            async move { frame(&shared, &header, features::update(&shared, &header, request), room).await }.boxed()
         }
         Request::DescribeTopicPartitions(request) => async move {
             frame(&shared, &header, describe_topic_partitions::answer(&shared, request).await, room).await

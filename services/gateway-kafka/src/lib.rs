@@ -18,6 +18,7 @@ mod describe_producers;
 mod describe_quorum;
 mod dispatch;
 pub mod errors;
+mod features;
 mod fetch;
 mod gateway;
 pub mod groups;

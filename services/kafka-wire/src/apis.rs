@@ -35,6 +35,7 @@ pub enum Api {
     ListPartitionReassignments = 46,
     OffsetDelete = 47,
     DescribeQuorum = 55,
+    UpdateFeatures = 57,
     DescribeCluster = 60,
     DescribeProducers = 61,
     ListConfigResources = 74,
@@ -64,7 +65,7 @@ const fn row(api: Api, version_min: i16, version_max: i16, flexible_from: i16) -
 }
 
 /// What `ApiVersions` answers, by key. Ranges are Apache Kafka 4's, except where a line says otherwise.
-pub const ADVERTISED: [Advertised; 34] = [
+pub const ADVERTISED: [Advertised; 35] = [
     // 0 to 2 are refused: older librdkafka sends uncompressed when they are not advertised (KAFKA-18659).
     Advertised { api: Api::Produce, version_min: 0, version_understood_min: 3, version_max: 13, flexible_from: 9 },
     row(Api::Fetch, 4, 18, 12),
@@ -99,6 +100,7 @@ pub const ADVERTISED: [Advertised; 34] = [
     row(Api::ListPartitionReassignments, 0, 0, 0),
     row(Api::OffsetDelete, 0, 0, NEVER_FLEXIBLE),
     row(Api::DescribeQuorum, 0, 2, 0),
+    row(Api::UpdateFeatures, 0, 2, 0),
     row(Api::DescribeCluster, 0, 2, 0),
     row(Api::DescribeProducers, 0, 0, 0),
     row(Api::ListConfigResources, 0, 1, 0),
@@ -158,6 +160,7 @@ impl Api {
             Api::ListPartitionReassignments => "ListPartitionReassignments",
             Api::OffsetDelete => "OffsetDelete",
             Api::DescribeQuorum => "DescribeQuorum",
+            Api::UpdateFeatures => "UpdateFeatures",
             Api::DescribeCluster => "DescribeCluster",
             Api::DescribeProducers => "DescribeProducers",
             Api::ListConfigResources => "ListConfigResources",

@@ -17,7 +17,7 @@ pub use kafka_wire::{
     ListOffsetsResponse, ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse, MetadataRequest,
     MetadataResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
     OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceRequest,
-    ProduceResponse, SyncGroupRequest, SyncGroupResponse,
+    ProduceResponse, SyncGroupRequest, SyncGroupResponse, UpdateFeaturesRequest, UpdateFeaturesResponse,
 };
 pub use kafka_wire::{
     alter_configs_request, alter_configs_response, alter_partition_reassignments_request,
@@ -34,7 +34,7 @@ pub use kafka_wire::{
     list_partition_reassignments_response, metadata_request, metadata_response, offset_commit_request,
     offset_commit_response, offset_delete_request, offset_delete_response, offset_fetch_request, offset_fetch_response,
     offset_for_leader_epoch_request, offset_for_leader_epoch_response, produce_request, produce_response,
-    sync_group_request,
+    sync_group_request, update_features_request, update_features_response,
 };
 
 pub use kafka_wire::FetchResponse;

@@ -12,7 +12,7 @@ use crate::messages::{
     HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
     ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest,
     MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
-    ProduceRequest, SyncGroupRequest,
+    ProduceRequest, SyncGroupRequest, UpdateFeaturesRequest,
 };
 use crate::{Api, CONTROL_FRAME_BYTES_MAX, PRODUCE_ENTRIES_MAX, produce_entries};
 
@@ -73,6 +73,7 @@ pub enum Request {
     DescribeProducers(DescribeProducersRequest),
     DescribeTopicPartitions(DescribeTopicPartitionsRequest),
     DescribeQuorum(DescribeQuorumRequest),
+    UpdateFeatures(UpdateFeaturesRequest),
     DescribeCluster(DescribeClusterRequest),
 }
 
@@ -182,6 +183,7 @@ fn decode_body(api: Api, input: &mut Decoder, version: ApiVersion) -> Result<Req
             Request::DescribeTopicPartitions(DescribeTopicPartitionsRequest::decode(input, version)?)
         }
         Api::DescribeQuorum => Request::DescribeQuorum(DescribeQuorumRequest::decode(input, version)?),
+        Api::UpdateFeatures => Request::UpdateFeatures(UpdateFeaturesRequest::decode(input, version)?),
         Api::DescribeCluster => Request::DescribeCluster(DescribeClusterRequest::decode(input, version)?),
     })
 }

@@ -15,6 +15,7 @@ use crate::messages::{
     fetch_request, incremental_alter_configs_request, join_group_request, leave_group_request, list_offsets_request,
     list_partition_reassignments_request, metadata_request, offset_commit_request, offset_delete_request,
     offset_fetch_request, offset_for_leader_epoch_request, produce_request, sync_group_request,
+    update_features_request,
 };
 use crate::{ADVERTISED, message};
 
@@ -132,7 +133,8 @@ fn sample(api: Api, version: i16) -> Bytes {
                 groups: vec![message!(offset_fetch_request::OffsetFetchRequestGroup {
                     group_id: "group".into(),
                     topics: Some(vec![message!(offset_fetch_request::OffsetFetchRequestTopics {
-                        name: "topic".into(),
+                        name: name(9),
+                        topic_id: id(10),
                         partition_indexes: vec![1, 2],
                     })]),
                 })],
@@ -359,6 +361,15 @@ fn sample(api: Api, version: i16) -> Bytes {
                 topics: vec![message!(describe_quorum_request::TopicData {
                     topic_name: "topic".into(),
                     partitions: vec![message!(describe_quorum_request::PartitionData { partition_index: 1 })],
+                })],
+            }),
+            version,
+        ),
+        Api::UpdateFeatures => encode(
+            &message!(UpdateFeaturesRequest {
+                feature_updates: vec![message!(update_features_request::FeatureUpdateKey {
+                    feature: "feature".into(),
+                    max_version_level: 2,
                 })],
             }),
             version,

@@ -83,6 +83,29 @@ fn kafka_configs_alters_and_describes() {
 }
 
 #[test]
+fn kafka_features_describes_and_changes_nothing() {
+    const FEATURES: &str = "org.apache.kafka.tools.FeatureCommand";
+    let server = server();
+    let address = server.address();
+    let described = tool(FEATURES, address, &["describe"]);
+    let line = |feature: &str| {
+        let mut lines = described.lines().filter(|line| line.starts_with(&format!("Feature: {feature}\t")));
+        lines.next().unwrap_or_else(|| panic!("{feature} is not in {described}")).to_owned()
+    };
+    let metadata = line("metadata.version");
+    assert!(metadata.contains("SupportedMaxVersion: 4.3-IV0\tFinalizedVersionLevel: 4.3-IV0"), "{metadata}");
+    let group = line("group.version");
+    assert!(group.contains("SupportedMaxVersion: 0\tFinalizedVersionLevel: 0"), "{group}");
+    let same = tool(FEATURES, address, &["upgrade", "--feature", "metadata.version=30"]);
+    assert!(same.contains("metadata.version was upgraded to 30"), "{same}");
+    let mut newer = java(FEATURES, SECONDS).unwrap();
+    newer.args(["--bootstrap-server", address, "upgrade", "--feature", "group.version=1", "--dry-run"]);
+    let said = run(newer, b"").unwrap_err().to_string();
+    assert!(said.contains("This cluster only supports versions 0-0"), "{said}");
+    assert_eq!(tool(FEATURES, address, &["describe"]), described);
+}
+
+#[test]
 fn kafka_topics_adds_partitions_and_describes_them() {
     const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
     let server = server();

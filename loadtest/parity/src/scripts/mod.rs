@@ -35,6 +35,7 @@ pub struct Script {
 pub const SCRIPTS: &[Script] = &[
     Script { name: "all topics", api: ApiKey::Metadata, run: metadata::all },
     Script { name: "versions", api: ApiKey::ApiVersions, run: cluster::versions },
+    Script { name: "features", api: ApiKey::UpdateFeatures, run: cluster::features },
     Script { name: "cluster", api: ApiKey::DescribeCluster, run: cluster::describe },
     Script { name: "coordinator", api: ApiKey::FindCoordinator, run: cluster::coordinator },
     Script { name: "metadata", api: ApiKey::Metadata, run: metadata::named },
