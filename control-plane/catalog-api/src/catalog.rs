@@ -8,8 +8,8 @@ use futures::future::BoxFuture;
 use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
 
 use crate::{
-    CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, GroupRecord, InlineExtent, OrphanRange,
-    Outcome, PartitionView, ProducerView, QuorumView, TopicView,
+    CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, GroupRecord, InlineExtent,
+    MetricsSubscriptions, OrphanRange, Outcome, PartitionView, ProducerView, QuorumView, TopicView,
 };
 
 /// A command on its way. Dropping it does not take the command back.
@@ -102,6 +102,9 @@ pub trait Catalog: Send + Sync + 'static {
 
     /// All groups that have a record.
     fn group_records(&self) -> Vec<(TenantId, Arc<str>, Arc<GroupRecord>)>;
+
+    /// All metrics subscriptions of a tenant.
+    fn metrics_subscriptions(&self, tenant: TenantId) -> Arc<MetricsSubscriptions>;
 
     /// Orphans and the retired: object ids that nothing references and nothing can reference any more.
     fn orphans(&self) -> Vec<OrphanRange>;

@@ -9,7 +9,10 @@ use tidelog_model::{
     Incarnation, NodeId, ObjectId, Offset, PartitionId, ProducerId, SessionId, TenantId, TimestampMs, TopicId,
 };
 
-use crate::{ClaimRefused, Commit, CommitOutcome, CommitRefused, GroupClaim, GroupRecord, GroupRefused, MoveInline};
+use crate::{
+    ClaimRefused, Commit, CommitOutcome, CommitRefused, GroupClaim, GroupRecord, GroupRefused, MoveInline,
+    SubscriptionRefused,
+};
 
 /// Milliseconds of the leader's monotonic clock per tick.
 pub const TICK_MS: u64 = 1_000;
@@ -127,6 +130,17 @@ stored_enum! {
             /// Per partition.
             offsets: Vec<GroupOffset>,
         },
+        /// Gives a metrics subscription other settings, if its settings are still what the proposer saw.
+        18 => AlterMetricsSubscription {
+            /// Whose clients are asked.
+            tenant: TenantId,
+            /// Its name.
+            name: String,
+            /// All settings it has, as the proposer saw them; none when there is no such subscription.
+            before: BTreeMap<String, String>,
+            /// All settings it is to have; none to forget it.
+            after: BTreeMap<String, String>,
+        },
     }
 }
 
@@ -209,6 +223,8 @@ pub enum Outcome {
     GroupStored(Result<(), GroupRefused>),
     /// To CommitOffsetsAs: one each, or none is taken.
     OffsetsCommittedAs(Result<Vec<Result<(), OffsetRefused>>, ClaimRefused>),
+    /// To AlterMetricsSubscription.
+    MetricsSubscriptionAltered(Result<(), SubscriptionRefused>),
 }
 
 /// A topic that was created.

@@ -31,6 +31,16 @@ fn what_changes_topics() {
 }
 
 #[test]
+fn what_changes_metrics_subscriptions() {
+    let after = BTreeMap::from([("metrics".to_owned(), "*".to_owned())]);
+    let (tenant, name) = (TenantId(1), "all".to_owned());
+    check(
+        &Command::AlterMetricsSubscription { tenant, name, before: BTreeMap::new(), after },
+        "01120103616c6c0001076d657472696373012a",
+    );
+}
+
+#[test]
 fn what_deletes() {
     let (tenant, group) = (TenantId(1), "readers".to_owned());
     check(&Command::DeleteOffsets { tenant, group: group.clone(), partitions: None }, "010d01077265616465727300");

@@ -11,6 +11,7 @@ mod command;
 mod commit;
 mod error;
 mod group_record;
+mod metrics_subscriptions;
 mod views;
 
 pub use catalog::{ApplyListener, Catalog, Proposal};
@@ -24,6 +25,7 @@ pub use commit::{
 };
 pub use error::CatalogError;
 pub use group_record::{ClaimRefused, GroupClaim, GroupMember, GroupProtocol, GroupRecord, GroupRefused};
+pub use metrics_subscriptions::{MetricsSubscriptions, SubscriptionRefused, check_subscription};
 pub use views::{
     ClusterView, Extent, ExtentPlan, GrantView, InlineExtent, Location, ObjectRange, OrphanRange, PartitionView,
     ProducerView, QuorumView, TopicView,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tidelog_catalog_api::{
     ApplyListener, Catalog, CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, GroupRecord,
-    InlineExtent, OrphanRange, PartitionView, ProducerView, Proposal, QuorumView, TopicView,
+    InlineExtent, MetricsSubscriptions, OrphanRange, PartitionView, ProducerView, Proposal, QuorumView, TopicView,
 };
 use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
 
@@ -105,6 +105,10 @@ impl Catalog for RaftCatalog {
 
     fn producers(&self, partition: PartitionId) -> Option<Vec<ProducerView>> {
         self.machine.look(|state| state.producers(partition))
+    }
+
+    fn metrics_subscriptions(&self, tenant: TenantId) -> Arc<MetricsSubscriptions> {
+        self.machine.look(|state| state.metrics_subscriptions(tenant))
     }
 
     fn orphans(&self) -> Vec<OrphanRange> {

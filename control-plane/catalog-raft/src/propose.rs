@@ -71,6 +71,7 @@ fn takes_room(command: &Command) -> bool {
         | Command::StoreGroup { record: Some(_), .. }
         | Command::AlterTopicConfigs { .. }
         | Command::CreatePartitions { .. }
+        | Command::AlterMetricsSubscription { .. }
         | Command::AllocateProducerIds { .. } => true,
         Command::Bootstrap { .. }
         | Command::Tick { .. }

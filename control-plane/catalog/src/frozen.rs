@@ -10,6 +10,7 @@ use tidelog_model::LogIndex;
 use crate::derived::Derived;
 use crate::group_records::GroupRecords;
 use crate::meta::Meta;
+use crate::metrics_subscriptions::TenantSubscriptions;
 use crate::part::{GROUP_PARTS, PAYLOAD_PARTS, PartId, SHARDS, Stamped, root_hash};
 use crate::shard::{Payloads, Shard};
 use crate::state::State;
@@ -21,6 +22,7 @@ pub struct Frozen {
     pub(crate) shards: Vec<Arc<Stamped<Shard>>>,
     pub(crate) payloads: Vec<Arc<Stamped<Payloads>>>,
     pub(crate) groups: Vec<Arc<Stamped<GroupRecords>>>,
+    pub(crate) subscriptions: Arc<Stamped<TenantSubscriptions>>,
 }
 
 /// One part of a frozen state.
@@ -40,6 +42,7 @@ enum Content {
     Shard(Arc<Stamped<Shard>>),
     Payloads(Arc<Stamped<Payloads>>),
     Groups(Arc<Stamped<GroupRecords>>),
+    Subscriptions(Arc<Stamped<TenantSubscriptions>>),
 }
 
 impl Part {
@@ -51,6 +54,7 @@ impl Part {
             Content::Shard(part) => part.encode(self.id),
             Content::Payloads(part) => part.encode(self.id),
             Content::Groups(part) => part.encode(self.id),
+            Content::Subscriptions(part) => part.encode(self.id),
         }
     }
 
@@ -62,6 +66,7 @@ impl Part {
             Content::Shard(part) => part.hash(self.id),
             Content::Payloads(part) => part.hash(self.id),
             Content::Groups(part) => part.hash(self.id),
+            Content::Subscriptions(part) => part.hash(self.id),
         }
     }
 }
@@ -88,7 +93,13 @@ impl Frozen {
             changed_at: part.changed_at,
             content: Content::Groups(Arc::clone(part)),
         });
-        std::iter::once(meta).chain(shards).chain(payloads).chain(groups).collect()
+        let have_been = (self.subscriptions.changed_at > LogIndex(0)).then_some(&self.subscriptions);
+        let subscriptions = have_been.map(|part| Part {
+            id: PartId::SUBSCRIPTIONS,
+            changed_at: part.changed_at,
+            content: Content::Subscriptions(Arc::clone(part)),
+        });
+        std::iter::once(meta).chain(shards).chain(payloads).chain(groups).chain(subscriptions).collect()
     }
 
     /// The index it is the state of.
@@ -123,6 +134,10 @@ impl State {
             None => Ok(Stamped::new(GroupRecords::default())),
         });
         let groups = groups.collect::<Result<_, _>>()?;
+        let subscriptions = match by_id.remove(&PartId::SUBSCRIPTIONS) {
+            Some(bytes) => Stamped::decode(PartId::SUBSCRIPTIONS, bytes)?,
+            None => Stamped::new(TenantSubscriptions::default()),
+        };
         let mut take = |id: PartId| by_id.remove(&id).ok_or_else(|| corrupt(format!("part {id} is missing")));
         let mut state = State {
             meta: Stamped::decode(PartId::META, take(PartId::META)?)?,
@@ -133,6 +148,7 @@ impl State {
                 .map(|i| Stamped::decode(PartId::payloads(i), take(PartId::payloads(i))?))
                 .collect::<Result<_, _>>()?,
             groups,
+            subscriptions,
             derived: Derived::default(),
         };
         state.derived = Derived::of(&state);

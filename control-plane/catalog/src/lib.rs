@@ -1,7 +1,7 @@
 //! The catalog's state machine: `apply(&mut State, Command) -> Outcome`, and nothing else.
 //!
 //! **Owns:** [`State`] with everything that must survive (topics, extents, producers, sessions, retained outcomes, grants,
-//! orphans, group records and offsets, inline payloads), the rules by which it changes, its snapshot's bytes and its hash.
+//! orphans, group records and offsets, metrics subscriptions, inline payloads), the rules by which it changes, its snapshot's bytes and its hash.
 //! **Promises:** the same commands give the same state, hash and answers on every replica and from every snapshot; an
 //! unchanged part of the state is neither copied nor encoded nor hashed again; every command that can be decoded has an
 //! answer; whatever refers to an object is counted, so an orphan is referenced by nothing and can never be again.
@@ -31,6 +31,7 @@ mod frozen;
 mod group_records;
 mod groups;
 mod meta;
+mod metrics_subscriptions;
 mod moves;
 mod objects;
 mod part;

@@ -31,7 +31,7 @@ impl PartId {
     /// applied index.
     pub const META: PartId = PartId(0);
     /// How many parts a state has at most.
-    pub const COUNT: usize = 1 + SHARDS + PAYLOAD_PARTS + GROUP_PARTS;
+    pub const COUNT: usize = 1 + SHARDS + PAYLOAD_PARTS + GROUP_PARTS + 2;
 
     /// All of them, in order.
     pub fn all() -> impl Iterator<Item = PartId> {
@@ -49,6 +49,9 @@ impl PartId {
     pub fn number(self) -> u8 {
         self.0
     }
+
+    /// Metrics subscriptions. A state has them from the first one on. The number before is for client quotas.
+    pub(crate) const SUBSCRIPTIONS: PartId = PartId((1 + SHARDS + PAYLOAD_PARTS + GROUP_PARTS + 1) as u8);
 
     pub(crate) fn shard(shard: usize) -> PartId {
         assert!(shard < SHARDS);
@@ -72,7 +75,11 @@ impl fmt::Display for PartId {
             0 => f.write_str("meta"),
             n if n <= SHARDS => write!(f, "shard-{:02}", n - 1),
             n if n <= SHARDS + PAYLOAD_PARTS => write!(f, "payloads-{:02}", n - 1 - SHARDS),
-            n => write!(f, "groups-{:02}", n - 1 - SHARDS - PAYLOAD_PARTS),
+            n if n <= SHARDS + PAYLOAD_PARTS + GROUP_PARTS => {
+                write!(f, "groups-{:02}", n - 1 - SHARDS - PAYLOAD_PARTS)
+            }
+            n if n == SHARDS + PAYLOAD_PARTS + GROUP_PARTS + 1 => f.write_str("quotas"),
+            _ => f.write_str("subscriptions"),
         }
     }
 }

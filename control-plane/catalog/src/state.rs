@@ -9,6 +9,7 @@ use crate::derived::Derived;
 use crate::frozen::Frozen;
 use crate::group_records::GroupRecords;
 use crate::meta::{Cluster, Meta};
+use crate::metrics_subscriptions::TenantSubscriptions;
 use crate::part::{GROUP_PARTS, PAYLOAD_PARTS, SHARDS, Stamped};
 use crate::shard::{Payloads, Shard};
 
@@ -20,6 +21,8 @@ pub struct State {
     pub(crate) payloads: Vec<Arc<Stamped<Payloads>>>,
     /// See `group_records.rs`.
     pub(crate) groups: Vec<Arc<Stamped<GroupRecords>>>,
+    /// See `metrics_subscriptions.rs`.
+    pub(crate) subscriptions: Arc<Stamped<TenantSubscriptions>>,
     pub(crate) derived: Derived,
 }
 
@@ -47,6 +50,7 @@ impl State {
             shards: (0..SHARDS).map(|_| Stamped::new(Shard::default())).collect(),
             payloads: (0..PAYLOAD_PARTS).map(|_| Stamped::new(Payloads::default())).collect(),
             groups: (0..GROUP_PARTS).map(|_| Stamped::new(GroupRecords::default())).collect(),
+            subscriptions: Stamped::new(TenantSubscriptions::default()),
             derived: Derived::default(),
         }
     }
@@ -104,6 +108,9 @@ impl State {
             Command::CommitOffsetsAs { tenant, group, claim, offsets } => {
                 Outcome::OffsetsCommittedAs(self.commit_offsets_as(index, (*tenant, group), claim.as_ref(), offsets))
             }
+            Command::AlterMetricsSubscription { tenant, name, before, after } => Outcome::MetricsSubscriptionAltered(
+                self.alter_metrics_subscription(index, (*tenant, name), before, after),
+            ),
         };
         advanced.sort_unstable();
         advanced.dedup();
@@ -135,6 +142,7 @@ impl State {
             shards: self.shards.clone(),
             payloads: self.payloads.clone(),
             groups: self.groups.clone(),
+            subscriptions: Arc::clone(&self.subscriptions),
         }
     }
 

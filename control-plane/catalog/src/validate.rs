@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use tidelog_catalog_api::Location;
+use tidelog_catalog_api::{Location, check_subscription};
 use tidelog_model::limits::{
-    GRANT_OBJECTS_MAX, GROUP_RECORD_BYTES_MAX, GROUP_RECORDS_BYTES_MAX, INLINE_BYTES_MAX, OUTCOMES_RETAINED_MAX,
+    GRANT_OBJECTS_MAX, GROUP_RECORD_BYTES_MAX, GROUP_RECORDS_BYTES_MAX, INLINE_BYTES_MAX, METRICS_SUBSCRIPTIONS_MAX,
+    OUTCOMES_RETAINED_MAX,
 };
 use tidelog_model::{CommitSequence, ObjectId};
 
@@ -40,6 +41,7 @@ impl State {
         self.validate_shards()?;
         self.validate_payloads()?;
         self.validate_groups()?;
+        self.validate_subscriptions()?;
         let derived = Derived::of(self);
         holds(derived.names == self.derived.names, || "names".into(), "the index of names is stale")?;
         holds(derived.objects == self.derived.objects, || "objects".into(), "references are miscounted")?;
@@ -59,6 +61,7 @@ impl State {
         }
         let before = all_before(&self.shards, self.applied()) && all_before(&self.payloads, self.applied());
         let before = before && all_before(&self.groups, self.applied());
+        let before = before && self.subscriptions.changed_at <= self.applied();
         holds(before, || "parts".into(), "a part is of a later index than the state")
     }
 
@@ -138,6 +141,18 @@ impl State {
         }
         let total = self.derived.group_bytes;
         holds(total <= GROUP_RECORDS_BYTES_MAX, || "groups".into(), "they are over their budget")
+    }
+
+    fn validate_subscriptions(&self) -> Result<(), Violation> {
+        for (tenant, subscriptions) in &self.subscriptions.body.tenants {
+            let place = || format!("metrics subscriptions of {tenant}");
+            holds((1..=METRICS_SUBSCRIPTIONS_MAX).contains(&subscriptions.len()), place, "they are none or too many")?;
+            for (name, settings) in subscriptions.iter() {
+                let is_right = check_subscription(name, settings).is_ok() && !settings.is_empty();
+                holds(is_right, place, "one is none that could be set")?;
+            }
+        }
+        Ok(())
     }
 
     fn validate_payloads(&self) -> Result<(), Violation> {

@@ -12,8 +12,8 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tidelog_catalog_api::{
     AlterTopicError, ApplyListener, Catalog, CatalogError, ClusterView, Command, CreateTopicError, CreatedTopic,
-    DeleteRecordsError, Extent, ExtentPlan, GroupOffset, GroupRecord, InlineExtent, OrphanRange, Outcome,
-    PartitionView, ProducerView, Proposal, QuorumView, RecordsDeletion, TopicView,
+    DeleteRecordsError, Extent, ExtentPlan, GroupOffset, GroupRecord, InlineExtent, MetricsSubscriptions, OrphanRange,
+    Outcome, PartitionView, ProducerView, Proposal, QuorumView, RecordsDeletion, TopicView,
 };
 use tidelog_fetch::{Read, ReadError, ReadOutcome};
 use tidelog_host::{Clock, Random, Tasks};
@@ -58,6 +58,7 @@ pub(crate) struct FakeCatalog {
     /// Changes of settings that are still to be overtaken by another.
     pub(crate) overtakes: Mutex<usize>,
     pub(crate) is_down: Mutex<bool>,
+    pub(crate) subscriptions: Mutex<Arc<MetricsSubscriptions>>,
     producer_ids: Mutex<i64>,
     pub(crate) events: Events,
 }
@@ -205,6 +206,17 @@ impl Catalog for FakeCatalog {
                 };
                 Outcome::RecordsDeleted(partitions.into_iter().map(delete).collect())
             }
+            Command::AlterMetricsSubscription { name, before, after, .. } => {
+                let mut subscriptions = self.subscriptions.lock();
+                let all = Arc::make_mut(&mut subscriptions);
+                assert_eq!(all.get(&name).cloned().unwrap_or_default(), before);
+                if after.is_empty() {
+                    all.remove(&name)
+                } else {
+                    all.insert(name, after)
+                };
+                Outcome::MetricsSubscriptionAltered(Ok(()))
+            }
             other => unreachable!("the door does not propose {other:?}"),
         };
         Box::pin(async move { Ok(outcome) })
@@ -284,6 +296,9 @@ impl Catalog for FakeCatalog {
     }
     fn inline_extents(&self, _: usize) -> Vec<InlineExtent> {
         Vec::new()
+    }
+    fn metrics_subscriptions(&self, tenant: TenantId) -> Arc<MetricsSubscriptions> {
+        if tenant == TENANT { self.subscriptions.lock().clone() } else { Arc::default() }
     }
     fn orphans(&self) -> Vec<OrphanRange> {
         Vec::new()

@@ -47,6 +47,12 @@ pub const GROUP_ID_BYTES_MAX: usize = 32_767;
 pub const GROUP_RECORD_BYTES_MAX: usize = 4 * MIB;
 /// And of all groups.
 pub const GROUP_RECORDS_BYTES_MAX: usize = 128 * MIB;
+/// Metrics subscriptions of one tenant. Each telemetry request of a client is held against all of them.
+pub const METRICS_SUBSCRIPTIONS_MAX: usize = 256;
+/// Length of the name of one of them.
+pub const METRICS_SUBSCRIPTION_NAME_BYTES_MAX: usize = 249;
+/// Bytes of its settings, with their names.
+pub const METRICS_SUBSCRIPTION_BYTES_MAX: usize = 8 * KIB;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;

@@ -219,6 +219,16 @@ impl Driver {
                 let offset = GroupOffset { partition, offset: Offset(7), leader_epoch: 0, metadata: String::new() };
                 Command::CommitOffsetsAs { tenant, group, claim, offsets: vec![offset] }
             }
+            Step::Subscription { name, value, stale } => {
+                let name = format!("subscription-{}", name % 3);
+                let settings = |value: u8| match value % 4 {
+                    0 => BTreeMap::new(),
+                    value => BTreeMap::from([("metrics".to_owned(), value.to_string())]),
+                };
+                let current = self.model.subscriptions.get(&name).cloned().unwrap_or_default();
+                let before = if *stale < 60 { settings(*stale) } else { current };
+                Command::AlterMetricsSubscription { tenant: TenantId(1), name, before, after: settings(*value) }
+            }
             Step::DeleteOffsets { tenant, group, partition } => {
                 let some = vec![self.partition(*partition), self.partition(partition.wrapping_add(4))];
                 let partitions = if *partition < 60 { None } else { Some(some) };
@@ -393,6 +403,8 @@ impl Driver {
         let records: BTreeMap<_, _> =
             records.map(|(tenant, name, record)| ((tenant, name.to_string()), (*record).clone())).collect();
         assert_eq!(records, model.records);
+        assert_eq!(*state.metrics_subscriptions(TenantId(1)), model.subscriptions);
+        assert!(state.metrics_subscriptions(TenantId(0)).is_empty());
         for ((tenant, group), offsets) in &model.groups {
             assert_eq!(state.group_offsets(*tenant, group, None), Vec::from_iter(offsets.values().cloned()));
         }
@@ -468,6 +480,8 @@ impl Driver {
                 }),
                 Outcome::GroupStored(Err(refused)) => count(refused),
                 Outcome::OffsetsCommittedAs(Err(refused)) => count(refused),
+                Outcome::MetricsSubscriptionAltered(Ok(())) => count(&format_args!("Subscribed")),
+                Outcome::MetricsSubscriptionAltered(Err(refused)) => count(&format_args!("Subscription{refused:?}")),
                 Outcome::OffsetsDeleted(forgotten) if *forgotten > 0 => count(&format_args!("Forgotten")),
                 _ => {}
             }

@@ -7,3 +7,4 @@ mod model;
 mod properties;
 mod scenarios;
 mod steps;
+mod subscriptions;

@@ -41,6 +41,8 @@ pub struct Model {
     pub payloads: BTreeMap<LogIndex, Bytes>,
     pub groups: BTreeMap<(TenantId, String), BTreeMap<PartitionId, GroupOffset>>,
     pub records: BTreeMap<(TenantId, String), GroupRecord>,
+    /// Of tenant 1.
+    pub subscriptions: MetricsSubscriptions,
     pub next_producer: i64,
 }
 
@@ -94,6 +96,16 @@ impl Model {
             }
             Command::CommitOffsets { tenant, group, offsets } => {
                 Outcome::OffsetsCommitted(self.commit_offsets(*tenant, group, offsets))
+            }
+            Command::AlterMetricsSubscription { name, before, after, .. } => {
+                let found = self.subscriptions.get(name).cloned().unwrap_or_default();
+                Outcome::MetricsSubscriptionAltered(if found == *before {
+                    self.subscriptions.insert(name.clone(), after.clone());
+                    self.subscriptions.retain(|_, settings| !settings.is_empty());
+                    Ok(())
+                } else {
+                    Err(SubscriptionRefused::Changed)
+                })
             }
             Command::StoreGroup { session, tenant, group, record } => {
                 Outcome::GroupStored(self.store_group(*session, (*tenant, group.clone()), record.as_ref()))

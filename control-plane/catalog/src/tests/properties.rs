@@ -88,6 +88,8 @@ fn random_commands_reach_every_kind_of_answer() {
         "UnknownMember",
         "Deleted",
         "Forgotten",
+        "Subscribed",
+        "SubscriptionChanged",
         "orphans",
         "snapshots",
     ] {

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tidelog_catalog_api::{
     ApplyListener, Catalog, CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, GroupRecord,
-    GroupRefused, InlineExtent, OffsetRefused, OrphanRange, Outcome, PartitionView, ProducerView, Proposal, QuorumView,
-    TopicView,
+    GroupRefused, InlineExtent, MetricsSubscriptions, OffsetRefused, OrphanRange, Outcome, PartitionView, ProducerView,
+    Proposal, QuorumView, TopicView,
 };
 use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
 
@@ -164,6 +164,9 @@ impl Catalog for LaggingCatalog {
         unreachable!()
     }
     fn inline_extents(&self, _: usize) -> Vec<InlineExtent> {
+        unreachable!()
+    }
+    fn metrics_subscriptions(&self, _: TenantId) -> Arc<MetricsSubscriptions> {
         unreachable!()
     }
     fn orphans(&self) -> Vec<OrphanRange> {

@@ -187,6 +187,10 @@ impl Catalog for LocalCatalog {
         self.with(|state| state.producers(partition))
     }
 
+    fn metrics_subscriptions(&self, tenant: TenantId) -> Arc<MetricsSubscriptions> {
+        self.with(|state| state.metrics_subscriptions(tenant))
+    }
+
     fn orphans(&self) -> Vec<OrphanRange> {
         self.with(State::orphans)
     }
