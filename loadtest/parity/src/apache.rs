@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -40,10 +40,11 @@ impl Apache {
         let properties = folder.path().join("server.properties");
         fs::write(&properties, settings(node, broker, controller, &folder.path().join("data")))?;
         let log = folder.path().join("log");
-        let mut format = java("kafka.tools.StorageTool", &log)?;
+        let classes = compile_receiver(folder.path(), &log)?;
+        let mut format = java("kafka.tools.StorageTool", &classes, &log)?;
         format.args(["format", "--cluster-id", "AAECAwQFBgcICQoLDA0ODw", "--config"]).arg(&properties);
         ensure!(format.status()?.success(), "Kafka's storage cannot be formatted:\n{}", last_lines(&log));
-        let mut serve = java("kafka.Kafka", &log)?;
+        let mut serve = java("kafka.Kafka", &classes, &log)?;
         serve.arg(&properties);
         let child = serve.spawn().context("starting Java")?;
         let mut apache = Apache { child, address: format!("127.0.0.1:{broker}"), _folder: folder };
@@ -90,15 +91,35 @@ fn settings(node: i32, broker: u16, controller: u16, data: &Path) -> String {
          log.dirs={}\n\
          offsets.topic.num.partitions=1\n\
          offsets.topic.replication.factor=1\n\
+         metric.reporters=Receiver\n\
          group.initial.rebalance.delay.ms=100\n",
         data.display()
     )
 }
 
-fn java(class: &str, log: &Path) -> anyhow::Result<Command> {
+/// Without something that takes what clients push, Kafka offers no telemetry. Returns where the class is.
+fn compile_receiver(folder: &Path, log: &Path) -> anyhow::Result<PathBuf> {
+    let (source, classes) = (folder.join("Receiver.java"), folder.join("classes"));
+    fs::write(&source, include_str!("../java/Receiver.java"))?;
+    let mut compile = program("javac", log)?;
+    compile.args(["-nowarn", "-cp"]).arg(tools::jars()?.join("*")).arg("-d").arg(&classes).arg(&source);
+    let status = compile.status().context("starting javac, which is part of a JDK")?;
+    ensure!(status.success(), "Receiver.java does not compile:\n{}", last_lines(log));
+    Ok(classes)
+}
+
+fn java(class: &str, classes: &Path, log: &Path) -> anyhow::Result<Command> {
+    let mut path = classes.as_os_str().to_owned();
+    path.push(":");
+    path.push(tools::jars()?.join("*"));
+    let mut command = program("java", log)?;
+    command.args([HEAP, "-cp"]).arg(path).arg(class);
+    Ok(command)
+}
+
+fn program(name: &str, log: &Path) -> anyhow::Result<Command> {
     let output = File::options().create(true).append(true).open(log)?;
-    let mut command = Command::new("java");
-    command.args([HEAP, "-cp"]).arg(tools::jars()?.join("*")).arg(class);
+    let mut command = Command::new(name);
     command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
     end_with_us(&mut command);
     Ok(command)

@@ -45,6 +45,8 @@ const RULES: &[(&str, Rule)] = &[
     // The leader of a group, in JoinGroup: a member's id.
     ("leader", Rule::Id("member", &["\"\""])),
     ("session_id", Rule::Id("session", &["0"])),
+    ("client_instance_id", Rule::Id("instance", &[NIL])),
+    ("subscription_id", Rule::Id("subscription", &["0"])),
     ("records", Rule::Batches),
 ];
 
@@ -65,6 +67,8 @@ const UNORDERED: &[(ApiKey, &str, &str)] = &[
     (ApiKey::DescribeLogDirs, "partitions", "partition_index"),
     (ApiKey::DescribeConfigs, "configs", "name"),
     (ApiKey::DescribeConfigs, "results", "resource_name"),
+    (ApiKey::GetTelemetrySubscriptions, "requested_metrics", ""),
+    (ApiKey::ListConfigResources, "config_resources", "resource_name"),
     // Members are known by ids that are random, so by what they know.
     (ApiKey::JoinGroup, "members", "metadata"),
 ];
@@ -79,7 +83,7 @@ pub fn put_in_order(api: i16, tree: &mut Tree) {
                 put_in_order(api, value);
                 let by = UNORDERED.iter().find(|(of, field, _)| *of as i16 == api && field == name);
                 if let (Tree::Items(items), Some((.., by))) = (value, by) {
-                    items.sort_by_key(|item| item.field(by).map(Tree::brief));
+                    items.sort_by_key(|item| item.field(by).unwrap_or(item).brief());
                 }
             }
         }

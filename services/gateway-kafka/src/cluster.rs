@@ -14,7 +14,7 @@ use tidelog_kafka_wire::{
     ADVERTISED, Api, EncodeFailed, ErrorCode, RequestHeader, StrBytes, encode_response_at, message,
 };
 
-use crate::connection::Answer;
+use crate::connection::{Answer, Peer};
 use crate::features;
 use crate::gateway::Shared;
 
@@ -24,16 +24,22 @@ pub(crate) const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
 /// Operations on a topic, as bits: read, write, create, delete, alter, describe, describe and alter configs.
 pub(crate) const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
 
+/// Since which version clients say what they are.
+const SOFTWARE_FROM_VERSION: i16 = 3;
+
 const ENDPOINT_BROKERS: i8 = 1;
 const ENDPOINT_CONTROLLERS: i8 = 2;
 const COORDINATOR_GROUP: i8 = 0;
 const COORDINATOR_TRANSACTION: i8 = 1;
 
-pub(crate) fn api_versions(header: &RequestHeader, request: &ApiVersionsRequest) -> ApiVersionsResponse {
-    let valid = header.version < 3
-        || (is_software_name(&request.client_software_name) && is_software_name(&request.client_software_version));
-    if !valid {
-        return versions(ErrorCode::InvalidRequest);
+pub(crate) fn api_versions(peer: &Peer, header: &RequestHeader, request: &ApiVersionsRequest) -> ApiVersionsResponse {
+    if header.version >= SOFTWARE_FROM_VERSION {
+        let is_valid =
+            is_software_name(&request.client_software_name) && is_software_name(&request.client_software_version);
+        if !is_valid {
+            return versions(ErrorCode::InvalidRequest);
+        }
+        peer.software.note(request);
     }
     let mut response = versions(ErrorCode::None);
     features::tell(header.version, &mut response);
@@ -138,8 +144,8 @@ pub(crate) fn find_coordinator(
     message!(FindCoordinatorResponse { coordinators: keys.map(coordinator).collect() })
 }
 
-/// The cluster id as Kafka writes ids: base64 with the URL alphabet, without padding.
-pub(crate) fn cluster_id_text(id: [u8; 16]) -> String {
+/// An id as Kafka writes ids: base64 with the URL alphabet, without padding.
+pub(crate) fn id_text(id: [u8; 16]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     // 128 bits and four zero bits make 22 digits of six bits.
     let number = u128::from_be_bytes(id);
@@ -157,10 +163,10 @@ mod tests {
 
     #[test]
     fn ids_are_written_as_kafka_writes_them() {
-        assert_eq!(cluster_id_text([0; 16]), "AAAAAAAAAAAAAAAAAAAAAA");
-        assert_eq!(cluster_id_text([0xff; 16]), "_____________________w");
+        assert_eq!(id_text([0; 16]), "AAAAAAAAAAAAAAAAAAAAAA");
+        assert_eq!(id_text([0xff; 16]), "_____________________w");
         let counting = std::array::from_fn(|i| i as u8);
-        assert_eq!(cluster_id_text(counting), "AAECAwQFBgcICQoLDA0ODw");
+        assert_eq!(id_text(counting), "AAECAwQFBgcICQoLDA0ODw");
     }
 
     #[test]

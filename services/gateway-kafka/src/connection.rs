@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::gateway::Shared;
 use crate::memory::Share;
+use crate::telemetry::Software;
 use crate::transport::{self, TransportError};
 use crate::{dispatch, memory};
 
@@ -55,9 +56,11 @@ pub(crate) enum Ended {
 /// Serves a connection until it ends.
 pub(crate) async fn run(shared: &Arc<Shared>, number: u64, stream: TcpStream) -> Ended {
     // As Kafka writes addresses, for those who look at groups.
-    let host = stream.peer_addr().map_or_else(|_| "/unknown".to_owned(), |it| format!("/{}", it.ip().to_canonical()));
+    let address = stream.peer_addr();
+    let host = address.as_ref().map_or_else(|_| "/unknown".to_owned(), |it| format!("/{}", it.ip().to_canonical()));
+    let port = address.ok().map(|it| it.port());
     let (input, output) = stream.into_split();
-    serve(shared, Peer { number, host: host.into() }, input, output).await
+    serve(shared, Peer { number, host: host.into(), port, software: Software::default() }, input, output).await
 }
 
 /// The other side of a connection.
@@ -66,6 +69,10 @@ pub(crate) struct Peer {
     /// Names the connection to the write path.
     pub(crate) number: u64,
     pub(crate) host: Arc<str>,
+    /// Where it connected from.
+    pub(crate) port: Option<u16>,
+    /// As far as it has said what it is.
+    pub(crate) software: Software,
 }
 
 async fn serve<R, W>(shared: &Arc<Shared>, peer: Peer, input: R, output: W) -> Ended

@@ -11,6 +11,7 @@ use crate::gateway::Shared;
 use crate::groups::admin_handlers;
 use crate::groups::handlers::{self, Context};
 use crate::memory::{self, Room, Share};
+use crate::telemetry::handlers as telemetry;
 use crate::topics::{
     create_partitions, create_topics, delete_records, delete_topics, describe_topic_partitions, log_dirs, metadata,
     placement,
@@ -36,7 +37,8 @@ pub(crate) async fn begin(
         Request::Produce(request) => produce::begin(&shared, peer.number, header, request, room).await,
         Request::Fetch(request) => fetch::answer(shared, header, request, room.share).boxed(),
         Request::ApiVersions(request) => {
-            async move { frame(&shared, &header, cluster::api_versions(&header, &request), room).await }.boxed()
+            let response = cluster::api_versions(peer, &header, &request);
+            async move { frame(&shared, &header, response, room).await }.boxed()
         }
         // The rest is alone in its connection.
         Request::Metadata(request) => async move { metadata::frame(&shared, &header, request, room).await }.boxed(),
@@ -103,6 +105,15 @@ pub(crate) async fn begin(
         }
         Request::UpdateFeatures(request) => {
             async move { frame(&shared, &header, features::update(&shared, &header, request), room).await }.boxed()
+        }
+        Request::GetTelemetrySubscriptions(request) => {
+            let peer = peer.clone();
+            async move { telemetry::get(&shared, &peer, &header, &request, room).await }.boxed()
+        }
+        Request::PushTelemetry(request) => {
+            let peer = peer.clone();
+            async move { frame(&shared, &header, telemetry::push(&shared, &peer, &header, &request), room).await }
+                .boxed()
         }
         Request::DescribeTopicPartitions(request) => async move {
             frame(&shared, &header, describe_topic_partitions::answer(&shared, request).await, room).await

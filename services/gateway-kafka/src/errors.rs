@@ -5,7 +5,7 @@
 //! are such codes: Java retries under a new epoch after the first always, after the second when the batch is next in line.
 //! The first is never answered, the second only when a batch before it is missing.
 
-use tidelog_catalog_api::{CatalogError, CreateTopicError, DeleteRecordsError, OffsetRefused};
+use tidelog_catalog_api::{CatalogError, CreateTopicError, DeleteRecordsError, OffsetRefused, SubscriptionRefused};
 use tidelog_fetch::ReadError;
 use tidelog_format::records::RecordsError;
 use tidelog_ingest::{AdmitError, AppendError};
@@ -162,6 +162,17 @@ pub fn of_offset(error: OffsetRefused) -> ErrorCode {
     match error {
         OffsetRefused::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
         OffsetRefused::MetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
+    }
+}
+
+/// A metrics subscription that was not altered.
+#[must_use]
+pub fn of_subscription(error: SubscriptionRefused) -> ErrorCode {
+    match error {
+        // Nobody saw what is there: to look and to alter again is right.
+        SubscriptionRefused::Changed => ErrorCode::RequestTimedOut,
+        SubscriptionRefused::Invalid => ErrorCode::InvalidConfig,
+        SubscriptionRefused::Full => ErrorCode::PolicyViolation,
     }
 }
 

@@ -18,6 +18,7 @@ use crate::meters::Meters;
 use crate::options::GatewayOptions;
 use crate::producer_ids::ProducerIds;
 use crate::storage::{Appender, Reader};
+use crate::telemetry::Telemetry;
 use crate::{cluster, connection};
 
 /// How long accepting pauses after the operating system refused a connection (no file handles left, as a rule).
@@ -53,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) cluster_id: String,
     pub(crate) sessions: FetchSessions,
     pub(crate) producer_ids: ProducerIds,
+    pub(crate) telemetry: Telemetry,
     pub(crate) memory: Memory,
     pub(crate) meters: Meters,
     connections: Arc<Semaphore>,
@@ -70,9 +72,10 @@ impl Gateway {
         assert!(options.connections_max > 0 && options.connection_requests_max > 0);
         assert!(options.connection_bytes_max >= 1024 && options.fetch_bytes_max >= options.fetch_answer_bytes_max);
         let shared = Shared {
-            cluster_id: cluster::cluster_id_text(parts.catalog.cluster().cluster_id),
+            cluster_id: cluster::id_text(parts.catalog.cluster().cluster_id),
             sessions: FetchSessions::new(parts.random.clone()),
             producer_ids: ProducerIds::new(),
+            telemetry: Telemetry::default(),
             memory: Memory::new(options.fetch_bytes_max),
             meters: Meters::new(),
             connections: Arc::new(Semaphore::new(options.connections_max)),

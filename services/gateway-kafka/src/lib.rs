@@ -7,7 +7,7 @@
 //! everything a client can make this hold is bounded. **Does not know:** how records are stored or the catalog replicates.
 //!
 //! A request's way, in the order of the files: `gateway.rs` accepts → `connection.rs` orders and writes, `memory/arrival.rs` reads →
-//! `dispatch.rs` → the file named after the request, in `topics`, `configs`, `fetch`, `groups` or beside it.
+//! `dispatch.rs` → the file named after the request, in `topics`, `configs`, `fetch`, `groups`, `telemetry` or beside it.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -30,6 +30,7 @@ mod options;
 mod produce;
 mod producer_ids;
 mod storage;
+mod telemetry;
 mod topics;
 mod transport;
 

@@ -38,6 +38,8 @@ pub enum Api {
     UpdateFeatures = 57,
     DescribeCluster = 60,
     DescribeProducers = 61,
+    GetTelemetrySubscriptions = 71,
+    PushTelemetry = 72,
     ListConfigResources = 74,
     DescribeTopicPartitions = 75,
 }
@@ -65,7 +67,7 @@ const fn row(api: Api, version_min: i16, version_max: i16, flexible_from: i16) -
 }
 
 /// What `ApiVersions` answers, by key. Ranges are Apache Kafka 4's, except where a line says otherwise.
-pub const ADVERTISED: [Advertised; 35] = [
+pub const ADVERTISED: [Advertised; 37] = [
     // 0 to 2 are refused: older librdkafka sends uncompressed when they are not advertised (KAFKA-18659).
     Advertised { api: Api::Produce, version_min: 0, version_understood_min: 3, version_max: 13, flexible_from: 9 },
     row(Api::Fetch, 4, 18, 12),
@@ -103,6 +105,8 @@ pub const ADVERTISED: [Advertised; 35] = [
     row(Api::UpdateFeatures, 0, 2, 0),
     row(Api::DescribeCluster, 0, 2, 0),
     row(Api::DescribeProducers, 0, 0, 0),
+    row(Api::GetTelemetrySubscriptions, 0, 0, 0),
+    row(Api::PushTelemetry, 0, 0, 0),
     row(Api::ListConfigResources, 0, 1, 0),
     row(Api::DescribeTopicPartitions, 0, 0, 0),
 ];
@@ -163,6 +167,8 @@ impl Api {
             Api::UpdateFeatures => "UpdateFeatures",
             Api::DescribeCluster => "DescribeCluster",
             Api::DescribeProducers => "DescribeProducers",
+            Api::GetTelemetrySubscriptions => "GetTelemetrySubscriptions",
+            Api::PushTelemetry => "PushTelemetry",
             Api::ListConfigResources => "ListConfigResources",
             Api::DescribeTopicPartitions => "DescribeTopicPartitions",
         }

@@ -65,6 +65,8 @@ pub enum ErrorCode {
     FetchSessionTopicIdError = 106,
     MismatchedEndpointType = 114,
     UnsupportedEndpointType = 115,
+    UnknownSubscriptionId = 117,
+    TelemetryTooLarge = 118,
 }
 
 impl ErrorCode {

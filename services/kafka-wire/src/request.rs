@@ -9,10 +9,10 @@ use crate::messages::{
     CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest,
     DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest, DescribeProducersRequest,
     DescribeQuorumRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest, FindCoordinatorRequest,
-    HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
-    ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest,
-    MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
-    ProduceRequest, SyncGroupRequest, UpdateFeaturesRequest,
+    GetTelemetrySubscriptionsRequest, HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest,
+    JoinGroupRequest, LeaveGroupRequest, ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest,
+    ListPartitionReassignmentsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
+    OffsetForLeaderEpochRequest, ProduceRequest, PushTelemetryRequest, SyncGroupRequest, UpdateFeaturesRequest,
 };
 use crate::{Api, CONTROL_FRAME_BYTES_MAX, PRODUCE_ENTRIES_MAX, produce_entries};
 
@@ -74,6 +74,8 @@ pub enum Request {
     DescribeTopicPartitions(DescribeTopicPartitionsRequest),
     DescribeQuorum(DescribeQuorumRequest),
     UpdateFeatures(UpdateFeaturesRequest),
+    GetTelemetrySubscriptions(GetTelemetrySubscriptionsRequest),
+    PushTelemetry(PushTelemetryRequest),
     DescribeCluster(DescribeClusterRequest),
 }
 
@@ -183,6 +185,10 @@ fn decode_body(api: Api, input: &mut Decoder, version: ApiVersion) -> Result<Req
             Request::DescribeTopicPartitions(DescribeTopicPartitionsRequest::decode(input, version)?)
         }
         Api::DescribeQuorum => Request::DescribeQuorum(DescribeQuorumRequest::decode(input, version)?),
+        Api::GetTelemetrySubscriptions => {
+            Request::GetTelemetrySubscriptions(GetTelemetrySubscriptionsRequest::decode(input, version)?)
+        }
+        Api::PushTelemetry => Request::PushTelemetry(PushTelemetryRequest::decode(input, version)?),
         Api::UpdateFeatures => Request::UpdateFeatures(UpdateFeaturesRequest::decode(input, version)?),
         Api::DescribeCluster => Request::DescribeCluster(DescribeClusterRequest::decode(input, version)?),
     })

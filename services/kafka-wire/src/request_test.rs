@@ -374,6 +374,17 @@ fn sample(api: Api, version: i16) -> Bytes {
             }),
             version,
         ),
+        Api::GetTelemetrySubscriptions => encode(
+            &message!(GetTelemetrySubscriptionsRequest { client_instance_id: crate::Uuid::from_bytes([3; 16]) }),
+            version,
+        ),
+        Api::PushTelemetry => encode(
+            &message!(PushTelemetryRequest {
+                client_instance_id: crate::Uuid::from_bytes([3; 16]),
+                metrics: Bytes::from_static(&[1; 80]),
+            }),
+            version,
+        ),
         Api::DescribeCluster => encode(&DescribeClusterRequest::default(), version),
     }
 }

@@ -88,14 +88,17 @@ fn kafka_features_describes_and_changes_nothing() {
     let server = server();
     let address = server.address();
     let described = tool(FEATURES, address, &["describe"]);
-    let line = |feature: &str| {
-        let mut lines = described.lines().filter(|line| line.starts_with(&format!("Feature: {feature}\t")));
-        lines.next().unwrap_or_else(|| panic!("{feature} is not in {described}")).to_owned()
+    let has = |feature: &str, level: &str| {
+        let columns = [
+            format!("Feature: {feature} SupportedMinVersion: {level} SupportedMaxVersion: {level}"),
+            format!("FinalizedVersionLevel: {level} Epoch: 0"),
+        ];
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(described.lines().any(|line| words(line) == columns.join(" ")), "{feature} is not in {described}");
     };
-    let metadata = line("metadata.version");
-    assert!(metadata.contains("SupportedMaxVersion: 4.3-IV0\tFinalizedVersionLevel: 4.3-IV0"), "{metadata}");
-    let group = line("group.version");
-    assert!(group.contains("SupportedMaxVersion: 0\tFinalizedVersionLevel: 0"), "{group}");
+    has("metadata.version", "4.3-IV0");
+    has("group.version", "0");
+    has("transaction.version", "0");
     let same = tool(FEATURES, address, &["upgrade", "--feature", "metadata.version=30"]);
     assert!(same.contains("metadata.version was upgraded to 30"), "{same}");
     let mut newer = java(FEATURES, SECONDS).unwrap();
@@ -103,6 +106,32 @@ fn kafka_features_describes_and_changes_nothing() {
     let said = run(newer, b"").unwrap_err().to_string();
     assert!(said.contains("This cluster only supports versions 0-0"), "{said}");
     assert_eq!(tool(FEATURES, address, &["describe"]), described);
+}
+
+#[test]
+fn kafka_client_metrics_subscribes_lists_describes_and_deletes() {
+    const METRICS: &str = "org.apache.kafka.tools.ClientMetricsCommand";
+    let server = server();
+    let address = server.address();
+    let of = ["--name", "producers"];
+    let what = ["--metrics", "org.apache.kafka.producer.", "--interval", "500", "--match", "client_id=app.*"];
+    let altered = tool(METRICS, address, &[&["--alter"], &of[..], &what].concat());
+    assert!(altered.contains("Altered client metrics config for producers."), "{altered}");
+    let described = tool(METRICS, address, &[&["--describe"], &of[..]].concat());
+    for line in ["interval.ms=500", "match=client_id=app.*", "metrics=org.apache.kafka.producer."] {
+        assert!(described.lines().any(|it| it.trim() == line), "{line} is not in {described}");
+    }
+    assert_eq!(tool(METRICS, address, &["--list"]).trim(), "producers");
+    let mut bad = java(METRICS, SECONDS).unwrap();
+    bad.args(["--bootstrap-server", address, "--alter"]).args(of).args(["--interval", "5"]);
+    let said = run(bad, b"").unwrap_err().to_string();
+    assert!(said.contains("interval must be between 100 and 3600000"), "{said}");
+    // A client that is asked goes on as any other.
+    produce(address, "told", &["--producer-property", "client.id=app-1"], "a\nb\n");
+    assert_eq!(consume(address, "told", 2, &["--consumer-property", "client.id=app-2"]), "a\nb\n");
+    let deleted = tool(METRICS, address, &[&["--delete"], &of[..]].concat());
+    assert!(deleted.contains("Deleted client metrics config for producers."), "{deleted}");
+    assert_eq!(tool(METRICS, address, &["--list"]).trim(), "");
 }
 
 #[test]

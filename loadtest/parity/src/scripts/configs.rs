@@ -14,16 +14,16 @@ const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 const NO_KIND: i8 = 99;
 /// What IncrementalAlterConfigs does to a setting.
-const SET: i8 = 0;
-const DELETE: i8 = 1;
-const APPEND: i8 = 2;
+pub const SET: i8 = 0;
+pub const DELETE: i8 = 1;
+pub const APPEND: i8 = 2;
 const SUBTRACT: i8 = 3;
 const NO_OPERATION: i8 = 9;
 const DOCUMENTATION_FROM: i16 = 3;
 /// Settings of a broker that mean something on both systems.
 const OF_BROKERS: &[&str] = &["auto.create.topics.enable", "num.partitions", "message.max.bytes", "broker.id"];
 
-fn about(kind: i8, name: &str, keys: Option<&[&str]>) -> DescribeConfigsResource {
+pub fn about(kind: i8, name: &str, keys: Option<&[&str]>) -> DescribeConfigsResource {
     let keys = keys.map(|keys| keys.iter().map(|key| text(key)).collect());
     DescribeConfigsResource::default()
         .with_resource_type(kind)
@@ -31,7 +31,7 @@ fn about(kind: i8, name: &str, keys: Option<&[&str]>) -> DescribeConfigsResource
         .with_configuration_keys(keys)
 }
 
-fn describe(resources: Vec<DescribeConfigsResource>) -> DescribeConfigsRequest {
+pub fn describe(resources: Vec<DescribeConfigsResource>) -> DescribeConfigsRequest {
     DescribeConfigsRequest::default().with_resources(resources)
 }
 
@@ -94,7 +94,7 @@ pub fn altered(x: &mut Exchange) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn change(kind: i8, name: &str, configs: &[(i8, &str, Option<&str>)]) -> IncrementalAlterConfigsRequest {
+pub fn change(kind: i8, name: &str, configs: &[(i8, &str, Option<&str>)]) -> IncrementalAlterConfigsRequest {
     let config = |(operation, name, value): &(i8, &str, Option<&str>)| {
         let config = incremental::AlterableConfig::default().with_config_operation(*operation);
         config.with_name(text(name)).with_value(value.map(text))

@@ -12,6 +12,7 @@ mod metadata;
 mod offsets;
 mod offsets_by_id;
 mod produce;
+mod telemetry;
 mod topics;
 
 use anyhow::ensure;
@@ -64,6 +65,9 @@ pub const SCRIPTS: &[Script] = &[
     Script { name: "alter configs", api: ApiKey::AlterConfigs, run: configs::altered },
     Script { name: "change configs", api: ApiKey::IncrementalAlterConfigs, run: configs::changed },
     Script { name: "config resources", api: ApiKey::ListConfigResources, run: configs::resources },
+    Script { name: "metrics subscriptions", api: ApiKey::IncrementalAlterConfigs, run: telemetry::subscriptions },
+    Script { name: "telemetry", api: ApiKey::GetTelemetrySubscriptions, run: telemetry::asked },
+    Script { name: "push", api: ApiKey::PushTelemetry, run: telemetry::pushed },
     Script { name: "more partitions", api: ApiKey::CreatePartitions, run: admin::create_partitions },
     Script { name: "delete records", api: ApiKey::DeleteRecords, run: admin::delete_records },
     Script { name: "elect", api: ApiKey::ElectLeaders, run: admin::elect },

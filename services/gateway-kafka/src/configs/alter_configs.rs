@@ -15,22 +15,22 @@ use tidelog_kafka_wire::{Api, ErrorCode, StrBytes, message};
 use tidelog_model::check_topic_name;
 
 use crate::configs::config_resources::ResourceType;
-use crate::configs::topic_configs;
+use crate::configs::{subscription_configs, topic_configs};
 use crate::errors;
 use crate::gateway::Shared;
 use crate::options::LOOKUPS_AT_ONCE;
 use crate::topics::{Lookup, TopicKey};
 
 /// How often others may be faster before a client has to come again.
-const TRIES_MAX: usize = 8;
+pub(super) const TRIES_MAX: usize = 8;
 
 /// Changes of one resource: many times what there are names.
 const CHANGES_MAX: usize = 1_000;
 
-type Refusal = (ErrorCode, String);
+pub(super) type Refusal = (ErrorCode, String);
 
 /// What is to become of one setting.
-enum Change {
+pub(super) enum Change {
     Set(String),
     Delete,
     Append(String),
@@ -186,7 +186,10 @@ async fn alter(
                 )),
             }
         }
-        Some(ResourceType::Group | ResourceType::ClientMetrics | ResourceType::BrokerLogger) => match changes {
+        Some(ResourceType::ClientMetrics) => {
+            subscription_configs::alter(shared, name, changes, replaces, validate_only).await
+        }
+        Some(ResourceType::Group | ResourceType::BrokerLogger) => match changes {
             [] => Ok(()),
             _ => refused(format!("Resources of type {kind} have no settings here: [{}]", names())),
         },

@@ -8,6 +8,7 @@ use crate::configs::topic_config_table::TOPIC_CONFIGS;
 use crate::gateway::Shared;
 use crate::groups::limits::{GROUP_MEMBERS_MAX, SESSION_TIMEOUT_MAX, SESSION_TIMEOUT_MIN};
 use crate::options::{FETCH_SESSIONS_MAX, TOPIC_PARTITIONS_PER_ANSWER_MAX};
+use crate::telemetry::TELEMETRY_BYTES_MAX;
 
 const INT: Kind = Kind::Int { min: i32::MIN, max: i32::MAX };
 const LONG: Kind = Kind::Long { min: i64::MIN };
@@ -92,6 +93,7 @@ pub(crate) fn broker_configs(shared: &Shared) -> Vec<BrokerConfig> {
             "Metadata that a committed offset may carry.",
         ),
         fixed("process.roles", Kind::Texts, "broker,controller".to_owned(), "What this node is."),
+        fixed("telemetry.max.bytes", INT, TELEMETRY_BYTES_MAX.to_string(), "One push of a client's metrics."),
         fixed("socket.request.max.bytes", INT, FRAME_BYTES_MAX.to_string(), "The largest request."),
     ];
     // The defaults of topics.

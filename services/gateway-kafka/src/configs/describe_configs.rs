@@ -1,9 +1,10 @@
 //! DescribeConfigs: what topics and this node are set to.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use tidelog_catalog_api::TopicView;
+use tidelog_catalog_api::{CatalogError, MetricsSubscriptions, TopicView};
 use tidelog_kafka_wire::messages::describe_configs_request::DescribeConfigsResource;
 use tidelog_kafka_wire::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
@@ -14,6 +15,7 @@ use tidelog_model::check_topic_name;
 
 use crate::configs::broker_configs::{BrokerConfig, broker_configs};
 use crate::configs::config_resources::{ResourceType, SOURCE_BROKER, SOURCE_DEFAULT, SOURCE_TOPIC};
+use crate::configs::subscription_configs;
 use crate::configs::topic_configs::{self, Shown};
 use crate::connection::Answer;
 use crate::gateway::Shared;
@@ -31,9 +33,9 @@ type Refusal = (ErrorCode, Option<String>);
 
 /// What a client wants to know of each setting.
 #[derive(Clone, Copy)]
-struct Detail {
-    synonyms: bool,
-    documentation: bool,
+pub(super) struct Detail {
+    pub(super) synonyms: bool,
+    pub(super) documentation: bool,
 }
 
 /// Answers DescribeConfigs, in room that is made first. A resource that is named again is answered once.
@@ -50,12 +52,15 @@ pub(crate) async fn frame(
         .filter(|it| seen.insert((it.resource_type, it.resource_name.as_str().to_owned())))
         .collect::<Vec<_>>();
     let topics = topics(shared, &resources).await;
+    let asks_subscriptions = resources.iter().any(|it| it.resource_type == ResourceType::ClientMetrics.number());
+    let subscriptions =
+        if asks_subscriptions { subscription_configs::subscriptions(shared).await } else { Ok(Arc::default()) };
     let described = resources.len().min(RESOURCES_MAX);
     let share = shared.memory.answer(described * RESOURCE_BYTES).await;
     drop(room);
     let results = resources.into_iter().enumerate().map(|(position, resource)| {
         let configs = if position < RESOURCES_MAX {
-            describe(shared, &topics, &resource, detail)
+            describe(shared, &topics, &subscriptions, &resource, detail)
         } else {
             let text = format!("a request may describe {RESOURCES_MAX} resources at most: ask for the rest in another");
             Err((ErrorCode::InvalidRequest, Some(text)))
@@ -89,6 +94,7 @@ async fn topics(shared: &Shared, resources: &[DescribeConfigsResource]) -> BTree
 fn describe(
     shared: &Shared,
     topics: &BTreeMap<String, Lookup>,
+    subscriptions: &Result<Arc<MetricsSubscriptions>, CatalogError>,
     resource: &DescribeConfigsResource,
     detail: Detail,
 ) -> Result<Vec<DescribeConfigsResourceResult>, Refusal> {
@@ -121,10 +127,16 @@ fn describe(
             let asked = broker_configs(shared).into_iter().filter(|config| is_asked(config.name));
             Ok(asked.map(|config| broker_result(config, detail)).collect())
         }
-        // Neither groups nor metrics subscriptions can have settings, so they have none.
-        Some(ResourceType::Group | ResourceType::ClientMetrics) if !name.is_empty() => Ok(Vec::new()),
+        // Groups can have no settings, so they have none.
+        Some(ResourceType::Group) if !name.is_empty() => Ok(Vec::new()),
         Some(ResourceType::Group) => refused("Group name must not be empty".to_owned()),
-        Some(ResourceType::ClientMetrics) => refused("Client metrics subscription name must not be empty".to_owned()),
+        Some(ResourceType::ClientMetrics) if name.is_empty() => {
+            refused("Client metrics subscription name must not be empty".to_owned())
+        }
+        Some(ResourceType::ClientMetrics) => match subscriptions {
+            Ok(all) => Ok(subscription_configs::describe(all, name, is_asked, detail)),
+            Err(error) => Err((errors::of_catalog(error), Some(error.to_string()))),
+        },
         Some(ResourceType::BrokerLogger) => {
             refused("Loggers are not offered: set them in the server's configuration".to_owned())
         }
@@ -183,7 +195,7 @@ fn broker_result(config: BrokerConfig, detail: Detail) -> DescribeConfigsResourc
     })
 }
 
-fn synonym(name: StrBytes, value: StrBytes, source: i8) -> DescribeConfigsSynonym {
+pub(super) fn synonym(name: StrBytes, value: StrBytes, source: i8) -> DescribeConfigsSynonym {
     message!(DescribeConfigsSynonym { name: name, value: Some(value), source: source })
 }
 
