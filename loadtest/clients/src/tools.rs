@@ -61,6 +61,17 @@ pub fn jars() -> anyhow::Result<PathBuf> {
     Ok(jars)
 }
 
+/// The class path with Kafka Streams and its word count, and with Kafka Connect and its file connectors.
+///
+/// # Errors
+/// They are not there.
+pub fn ecosystem() -> anyhow::Result<std::ffi::OsString> {
+    let build = tools_folder()?.join("java-ecosystem");
+    let jars = build.join("jars");
+    ensure!(jars.is_dir(), "no jars in {}: run `cargo verify ecosystem`", jars.display());
+    Ok(std::env::join_paths([build.join("classes"), jars.join("*")])?)
+}
+
 /// The Python that has the `confluent_kafka` package.
 ///
 /// # Errors

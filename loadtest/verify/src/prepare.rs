@@ -65,6 +65,18 @@ pub(crate) fn prepare_java(machine: &mut Machine, stage: &'static str) -> Tally 
     prepared(machine, stage, [maven].into(), 8)
 }
 
+/// Compiled every time, which takes Maven a few seconds: it knows what has changed. The jars are 100 MB, most of it the store
+/// of Kafka Streams for every platform.
+pub(crate) fn prepare_ecosystem(machine: &mut Machine, stage: &'static str) -> Tally {
+    let build = machine.tools.join("java-ecosystem");
+    let mut maven = Command::new("mvn");
+    let pom = machine.root.join("loadtest/clients/java/ecosystem/pom.xml");
+    maven.args(["--quiet", "--batch-mode", "--file"]).arg(pom).args(["compile", "dependency:copy-dependencies"]);
+    maven.arg("-DincludeScope=runtime").arg(format!("-Decosystem.build={}", build.display()));
+    maven.arg(format!("-DoutputDirectory={}", build.join("jars").display()));
+    prepared(machine, stage, [maven].into(), 8)
+}
+
 /// Runs `commands` until one fails; each has `minutes`. Counts nothing when all go well.
 pub(crate) fn prepared(machine: &Machine, stage: &'static str, commands: Vec<Command>, minutes: u64) -> Tally {
     for command in commands {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use crate::machine::{Machine, Tool};
 use crate::matrix::matrix;
-use crate::prepare::{Prepare, build_server, nothing_to_prepare, prepare_java, prepare_moto, prepare_python};
+use crate::prepare::{
+    Prepare, build_server, nothing_to_prepare, prepare_ecosystem, prepare_java, prepare_moto, prepare_python,
+};
 use crate::process::{self, Ended};
 use crate::proofs::{fuzz, mutants};
 use crate::tally::{Tally, count_cargo_test, count_parity};
@@ -28,6 +30,11 @@ pub const STAGES: &[Stage] = &[
     Stage { name: "clients", about: "real Kafka clients against the real binary", run: clients },
     Stage { name: "parity", about: "the same requests to Tidelog and to Apache Kafka, answers compared", run: parity },
     Stage { name: "matrix", about: "client × feature, and every cell notices a dropped record", run: matrix },
+    Stage {
+        name: "ecosystem",
+        about: "Kafka Streams and Kafka Connect at work, with restarts and kills",
+        run: ecosystem,
+    },
     Stage { name: "s3", about: "objects in moto and in Ceph's radosgw: the store's suite, and Tidelog on it", run: s3 },
     Stage { name: "hostile", about: "attacks on the real binary, damage to what it keeps, no room", run: hostile },
     Stage { name: "kills", about: "kill -9 at random moments and failpoints, then the history is checked", run: kills },
@@ -186,6 +193,19 @@ fn parity(machine: &mut Machine, stage: &'static str) -> Tally {
         Ok(ended) => with_tail(count_parity(&ended.output, ended.good), &ended),
         Err(tally) => tally,
     }
+}
+
+/// About 2 minutes once built. Each test has a server and one or two Java programs, which wait for each other a good deal.
+fn ecosystem(machine: &mut Machine, stage: &'static str) -> Tally {
+    if let Some(missing) = [Tool::Java, Tool::Maven].into_iter().find(|tool| !machine.has(*tool)) {
+        return Tally::skipped(format!("Kafka Streams and Connect skipped: {} not found", missing.name()));
+    }
+    let mut tally = prepare_ecosystem(machine, stage);
+    tally.add(build_server(machine, stage));
+    if tally.failed == 0 {
+        tally.add(cargo_test(machine, stage, &["--workspace", "--test", "ecosystem"], 10));
+    }
+    tally
 }
 
 /// About 6 minutes once built: 3 of them kills, and twice half a minute in which the store does not answer.
