@@ -238,7 +238,7 @@ pub struct CreatedTopic {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CreateTopicError {
     /// The name is taken.
-    #[error("topic '{0}' already exists")]
+    #[error("Topic '{0}' already exists.")]
     Exists(String),
     /// Kafka's metric names fold '.' and '_', so names that differ only there collide.
     #[error("topic '{name}' collides with existing topic '{existing}': '.' and '_' are not told apart")]

@@ -150,9 +150,10 @@ pub fn of_delete_records(error: DeleteRecordsError) -> ErrorCode {
 #[must_use]
 pub fn of_topic_name(error: &TopicNameError) -> ErrorCode {
     match error {
-        TopicNameError::Empty | TopicNameError::Dots | TopicNameError::TooLong(_) | TopicNameError::Characters(_) => {
-            ErrorCode::InvalidTopic
-        }
+        TopicNameError::Empty
+        | TopicNameError::Dots(_)
+        | TopicNameError::TooLong(_)
+        | TopicNameError::Characters(_) => ErrorCode::InvalidTopic,
     }
 }
 

@@ -9,8 +9,8 @@ pub enum TopicNameError {
     #[error("the empty string is not allowed")]
     Empty,
     /// These two mean folders.
-    #[error("'.' and '..' are not allowed")]
-    Dots,
+    #[error("'{0}' is not allowed")]
+    Dots(String),
     /// Over [`TOPIC_NAME_BYTES_MAX`] bytes.
     #[error("the length of {0} bytes is over the maximum of {TOPIC_NAME_BYTES_MAX}")]
     TooLong(usize),
@@ -28,7 +28,7 @@ pub fn check_topic_name(name: &str) -> Result<(), TopicNameError> {
         return Err(TopicNameError::Empty);
     }
     if name == "." || name == ".." {
-        return Err(TopicNameError::Dots);
+        return Err(TopicNameError::Dots(name.to_owned()));
     }
     if name.len() > TOPIC_NAME_BYTES_MAX {
         return Err(TopicNameError::TooLong(name.len()));
@@ -48,7 +48,7 @@ mod tests {
         assert_eq!(check_topic_name("a.b_c-9"), Ok(()));
         assert_eq!(check_topic_name(&"x".repeat(249)), Ok(()));
         assert_eq!(check_topic_name(""), Err(TopicNameError::Empty));
-        assert_eq!(check_topic_name(".."), Err(TopicNameError::Dots));
+        assert_eq!(check_topic_name(".."), Err(TopicNameError::Dots("..".to_owned())));
         assert_eq!(check_topic_name(&"x".repeat(250)), Err(TopicNameError::TooLong(250)));
         assert!(matches!(check_topic_name("a b"), Err(TopicNameError::Characters(_))));
         assert!(matches!(check_topic_name("é"), Err(TopicNameError::Characters(_))));

@@ -178,11 +178,14 @@ async fn alter(
             if !name.is_empty() && name.parse() != Ok(own) {
                 return refused(format!("Unexpected broker id, expected {own}, but received {name}"));
             }
-            match changes {
+            // None is set by a client, so that nothing is left to be deleted: kafka-reassign-partitions does so at its end.
+            let sets = |(_, change): &&(String, Change)| !matches!(change, Change::Delete);
+            let names: Vec<&str> = changes.iter().filter(sets).map(|(name, _)| name.as_str()).collect();
+            match names[..] {
                 [] => Ok(()),
                 _ => refused(format!(
                     "Cannot update these configs dynamically: [{}]; set them in the server's configuration",
-                    names()
+                    names.join(", ")
                 )),
             }
         }

@@ -226,6 +226,25 @@ async fn resources_are_judged_each_by_itself() {
     assert_eq!([results[0].0, results[1].0], [0, ErrorCode::NotController.code()]);
 }
 
+/// kafka-reassign-partitions ends by deleting throttles that nobody has set.
+#[tokio::test]
+async fn what_a_broker_does_not_have_can_be_deleted() {
+    let door = Door::open().await;
+    let mut client = door.connect().await;
+    let throttle = "leader.replication.throttled.rate";
+    let results = alter(
+        &mut client,
+        vec![
+            incremental(BROKER, "7", &[(throttle, DELETE, None)]),
+            incremental(BROKER, "", &[(throttle, SET, Some("1"))]),
+        ],
+        false,
+    )
+    .await;
+    assert_eq!(results.iter().map(|result| result.0).collect::<Vec<_>>(), [0, ErrorCode::InvalidRequest.code()]);
+    assert!(results[1].1.contains("[leader.replication.throttled.rate]"), "{}", results[1].1);
+}
+
 #[tokio::test]
 async fn whoever_is_overtaken_looks_again_and_undoes_nothing() {
     let door = Door::open().await;
