@@ -218,6 +218,61 @@ pub const DIFFERENCES: &[Difference] = &[
             Place("quorum", 2..=2, "of the metadata", "nodes[0].listeners[CONTROLLER]", "absent", "present"),
         ],
     },
+    // What the command line tools make of it: the step is the command, the field a line of what it prints.
+    Difference {
+        documented: "Which versions are offered is in the table above, and features have no versions here",
+        places: &[Place("tools", 0..=0, "kafka-broker-api-versions", "out[*]", "*", "*")],
+    },
+    Difference {
+        documented: "Transactions.** Not offered",
+        places: &[Place("tools", 0..=0, "kafka-transactions list", "*", "*", "*")],
+    },
+    Difference {
+        documented: "DescribeQuorum shows the catalog's log as `__cluster_metadata`",
+        places: &[
+            Place("tools", 0..=0, "kafka-metadata-quorum * --status", "out[3]", "HighWatermark: *", "HighWatermark: *"),
+            Place("tools", 0..=0, "kafka-metadata-quorum * --status", "out[6]", "*PLAINTEXT:*", "*CONTROLLER:*"),
+            Place(
+                "tools",
+                0..=0,
+                "kafka-metadata-quorum * --replication",
+                "out[1]",
+                "1 <id> * Leader",
+                "1 <id> * Leader",
+            ),
+        ],
+    },
+    Difference {
+        documented: "The replication factor of a topic (1 to 3) is kept and has no effect",
+        places: &[
+            Place("tools", 0..=0, "kafka-topics * none --replication-factor 4", "out[0]", "*", "*cannot be reached*"),
+            Place("tools", 0..=0, "kafka-topics * thrice --replication-factor 3", "exit", "0", "1"),
+            Place("tools", 0..=0, "kafka-topics * thrice --replication-factor 3", "out[0]", "Created*", "Error*"),
+        ],
+    },
+    Difference {
+        documented: "A manual assignment names this node alone",
+        places: &[Place("tools", 0..=0, "kafka-topics * --replica-assignment 1,7", "out[0]", "*", "*")],
+    },
+    Difference {
+        documented: "`min.insync.replicas` is shown as a default, where Kafka shows a setting of the cluster",
+        places: &[
+            Place(
+                "tools",
+                0..=0,
+                "kafka-topics --describe*",
+                "out[*]",
+                "*",
+                "Topic: * Configs: min.insync.replicas=1*",
+            ),
+            Place("tools", 0..=0, "kafka-configs * --all", "out[*]", "*", "min.insync.replicas=1 *DYNAMIC_DEFAULT*"),
+            Place("tools", 0..=0, "kafka-configs * --entity-default *", "out[1]", "absent", "min.insync.replicas=1 *"),
+        ],
+    },
+    Difference {
+        documented: "A value of a setting that is refused is so with the setting's default, as one that would work",
+        places: &[Place("tools", 0..=0, "kafka-configs * --add-config *", "err[*]", "*; * would work", "*")],
+    },
 ];
 
 /// Every place of every difference, each with what is documented of it.

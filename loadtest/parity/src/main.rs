@@ -9,6 +9,8 @@
 //! A run's way: `scripts` ask by `exchange.rs`, which keeps each answer as a `tree.rs`, made comparable by `normal.rs`;
 //! `verdict.rs` puts both runs side by side.
 //!
+//! Last come Kafka's command line tools (`tools`), whose output is compared line by line.
+//!
 //! `tidelog-parity [script ...]` runs all scripts, or some, and ends with 1 when anything is not as it should be.
 
 mod apache;
@@ -20,6 +22,7 @@ mod newer;
 mod normal;
 mod scripts;
 mod table;
+mod tools;
 mod tree;
 mod verdict;
 mod wire;
@@ -61,7 +64,13 @@ fn main() -> ExitCode {
 fn compare(names: &[String]) -> anyhow::Result<(Verdict, Offered)> {
     let chosen: Vec<&Script> =
         SCRIPTS.iter().filter(|script| names.is_empty() || names.iter().any(|name| name == script.name)).collect();
-    ensure!(names.is_empty() || chosen.len() == names.len(), "no such script; there are {:?}", scripts::names());
+    let with_tools = names.is_empty() || names.iter().any(|name| name == tools::NAME);
+    ensure!(
+        names.is_empty() || chosen.len() + usize::from(with_tools) == names.len(),
+        "no such script; there are {:?} and {:?}",
+        scripts::names(),
+        tools::NAME
+    );
     let server = Server::start(Options::default()).context("Tidelog does not start")?;
     let apache = Apache::start(NODE)?;
     let offered = scripts::offered(server.address())?;
@@ -69,7 +78,12 @@ fn compare(names: &[String]) -> anyhow::Result<(Verdict, Offered)> {
     scripts::warm_up(server.address())?;
     let run = |side: &str, address: &str| {
         let begun = Instant::now();
-        let run = scripts::run(&chosen, address, &offered);
+        let mut run = scripts::run(&chosen, address, &offered);
+        if with_tools {
+            let (steps, broken) = tools::run(address);
+            run.steps.extend(steps);
+            run.broken.extend(broken.map(|reason| (tools::NAME.to_owned(), 0, reason)));
+        }
         eprintln!("{side}: {} steps in {:.1} s", run.steps.len(), begun.elapsed().as_secs_f64());
         run
     };
@@ -79,7 +93,9 @@ fn compare(names: &[String]) -> anyhow::Result<(Verdict, Offered)> {
         let theirs = run("Kafka", apache.address());
         (ours.join().expect("a script's failure is kept, not thrown"), theirs)
     });
-    let of_chosen = |(_, place): &(&str, &Place)| chosen.iter().any(|script| script.name == place.0);
+    let of_chosen = |(_, place): &(&str, &Place)| {
+        chosen.iter().any(|script| script.name == place.0) || (with_tools && place.0 == tools::NAME)
+    };
     let listed: Vec<(&str, &Place)> = places().filter(of_chosen).collect();
     let expected = if names.is_empty() { offered.clone() } else { Offered::new() };
     Ok((judge(&ours, &theirs, &expected, &listed), offered))

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use kafka_protocol::messages::ApiKey;
 
 use crate::exchange::Offered;
+use crate::tools;
 use crate::verdict::{Row, Verdict};
 
 /// Surprises that are printed; the first ones say most.
@@ -33,7 +34,11 @@ pub fn table(verdict: &Verdict, offered: &Offered, colour: bool) -> String {
             _ => RED,
         };
         let (on, off) = paint(shade);
-        let name = ApiKey::try_from(key).map_or_else(|()| format!("API {key}"), |api| format!("{api:?}"));
+        let name = match ApiKey::try_from(key) {
+            Ok(api) => format!("{api:?}"),
+            Err(()) if key == tools::KEY => "command line tools".to_owned(),
+            Err(()) => format!("API {key}"),
+        };
         let versions = offered.get(&key).map_or_else(|| "none".to_owned(), span);
         let Row { same, listed, different, .. } = row;
         let _ = writeln!(text, "{on}{name:<22} {versions:>8} {same:>6} {listed:>7} {different:>10}{off}");
