@@ -33,6 +33,7 @@ type Record struct {
 
 // Client is what a client can do, as the checks see it.
 type Client interface {
+	Admin
 	Create(topic string, partitions int32) error
 	Delete(topic string) error
 	// Partitions is 0 when the topic is not there.
@@ -378,6 +379,16 @@ func check(client Client, topic, feature string) error {
 		return admin(client, topic)
 	case "group":
 		return group(client, topic)
+	case "add-partitions":
+		return addPartitions(client, topic)
+	case "configs":
+		return configs(client, topic)
+	case "delete-records":
+		return deleteRecords(client, topic)
+	case "describe-groups":
+		return describeGroups(client, topic)
+	case "alter-groups":
+		return alterGroups(client, topic)
 	}
 	return fmt.Errorf("no feature is called %s", feature)
 }

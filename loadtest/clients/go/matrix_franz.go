@@ -47,8 +47,11 @@ func (f *franz) Create(topic string, partitions int32) error {
 func (f *franz) Delete(topic string) error {
 	ctx, cancel := within(callTime)
 	defer cancel()
-	_, err := f.admin.DeleteTopic(ctx, topic)
-	return err
+	answer, err := f.admin.DeleteTopics(ctx, topic)
+	if err != nil {
+		return err
+	}
+	return answer[topic].Err
 }
 
 func (f *franz) Partitions(topic string) (int, error) {

@@ -68,6 +68,8 @@ func (s *segmentio) Write(topic string, records []Record, codec string, _ bool) 
 	writer := &kafka.Writer{
 		Addr: kafka.TCP(s.address), Topic: topic, Compression: codecs[codec], RequiredAcks: kafka.RequireAll,
 		BatchSize: 50, BatchTimeout: 5 * time.Millisecond,
+		// Of its own: the common one remembers for some seconds how many partitions a topic has.
+		Transport: &kafka.Transport{},
 		Balancer: kafka.BalancerFunc(func(message kafka.Message, _ ...int) int {
 			return int(message.WriterData.(int32))
 		}),

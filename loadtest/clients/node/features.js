@@ -3,10 +3,12 @@
 // A client's program hands `main` an adapter with `create(topic, partitions)`, `remove(topic)`, `partitions(topic)` (0 when it
 // is not there), `write(topic, records, codec, idempotent)`, `reader(topic, partitions)`, `member(group, topic)`,
 // `offsetAt(topic, timestamp)` and `close()`. A reader has `poll()` and `close()`, a member also `assigned()` and `commit()`.
+// What administrators do is in features_admin.js.
 
 'use strict'
 
 const { randomBytes } = require('node:crypto')
+const adminFeatures = require('./features_admin.js')
 
 const PATIENCE_MS = 40_000
 const BASE_MS = 1_600_000_000_000
@@ -180,7 +182,8 @@ const FEATURES = {
   tombstones,
   big,
   admin,
-  group
+  group,
+  ...adminFeatures({ Differs, PATIENCE_MS, compare, ends, readToEnd, some, writeAndRead })
 }
 for (const codec of CODECS) {
   FEATURES[codec] = (client, topic) => writeAndRead(client, topic, some(codec, 300, 2), 2, codec)

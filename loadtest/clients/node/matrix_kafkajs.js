@@ -4,7 +4,7 @@
 
 const { zstdCompress, zstdDecompress } = require('node:zlib')
 const { promisify } = require('node:util')
-const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = require('kafkajs')
+const { CompressionCodecs, CompressionTypes, ConfigResourceTypes, Kafka, logLevel } = require('kafkajs')
 const snappy = require('kafkajs-snappy')
 const { calls, Inbox, main } = require('./features.js')
 
@@ -92,6 +92,51 @@ class Kafkajs {
     // All topics: asking for one by name would create it.
     const { topics } = await this.#admin.fetchTopicMetadata()
     return topics.find(one => one.name === topic)?.partitions.length ?? 0
+  }
+
+  async addPartitions (topic, count) {
+    await this.#admin.createPartitions({ topicPartitions: [{ topic, count }] })
+  }
+
+  async config (name, setting) {
+    const resources = [{ type: ConfigResourceTypes.TOPIC, name, configNames: [setting] }]
+    const answer = await this.#admin.describeConfigs({ resources, includeSynonyms: false })
+    return answer.resources[0].configEntries[0].configValue
+  }
+
+  async setConfig (name, setting, value) {
+    const resources = [{ type: ConfigResourceTypes.TOPIC, name, configEntries: [{ name: setting, value }] }]
+    await this.#admin.alterConfigs({ validateOnly: false, resources })
+  }
+
+  async deleteRecords (topic, before) {
+    // It finds the leader of a topic only that it was asked about before.
+    await this.#admin.fetchTopicOffsets(topic)
+    await this.#admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: `${before}` }] })
+  }
+
+  async groups () {
+    const { groups } = await this.#admin.listGroups()
+    return groups.map(one => one.groupId)
+  }
+
+  async describeGroup (group) {
+    const { groups } = await this.#admin.describeGroups([group])
+    return [groups[0].state.toLowerCase(), groups[0].members.length]
+  }
+
+  async groupOffsets (groupId, topic) {
+    const [found] = await this.#admin.fetchOffsets({ groupId, topics: [topic] })
+    return found.partitions.map(({ partition, offset }) => [partition, Number(offset)])
+  }
+
+  async setGroupOffsets (groupId, topic, offsets) {
+    const partitions = offsets.map(([partition, offset]) => ({ partition, offset: `${offset}` }))
+    await this.#admin.setOffsets({ groupId, topic, partitions })
+  }
+
+  async deleteGroup (group) {
+    await this.#admin.deleteGroups([group])
   }
 
   async write (topic, records, codec, idempotent) {

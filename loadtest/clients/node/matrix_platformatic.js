@@ -4,7 +4,7 @@
 
 const { readFileSync } = require('node:fs')
 const { join } = require('node:path')
-const { Admin, Consumer, Producer, ProduceAcks } = require('@platformatic/kafka')
+const { Admin, ConfigResourceTypes, Consumer, Producer, ProduceAcks } = require('@platformatic/kafka')
 const { calls, Inbox, main } = require('./features.js')
 
 class Member {
@@ -67,6 +67,50 @@ class Platformatic {
     if (!(await this.#admin.listTopics()).includes(topic)) return 0
     const { topics } = await this.#admin.metadata({ topics: [topic], forceUpdate: true })
     return topics.get(topic).partitionsCount
+  }
+
+  async addPartitions (name, count) {
+    await this.#admin.createPartitions({ topics: [{ name, count, assignments: null }] })
+  }
+
+  async config (resourceName, name) {
+    const resources = [{ resourceType: ConfigResourceTypes.TOPIC, resourceName, configurationKeys: [name] }]
+    const [described] = await this.#admin.describeConfigs({ resources })
+    return described.configs.find(one => one.name === name).value
+  }
+
+  async setConfig (resourceName, name, value) {
+    const configs = [{ name, configOperation: 0, value }]
+    const resources = [{ resourceType: ConfigResourceTypes.TOPIC, resourceName, configs }]
+    await this.#admin.incrementalAlterConfigs({ resources })
+  }
+
+  async deleteRecords (name, before) {
+    await this.#admin.deleteRecords({ topics: [{ name, partitions: [{ partition: 0, offset: BigInt(before) }] }] })
+  }
+
+  async groups () {
+    return [...(await this.#admin.listGroups()).keys()]
+  }
+
+  async describeGroup (group) {
+    const found = (await this.#admin.describeGroups({ groups: [group] })).get(group)
+    return [found.state.toLowerCase(), found.members.size]
+  }
+
+  async groupOffsets (group, topic) {
+    const [found] = await this.#admin.listConsumerGroupOffsets({ groups: [group] })
+    const { partitions } = found.topics.find(one => one.name === topic)
+    return partitions.map(({ partitionIndex, committedOffset }) => [partitionIndex, Number(committedOffset)])
+  }
+
+  async setGroupOffsets (groupId, name, offsets) {
+    const partitionOffsets = offsets.map(([partition, offset]) => ({ partition, offset: BigInt(offset) }))
+    await this.#admin.alterConsumerGroupOffsets({ groupId, topics: [{ name, partitionOffsets }] })
+  }
+
+  async deleteGroup (group) {
+    await this.#admin.deleteGroups({ groups: [group] })
   }
 
   async write (topic, records, compression, idempotent) {

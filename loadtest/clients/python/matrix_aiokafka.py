@@ -3,8 +3,9 @@
 import asyncio
 
 import aiokafka
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition, admin
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import for_code
 
 from matrix_features import Record, main
@@ -69,6 +70,38 @@ class Aiokafka:
         if topic not in wait(self.admin.list_topics()):
             return None
         return len(wait(self.admin.describe_topics([topic]))[0]["partitions"])
+
+    def add_partitions(self, topic, count):
+        wait(self.admin.create_partitions({topic: NewPartitions(count)}))
+
+    def config(self, topic, name):
+        (answer,) = wait(self.admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {name: None})]))
+        ((code, message, _, _, entries),) = answer.resources
+        if code:
+            raise for_code(code)(message)
+        return entries[0][1]
+
+    def set_config(self, topic, name, value):
+        wanted = ConfigResource(ConfigResourceType.TOPIC, topic, {name: value})
+        (answer,) = wait(self.admin.alter_configs([wanted]))
+        ((code, message, *_),) = answer.resources
+        if code:
+            raise for_code(code)(message)
+
+    def delete_records(self, topic, before):
+        wait(self.admin.delete_records({TopicPartition(topic, 0): admin.RecordsToDelete(before)}))
+
+    def groups(self):
+        return [group[0] for group in wait(self.admin.list_consumer_groups())]
+
+    def describe_group(self, group):
+        ((described,),) = [answer.groups for answer in wait(self.admin.describe_consumer_groups([group]))]
+        _, _, state, _, _, members, *_ = described
+        return state.lower(), len(members)
+
+    def group_offsets(self, group, topic):
+        found = wait(self.admin.list_consumer_group_offsets(group))
+        return {one.partition: about.offset for one, about in found.items() if one.topic == topic}
 
     def write(self, topic, records, codec, idempotent):
         wait(self.write_all(topic, records, codec, idempotent))

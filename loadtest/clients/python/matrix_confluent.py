@@ -1,12 +1,26 @@
 """confluent-kafka (librdkafka) in the client matrix."""
 
 import confluent_kafka
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
 from matrix_features import Record, main
 
 POLL_S = 0.1
+WAIT_S = 20
+
+
+def result(futures):
+    """The one result of a call about one thing."""
+    (future,) = futures.values()
+    return future.result(WAIT_S)
 
 
 class Poller:
@@ -40,17 +54,49 @@ class Confluent:
         self.admin = AdminClient({"bootstrap.servers": address})
 
     def create(self, topic, partitions):
-        for created in self.admin.create_topics([NewTopic(topic, partitions, 1)]).values():
-            created.result(20)
+        result(self.admin.create_topics([NewTopic(topic, partitions, 1)]))
 
     def delete(self, topic):
-        for deleted in self.admin.delete_topics([topic]).values():
-            deleted.result(20)
+        result(self.admin.delete_topics([topic]))
 
     def partitions(self, topic):
         # All topics: asking for one by name would create it.
         found = self.admin.list_topics(timeout=20).topics.get(topic)
         return found and len(found.partitions)
+
+    def add_partitions(self, topic, count):
+        result(self.admin.create_partitions([NewPartitions(topic, count)]))
+
+    def config(self, topic, name):
+        return result(self.admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, topic)]))[name].value
+
+    def set_config(self, topic, name, value):
+        # Not one by one: that older releases cannot.
+        result(self.admin.alter_configs([ConfigResource(ConfigResource.Type.TOPIC, topic, {name: value})]))
+
+    def delete_records(self, topic, before):
+        result(self.admin.delete_records([TopicPartition(topic, 0, before)]))
+
+    def groups(self):
+        return [group.group_id for group in self.admin.list_consumer_groups().result(WAIT_S).valid]
+
+    def describe_group(self, group):
+        described = result(self.admin.describe_consumer_groups([group]))
+        return described.state.name.lower(), len(described.members)
+
+    def group_offsets(self, group, topic):
+        found = result(self.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]))
+        return {one.partition: one.offset for one in found.topic_partitions if one.topic == topic}
+
+    def set_group_offsets(self, group, topic, offsets):
+        wanted = [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
+        altered = result(self.admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, wanted)]))
+        problems = [one.error for one in altered.topic_partitions if one.error]
+        if problems:
+            raise KafkaException(problems[0])
+
+    def delete_group(self, group):
+        result(self.admin.delete_consumer_groups([group]))
 
     def write(self, topic, records, codec, idempotent):
         problems = []
@@ -78,7 +124,7 @@ class Confluent:
 
     def reader(self, topic, partitions):
         consumer = Consumer({"bootstrap.servers": self.address, "group.id": "none", "enable.auto.commit": False})
-        consumer.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
+        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(partitions)])
         return Poller(consumer)
 
     def member(self, group, topic):

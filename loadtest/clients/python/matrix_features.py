@@ -3,7 +3,7 @@
 A client's program hands `main` an adapter: `create(topic, partitions)`, `delete(topic)`, `partitions(topic)` (None when it is
 not there), `write(topic, records, codec, idempotent)`, `reader(topic, partitions)`, `member(group, topic)` and
 `offset_at(topic, timestamp)` (of partition 0, None when there is none). A reader has `poll()` and `close()`, a member also
-`assigned()` and `commit()`.
+`assigned()` and `commit()`. What administrators do is in `matrix_admin.py`.
 """
 
 import os
@@ -223,12 +223,15 @@ def main(adapter, version):
         print(version)
         return
     address, topic, feature = sys.argv[1:]
+    # Not before: it is made of what stands here.
+    from matrix_admin import FEATURES as ADMIN_FEATURES
+
     try:
         client = adapter(address)
         if feature in CODECS:
             write_and_read(client, topic, some(feature, 300, 2), partitions=2, codec=feature)
         else:
-            FEATURES[feature](client, topic)
+            (FEATURES | ADMIN_FEATURES)[feature](client, topic)
     except Differs as difference:
         print(difference)
         sys.stdout.flush()

@@ -2,11 +2,15 @@
 
 import kafka
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewPartitions, NewTopic
+from kafka.errors import for_code
+from kafka.structs import OffsetAndMetadata
 
 from matrix_features import Record, main
 
 POLL_MS = 100
+# Since 3.0 most of what an administrator calls has other names and gives other things.
+NEW = hasattr(KafkaAdminClient, "list_groups")
 
 
 class Poller:
@@ -49,6 +53,75 @@ class KafkaPython:
         if topic not in self.admin.list_topics():
             return None
         return len(self.admin.describe_topics([topic])[0]["partitions"])
+
+    def add_partitions(self, topic, count):
+        self.admin.create_partitions({topic: NewPartitions(count)})
+
+    def config(self, topic, name):
+        wanted = ConfigResource(ConfigResourceType.TOPIC, topic)
+        if NEW:
+            return self.admin.describe_configs([wanted], config_filter="all")["topic"][topic][name]["value"]
+        (answer,) = self.admin.describe_configs([wanted])
+        ((code, message, _, _, entries),) = answer.resources
+        if code:
+            raise for_code(code)(message)
+        return {entry[0]: entry[1] for entry in entries}[name]
+
+    def set_config(self, topic, name, value):
+        answer = self.admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {name: value})])
+        if NEW:
+            said = answer["topic"][topic]
+            if said != "OK":
+                raise RuntimeError(said)
+            return
+        ((code, message, *_),) = answer.resources
+        if code:
+            raise for_code(code)(message)
+
+    def delete_records(self, topic, before):
+        self.admin.delete_records({TopicPartition(topic, 0): before})
+
+    def groups(self):
+        if NEW:
+            return [group["group_id"] for group in self.admin.list_groups()]
+        return [name for name, _ in self.admin.list_consumer_groups()]
+
+    def describe_group(self, group):
+        if NEW:
+            described = self.admin.describe_groups([group])[group]
+            return described["group_state"].lower(), len(described["members"])
+        (described,) = self.admin.describe_consumer_groups([group])
+        return described.state.lower(), len(described.members)
+
+    def group_offsets(self, group, topic):
+        if NEW:
+            found = self.admin.list_group_offsets({group: None})[group]
+        else:
+            found = self.admin.list_consumer_group_offsets(group)
+        return {one.partition: about.offset for one, about in found.items() if one.topic == topic}
+
+    def set_group_offsets(self, group, topic, offsets):
+        rest = (-1,) if NEW else ()
+        wanted = {
+            TopicPartition(topic, partition): OffsetAndMetadata(offset, "", *rest)
+            for partition, offset in offsets.items()
+        }
+        if NEW:
+            problems = [error for error in self.admin.alter_group_offsets(group, wanted).values() if error.errno]
+            if problems:
+                raise problems[0]
+            return
+        # By a consumer that is in no group but commits for it: its administrator cannot.
+        consumer = KafkaConsumer(bootstrap_servers=self.address, group_id=group, enable_auto_commit=False)
+        consumer.assign(list(wanted))
+        consumer.commit(wanted)
+        consumer.close()
+
+    def delete_group(self, group):
+        if NEW:
+            self.admin.delete_groups([group])
+        else:
+            self.admin.delete_consumer_groups([group])
 
     @staticmethod
     def idempotence(wanted):

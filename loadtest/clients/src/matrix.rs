@@ -27,5 +27,10 @@ pub const FEATURES: &[&str] = &[
     "timestamps",
     "offsets-by-time",
     "admin",
+    "add-partitions",
+    "configs",
+    "delete-records",
+    "describe-groups",
+    "alter-groups",
     "idempotence",
 ];

@@ -20,8 +20,19 @@ const LANGUAGES: &[(&str, &[Tool], Prepare)] = &[
     ("kcat", &[Tool::Kcat], nothing_to_prepare),
 ];
 
-/// The last release before a long pause, which many still use: it speaks much older versions. Then its codecs.
-const PYTHON_CLIENTS_OLD: &[&str] = &["kafka-python==2.0.2", "cramjam", "lz4", "python-snappy", "zstandard"];
+/// Releases that speak older versions. The first is the last before a long pause, which many still use; the second has
+/// librdkafka from before topic ids and leader epochs. Then the codecs.
+const PYTHON_CLIENTS_OLD: &[&str] = &[
+    "kafka-python==2.0.2",
+    "confluent-kafka==2.0.2",
+    "aiokafka==0.10.0",
+    "cramjam",
+    "lz4",
+    "python-snappy",
+    "zstandard",
+];
+/// What each Go binary is called, and the list of modules that it is built with.
+const GO_BUILDS: &[(&str, &str)] = &[("matrix", "go.mod"), ("matrix-old", "go-old.mod")];
 /// Where the Java client is built, and which release where it is not the newest, which its pom names.
 const JAVA_CLIENTS: &[(&str, Option<&str>)] = &[("java-matrix", None), ("java-matrix-3.9", Some("3.9.1"))];
 
@@ -73,7 +84,13 @@ fn counted(ended: &Ended) -> Tally {
 fn prepare_pythons(machine: &mut Machine, stage: &'static str) -> Tally {
     let mut tally = prepare_python(machine, stage);
     if tally.failed == 0 {
-        tally.add(prepare_venv(machine, stage, "venv-old", "import kafka, lz4, snappy, zstandard", PYTHON_CLIENTS_OLD));
+        tally.add(prepare_venv(
+            machine,
+            stage,
+            "venv-old",
+            "import aiokafka, confluent_kafka, kafka, lz4, snappy, zstandard",
+            PYTHON_CLIENTS_OLD,
+        ));
     }
     tally
 }
@@ -81,11 +98,15 @@ fn prepare_pythons(machine: &mut Machine, stage: &'static str) -> Tally {
 /// Built every time: Go itself knows what has changed. What it fetches stays among the tools.
 fn prepare_go(machine: &mut Machine, stage: &'static str) -> Tally {
     let tools = machine.tools.join("go");
-    let mut build = Command::new("go");
-    build.current_dir(machine.root.join("loadtest/clients/go")).args(["build", "-modcacherw", "-buildvcs=false", "-o"]);
-    build.arg(tools.join("matrix")).arg(".");
-    build.env("GOMODCACHE", tools.join("modules")).env("GOCACHE", tools.join("cache")).env("GOFLAGS", "-mod=readonly");
-    prepared(machine, stage, [build].into(), 6)
+    let builds = GO_BUILDS.iter().map(|(name, modules)| {
+        let mut build = Command::new("go");
+        build.current_dir(machine.root.join("loadtest/clients/go")).args(["build", "-modcacherw", "-buildvcs=false"]);
+        build.arg(format!("-modfile={modules}")).arg("-o").arg(tools.join(name)).arg(".");
+        build.env("GOMODCACHE", tools.join("modules")).env("GOCACHE", tools.join("cache"));
+        build.env("GOFLAGS", "-mod=readonly");
+        build
+    });
+    prepared(machine, stage, builds.collect(), 6)
 }
 
 /// Exactly what the lock file says, again when it has changed.

@@ -28,7 +28,7 @@ pub struct Client {
 pub enum Language {
     /// Virtual environments with packages.
     Python,
-    /// One binary, built from a module with all Go clients.
+    /// Binaries, each built from the module with all Go clients: with the newest and with older ones.
     Go,
     /// A folder with packages, among them a Node that is new enough.
     Node,
@@ -58,15 +58,20 @@ impl Language {
 /// All of them; an older release stands where it speaks the protocol otherwise than the newest.
 pub const CLIENTS: &[Client] = &[
     python("confluent-kafka", "venv", "matrix_confluent.py"),
+    python("confluent-kafka-2.0", "venv-old", "matrix_confluent.py"),
     python("kafka-python", "venv", "matrix_kafka_python.py"),
     python("kafka-python-2.0", "venv-old", "matrix_kafka_python.py"),
     python("aiokafka", "venv", "matrix_aiokafka.py"),
-    Client { name: "java", language: Language::Java, build: "java-matrix", program: "Matrix" },
-    Client { name: "java-3.9", language: Language::Java, build: "java-matrix-3.9", program: "Matrix" },
-    Client { name: "franz-go", language: Language::Go, build: "go", program: "franz-go" },
-    Client { name: "sarama", language: Language::Go, build: "go", program: "sarama" },
-    Client { name: "sarama-as-1.0", language: Language::Go, build: "go", program: "sarama-as-1.0" },
-    Client { name: "kafka-go", language: Language::Go, build: "go", program: "kafka-go" },
+    python("aiokafka-0.10", "venv-old", "matrix_aiokafka.py"),
+    java("java", "java-matrix", "Matrix"),
+    java("java-3.9", "java-matrix-3.9", "Matrix"),
+    java("kafka-tools", "java-matrix", "ToolsMatrix"),
+    java("kafka-tools-3.9", "java-matrix-3.9", "ToolsMatrix"),
+    go("franz-go", "go/matrix", "franz-go"),
+    go("franz-go-1.15", "go/matrix-old", "franz-go"),
+    go("sarama", "go/matrix", "sarama"),
+    go("sarama-as-1.0", "go/matrix", "sarama-as-1.0"),
+    go("kafka-go", "go/matrix", "kafka-go"),
     Client { name: "kafkajs", language: Language::Node, build: "node", program: "matrix_kafkajs.js" },
     Client { name: "platformatic-kafka", language: Language::Node, build: "node", program: "matrix_platformatic.js" },
     Client { name: "kcat", language: Language::Kcat, build: "", program: "kcat" },
@@ -76,6 +81,14 @@ pub const CLIENTS: &[Client] = &[
 
 const fn python(name: &'static str, build: &'static str, program: &'static str) -> Client {
     Client { name, language: Language::Python, build, program }
+}
+
+const fn java(name: &'static str, build: &'static str, program: &'static str) -> Client {
+    Client { name, language: Language::Java, build, program }
+}
+
+const fn go(name: &'static str, build: &'static str, program: &'static str) -> Client {
+    Client { name, language: Language::Go, build, program }
 }
 
 impl Client {
@@ -91,7 +104,7 @@ impl Client {
                 command
             }
             Language::Go => {
-                let mut command = program(&self.built("matrix")?)?;
+                let mut command = program(&self.built("")?)?;
                 command.arg(self.program);
                 command
             }
@@ -108,7 +121,7 @@ impl Client {
                 let classes = self.built("classes")?;
                 let mut command = program(Path::new("java"))?;
                 // A short life: little memory, no second compiler, one thread for the garbage.
-                command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"]);
+                command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dlog4j2.level=OFF", "-cp"]);
                 command.arg(format!("{}:{}/*", classes.display(), self.built("jars")?.display())).arg(self.program);
                 command
             }
@@ -121,7 +134,8 @@ impl Client {
     }
 
     fn built(&self, what: &str) -> anyhow::Result<PathBuf> {
-        let path = tools_folder()?.join(self.build).join(what);
+        let build = tools_folder()?.join(self.build);
+        let path = if what.is_empty() { build } else { build.join(what) };
         ensure!(path.exists(), "{} is not there: run `cargo verify matrix`", path.display());
         Ok(path)
     }

@@ -1,6 +1,7 @@
 //! The clients in Rust, and kcat, which is driven from here. Their programs are this one: `matrix one CLIENT …`.
 
 mod adapter;
+mod admin_checks;
 mod checks;
 mod kcat;
 mod rdkafka_client;

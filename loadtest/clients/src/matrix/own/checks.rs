@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use anyhow::{bail, ensure};
 
 use super::adapter::{Adapter, Poller, Record};
+use super::admin_checks;
 
-const PATIENCE: Duration = Duration::from_secs(40);
+pub const PATIENCE: Duration = Duration::from_secs(40);
 /// Written last into each partition, and in a batch of its own: whoever has read it has been offered everything before.
 const END: &[u8] = b"the end";
 const BASE_MS: i64 = 1_600_000_000_000;
@@ -27,12 +28,12 @@ pub fn check(client: &dyn Adapter, topic: &str, feature: &str) -> anyhow::Result
         "offsets-by-time" => offsets_by_time(client, topic),
         "admin" => admin(client, topic),
         "group" => group(client, topic),
-        _ => bail!("no feature is called {feature}"),
+        _ => admin_checks::check(client, topic, feature),
     }
 }
 
 /// Records that are all different and keep their order within a partition.
-fn some(name: &str, count: usize, partitions: i32) -> Vec<Record> {
+pub fn some(name: &str, count: usize, partitions: i32) -> Vec<Record> {
     let one = |index: usize| Record {
         partition: i32::try_from(index).expect("few") % partitions,
         key: Some(format!("key-{index}").into_bytes()),
@@ -50,17 +51,17 @@ fn with_times(count: usize) -> Vec<Record> {
     records
 }
 
-fn is_end(record: &Record) -> bool {
+pub fn is_end(record: &Record) -> bool {
     record.value.as_deref() == Some(END)
 }
 
-fn write_ends(client: &dyn Adapter, topic: &str, partitions: i32) -> anyhow::Result<()> {
+pub fn write_ends(client: &dyn Adapter, topic: &str, partitions: i32) -> anyhow::Result<()> {
     let end =
         |partition| Record { partition, key: Some(b"end".to_vec()), value: Some(END.to_vec()), ..Record::default() };
     client.write(topic, &(0..partitions).map(end).collect::<Vec<_>>(), "none", false)
 }
 
-fn write_and_read(
+pub fn write_and_read(
     client: &dyn Adapter,
     topic: &str,
     records: &[Record],
@@ -77,7 +78,7 @@ fn write_and_read(
 }
 
 /// Polls all in turn until the ends of all partitions have come; what each got.
-fn read_to_end(pollers: &mut [&mut Box<dyn Poller>], partitions: i32) -> anyhow::Result<Vec<Vec<Record>>> {
+pub fn read_to_end(pollers: &mut [&mut Box<dyn Poller>], partitions: i32) -> anyhow::Result<Vec<Vec<Record>>> {
     let deadline = Instant::now() + PATIENCE;
     let mut shares = vec![Vec::new(); pollers.len()];
     let wanted = usize::try_from(partitions)?;
@@ -92,7 +93,7 @@ fn read_to_end(pollers: &mut [&mut Box<dyn Poller>], partitions: i32) -> anyhow:
 }
 
 /// Every record once, in its place, as it was written. What was not given to the client is not compared.
-fn compare(written: &[Record], read: &[Record], partitions: i32) -> anyhow::Result<()> {
+pub fn compare(written: &[Record], read: &[Record], partitions: i32) -> anyhow::Result<()> {
     for partition in 0..partitions {
         let expected: Vec<&Record> = written.iter().filter(|record| record.partition == partition).collect();
         let got: Vec<&Record> = read.iter().filter(|record| record.partition == partition && !is_end(record)).collect();

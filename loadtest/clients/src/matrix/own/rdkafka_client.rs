@@ -1,11 +1,15 @@
 //! rdkafka: librdkafka for Rust.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -42,19 +46,11 @@ impl Rdkafka {
 impl Adapter for Rdkafka {
     fn create(&self, topic: &str, partitions: i32) -> anyhow::Result<()> {
         let topic = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
-        let created = self.runtime.block_on(self.admin.create_topics([&topic], &AdminOptions::new()))?;
-        created.into_iter().try_for_each(|one| match one {
-            Ok(_) => Ok(()),
-            Err((name, code)) => bail!("{name}: {code:?}"),
-        })
+        only(self.runtime.block_on(self.admin.create_topics([&topic], &AdminOptions::new()))?)
     }
 
     fn delete(&self, topic: &str) -> anyhow::Result<()> {
-        let deleted = self.runtime.block_on(self.admin.delete_topics(&[topic], &AdminOptions::new()))?;
-        deleted.into_iter().try_for_each(|one| match one {
-            Ok(_) => Ok(()),
-            Err((name, code)) => bail!("{name}: {code:?}"),
-        })
+        only(self.runtime.block_on(self.admin.delete_topics(&[topic], &AdminOptions::new()))?)
     }
 
     fn partitions(&self, topic: &str) -> anyhow::Result<Option<usize>> {
@@ -105,6 +101,69 @@ impl Adapter for Rdkafka {
         Ok(Box::new(Member(consumer)))
     }
 
+    fn add_partitions(&self, topic: &str, count: usize) -> anyhow::Result<()> {
+        let wanted = NewPartitions::new(topic, count);
+        only(self.runtime.block_on(self.admin.create_partitions([&wanted], &AdminOptions::new()))?)
+    }
+
+    fn config(&self, topic: &str, name: &str) -> anyhow::Result<Option<String>> {
+        let wanted = ResourceSpecifier::Topic(topic);
+        let mut described = self.runtime.block_on(self.admin.describe_configs([&wanted], &AdminOptions::new()))?;
+        let resource = described.pop().context("no answer")?.map_err(|code| anyhow::anyhow!("{code:?}"))?;
+        Ok(resource.get(name).and_then(|entry| entry.value.clone()))
+    }
+
+    fn set_config(&self, topic: &str, name: &str, value: &str) -> anyhow::Result<()> {
+        let wanted = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
+        let altered = self.runtime.block_on(self.admin.alter_configs([&wanted], &AdminOptions::new()))?;
+        altered.into_iter().try_for_each(|one| match one {
+            Ok(_) => Ok(()),
+            Err((_, code)) => bail!("{code:?}"),
+        })
+    }
+
+    fn delete_records(&self, topic: &str, before: i64) -> anyhow::Result<()> {
+        let mut wanted = TopicPartitionList::new();
+        wanted.add_partition_offset(topic, 0, Offset::Offset(before))?;
+        let deleted = self.runtime.block_on(self.admin.delete_records(&wanted, &AdminOptions::new()))?;
+        Ok(deleted.find_partition(topic, 0).context("no answer")?.error()?)
+    }
+
+    fn groups(&self) -> anyhow::Result<Vec<String>> {
+        let groups = self.admin.inner().fetch_group_list(None, WAIT)?;
+        Ok(groups.groups().iter().map(|group| group.name().to_owned()).collect())
+    }
+
+    fn describe_group(&self, group: &str) -> anyhow::Result<(String, usize)> {
+        let groups = self.admin.inner().fetch_group_list(Some(group), WAIT)?;
+        let found = groups.groups().first().context("no such group")?;
+        Ok((found.state().to_owned(), found.members().len()))
+    }
+
+    fn group_offsets(&self, group: &str, topic: &str) -> anyhow::Result<BTreeMap<i32, i64>> {
+        let consumer: BaseConsumer = self.config(group).create()?;
+        let mut wanted = TopicPartitionList::new();
+        wanted.add_partition_range(topic, 0, 1);
+        let found = consumer.committed_offsets(wanted, WAIT)?;
+        let offset = |one: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+            one.offset().to_raw().map(|offset| (one.partition(), offset))
+        };
+        Ok(found.elements().iter().filter_map(offset).collect())
+    }
+
+    fn set_group_offsets(&self, group: &str, topic: &str, offsets: &[(i32, i64)]) -> anyhow::Result<()> {
+        let consumer: BaseConsumer = self.config(group).create()?;
+        let mut wanted = TopicPartitionList::new();
+        for (partition, offset) in offsets {
+            wanted.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
+        }
+        Ok(consumer.commit(&wanted, CommitMode::Sync)?)
+    }
+
+    fn delete_group(&self, group: &str) -> anyhow::Result<()> {
+        only(self.runtime.block_on(self.admin.delete_groups(&[group], &AdminOptions::new()))?)
+    }
+
     fn offset_at(&self, topic: &str, timestamp_ms: i64) -> anyhow::Result<Option<i64>> {
         let consumer: BaseConsumer = self.config("none").create()?;
         let mut asked = TopicPartitionList::new();
@@ -117,6 +176,14 @@ impl Adapter for Rdkafka {
             _ => None,
         })
     }
+}
+
+/// The results about one thing.
+fn only(results: Vec<Result<String, (String, RDKafkaErrorCode)>>) -> anyhow::Result<()> {
+    results.into_iter().try_for_each(|one| match one {
+        Ok(_) => Ok(()),
+        Err((name, code)) => bail!("{name}: {code:?}"),
+    })
 }
 
 struct Member(BaseConsumer);

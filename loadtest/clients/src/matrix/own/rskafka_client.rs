@@ -73,13 +73,21 @@ impl Adapter for Rskafka {
     }
 
     fn reader(&self, topic: &str, partitions: i32) -> anyhow::Result<Box<dyn Poller>> {
-        let clients: anyhow::Result<Vec<_>> =
-            (0..partitions).map(|partition| Ok((partition, 0, self.partition(topic, partition)?))).collect();
-        Ok(Box::new(Reader { partitions: clients?, runtime: self.runtime.handle().clone() }))
+        let from_begin = |partition| -> anyhow::Result<_> {
+            let client = self.partition(topic, partition)?;
+            Ok((partition, self.runtime.block_on(client.get_offset(OffsetAt::Earliest))?, client))
+        };
+        let partitions = (0..partitions).map(from_begin).collect::<anyhow::Result<_>>()?;
+        Ok(Box::new(Reader { partitions, runtime: self.runtime.handle().clone() }))
     }
 
     fn member(&self, _group: &str, _topic: &str) -> anyhow::Result<Box<dyn Poller>> {
         bail!("rskafka has no groups")
+    }
+
+    fn delete_records(&self, topic: &str, before: i64) -> anyhow::Result<()> {
+        let client = self.partition(topic, 0)?;
+        Ok(self.runtime.block_on(client.delete_records(before, WAIT_MS))?)
     }
 
     fn offset_at(&self, topic: &str, timestamp_ms: i64) -> anyhow::Result<Option<i64>> {
