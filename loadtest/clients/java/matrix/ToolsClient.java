@@ -18,6 +18,8 @@ final class ToolsClient implements Client {
     private static final String CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer";
     private static final boolean OLD = AppInfoParser.getVersion().startsWith("3.");
     private static final String PRODUCER = OLD ? "kafka.tools.ConsoleProducer" : "org.apache.kafka.tools.ConsoleProducer";
+    private static final String PROPERTY_OF_CONSUMER = OLD ? "--consumer-property" : "--command-property";
+    private static final String PROPERTY_OF_PRODUCER = OLD ? "--producer-property" : "--command-property";
     private static final String ABSENT = "NULL";
     /** Stand in no record. */
     private static final String BETWEEN = "\u001f";
@@ -94,9 +96,9 @@ final class ToolsClient implements Client {
         String property = OLD ? "--property" : "--reader-property";
         fed(lines.toString(), PRODUCER, "--topic", topic, "--compression-codec", codec, "--batch-size", "8192",
                 "--timeout", "5", "--request-timeout-ms", "30000",
-                "--producer-property", "enable.idempotence=" + idempotent,
-                "--producer-property", "partitioner.class=" + OnePartition.class.getName(),
-                "--producer-property", OnePartition.SETTING + "=" + partition,
+                PROPERTY_OF_PRODUCER, "enable.idempotence=" + idempotent,
+                PROPERTY_OF_PRODUCER, "partitioner.class=" + OnePartition.class.getName(),
+                PROPERTY_OF_PRODUCER, OnePartition.SETTING + "=" + partition,
                 property, "parse.key=true", property, "parse.headers=true", property, "null.marker=" + ABSENT);
     }
 
@@ -117,7 +119,7 @@ final class ToolsClient implements Client {
     public Client.Reader member(String group, String topic) {
         String name = "member-" + System.nanoTime();
         Tool member = consumer("--topic", topic, "--group", group, "--from-beginning",
-                "--consumer-property", "client.id=" + name, "--consumer-property", "heartbeat.interval.ms=300");
+                PROPERTY_OF_CONSUMER, "client.id=" + name, PROPERTY_OF_CONSUMER, "heartbeat.interval.ms=300");
         return new Console(List.of(member), () -> rows(group, "--members").stream()
                 .filter(cells -> cells[3].equals(name)).mapToInt(cells -> Integer.parseInt(cells[4])).sum());
     }

@@ -49,6 +49,51 @@ fn the_performance_test_runs() {
     assert_eq!(read.lines().count(), 50_000);
 }
 
+#[test]
+fn the_other_performance_test_reads_what_is_there() {
+    let server = server();
+    let lines: String = (0..2_000).map(|index| format!("{index}\n")).collect();
+    produce(server.address(), "perf", &[], &lines);
+    let read = tool(
+        "org.apache.kafka.tools.ConsumerPerformance",
+        server.address(),
+        &["--topic", "perf", "--num-records", "2000", "--timeout", "60000"],
+    );
+    // Begin, end, megabytes, a rate, records, a rate and more of this run's own.
+    let row = read.lines().last().unwrap_or_default();
+    assert_eq!(row.split(", ").nth(4), Some("2000"), "{read}");
+}
+
+#[test]
+fn a_cooperative_static_member_reads_topics_by_a_pattern() {
+    let server = server();
+    for topic in ["news.sport", "others", "news.weather"] {
+        produce(server.address(), topic, &[], &format!("{topic}\n"));
+    }
+    let mut command = java("org.apache.kafka.tools.consumer.ConsoleConsumer", SECONDS).unwrap();
+    command.args([
+        "--bootstrap-server",
+        server.address(),
+        "--include",
+        "news\\..*",
+        "--from-beginning",
+        "--group",
+        "g",
+    ]);
+    command.args(["--timeout-ms", "60000", "--max-messages", "2", "--command-property", "group.instance.id=one"]);
+    const COOPERATIVE: &str = "org.apache.kafka.clients.consumer.CooperativeStickyAssignor";
+    command.arg("--command-property").arg(format!("partition.assignment.strategy={COOPERATIVE}"));
+    let mut read: Vec<String> = run(command, b"").unwrap().lines().map(str::to_owned).collect();
+    read.sort();
+    assert_eq!(read, ["news.sport", "news.weather"]);
+    // It does not leave, being static: the group keeps it for a session timeout.
+    const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
+    let members = tool(GROUPS, server.address(), &["--describe", "--group", "g", "--members", "--verbose"]);
+    assert!(members.contains("news.sport") && members.contains("news.weather"), "{members}");
+    let state = tool(GROUPS, server.address(), &["--describe", "--group", "g", "--state"]);
+    assert!(state.contains("cooperative-sticky") && state.contains("Stable"), "{state}");
+}
+
 /// A command line tool against a server; its output.
 fn tool(class: &str, address: &str, arguments: &[&str]) -> String {
     let mut command = java(class, SECONDS).unwrap();

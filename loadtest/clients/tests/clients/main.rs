@@ -8,6 +8,7 @@ mod java;
 mod kcat;
 mod librdkafka;
 mod lifecycle;
+mod membership;
 mod rskafka_client;
 mod topic_settings;
 
