@@ -24,10 +24,12 @@ pub struct Line {
     pub until: &'static str,
     /// Its lines have no order.
     pub in_any_order: bool,
+    /// Lines without this are left out: they speak of what others have left.
+    pub about: &'static str,
 }
 
 const fn run(words: &'static str) -> Line {
-    Line { words, how: How::Run, input: "", file: "", until: "", in_any_order: false }
+    Line { words, how: How::Run, input: "", file: "", until: "", in_any_order: false, about: "" }
 }
 
 const fn start(words: &'static str) -> Line {
@@ -49,6 +51,10 @@ impl Line {
 
     const fn until(self, until: &'static str) -> Line {
         Line { until, ..self }
+    }
+
+    const fn about(self, about: &'static str) -> Line {
+        Line { about, ..self }
     }
 
     const fn in_any_order(self) -> Line {
@@ -95,7 +101,7 @@ pub const LINES: &[Line] = &[
     run("kafka-console-producer --topic single --reader-property parse.key=true --reader-property parse.headers=true \
          --reader-property null.marker=NULL")
     .fed("a:1,b:\tk1\tv1\nNULL\tk2\tNULL\nNULL\tNULL\tv3\n"),
-    run("kafka-console-producer --topic single --compression-codec zstd --producer-property acks=1").fed("v4\nv5\n"),
+    run("kafka-console-producer --topic single --compression-codec zstd --command-property acks=1").fed("v4\nv5\n"),
     run("kafka-console-producer --topic orders --reader-property parse.key=true").fed("k1\tv1\nk2\tv2\nk3\tv3\n"),
     run("kafka-console-producer --topic single --reader-property parse.key=true # no key").fed("no key\n"),
     run("kafka-console-consumer --topic single --from-beginning --max-messages 5 --formatter-property print.key=true \
@@ -106,8 +112,8 @@ pub const LINES: &[Line] = &[
          --formatter-property print.key=true --formatter-property print.partition=true")
     .in_any_order(),
     run("kafka-console-consumer --include single|set --from-beginning --max-messages 5 --group pattern \
-         --consumer-property group.instance.id=one \
-         --consumer-property partition.assignment.strategy=org.apache.kafka.clients.consumer.CooperativeStickyAssignor"),
+         --command-property group.instance.id=one \
+         --command-property partition.assignment.strategy=org.apache.kafka.clients.consumer.CooperativeStickyAssignor"),
     // Offsets.
     run("kafka-get-offsets --topic single|orders|set"),
     run("kafka-get-offsets --topic single|orders|set --time earliest"),
@@ -151,23 +157,23 @@ pub const LINES: &[Line] = &[
     run("kafka-consumer-groups --delete-offsets --group readers --topic nothing"),
     run("kafka-consumer-groups --delete-offsets --group nothing --topic single"),
     // Then one with a member.
-    start("kafka-console-consumer --topic single --group live --consumer-property client.id=client"),
+    start("kafka-console-consumer --topic single --group live --command-property client.id=client"),
     run("kafka-consumer-groups --describe --group live # until it is there").until("client"),
     run("kafka-consumer-groups --describe --group live --state --verbose # until it is stable").until("Stable"),
     run("kafka-consumer-groups --describe --group live # stable"),
     run("kafka-consumer-groups --describe --group live --members --verbose"),
-    run("kafka-consumer-groups --list --state stable"),
+    run("kafka-consumer-groups --list --state stable").about("live"),
     run("kafka-consumer-groups --reset-offsets --group live --topic single --to-earliest --execute"),
     run("kafka-consumer-groups --delete-offsets --group live --topic single"),
     run("kafka-consumer-groups --delete-offsets --group live --topic orders"),
     run("kafka-consumer-groups --delete --group live"),
-    run("kafka-consumer-groups --list --type classic --state Stable"),
+    run("kafka-consumer-groups --list --type classic --state Stable").about("live"),
     end("the console consumer is ended"),
     run("kafka-consumer-groups --describe --group live --state # ended").until("Empty"),
     run("kafka-consumer-groups --delete --group live # ended"),
     run("kafka-consumer-groups --delete --group readers --group nothing"),
     run("kafka-consumer-groups --delete --group nothing"),
-    run("kafka-groups --list --consumer").in_any_order(),
+    run("kafka-groups --list --consumer").about("pattern"),
     // Settings.
     run("kafka-configs --entity-type topics --entity-name single --describe"),
     run(

@@ -83,7 +83,7 @@ impl Machine {
             let mut answer = String::new();
             ensure!(self.output.read_line(&mut answer)? > 0, "the virtual machine ended");
             if answer.contains(line.until) {
-                return words::outcome(&answer, address, line.in_any_order).map(Some);
+                return words::outcome(line, &answer, address).map(Some);
             }
             ensure!(Instant::now() < deadline, "{:?} did not come: {answer}", line.until);
             std::thread::sleep(UNTIL_PAUSE);

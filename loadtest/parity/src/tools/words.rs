@@ -51,14 +51,17 @@ pub fn request(line: &Line, address: &str, file: &str) -> String {
 ///
 /// # Errors
 /// It is not in the form of `Tool.java`.
-pub fn outcome(answer: &str, address: &str, in_any_order: bool) -> anyhow::Result<Tree> {
+pub fn outcome(line: &Line, answer: &str, address: &str) -> anyhow::Result<Tree> {
     let mut parts = answer.trim_end_matches('\n').split('\t');
     let (code, out, err) = (parts.next(), parts.next(), parts.next());
     let lines = |text: Option<&str>| -> anyhow::Result<Tree> {
         let text = unescaped(text.context("a part is missing")?);
-        let mut lines: Vec<String> =
-            text.lines().filter(|line| !of_a_stack(line)).map(|line| normal(line, address)).collect();
-        if in_any_order {
+        let mut lines: Vec<String> = text
+            .lines()
+            .filter(|said| !of_a_stack(said) && said.contains(line.about))
+            .map(|said| normal(said, address))
+            .collect();
+        if line.in_any_order {
             lines.sort();
         }
         Ok(Tree::Items(lines.into_iter().map(Tree::Leaf).collect()))
@@ -180,10 +183,10 @@ mod tests {
 
     #[test]
     fn an_answer_is_read() {
-        let tree = outcome("1\ta\\tb\\n\\tat x(y)\\nc\\\\\\n\t\n", "127.0.0.1:9", false).unwrap();
+        let tree = outcome(&LINES[0], "1\ta\\tb\\n\\tat x(y)\\nc\\\\\\n\t\n", "127.0.0.1:9").unwrap();
         let Tree::Items(lines) = tree.field("out").unwrap() else { panic!("{tree:?}") };
         assert_eq!(lines, &[Tree::leaf("a b"), Tree::leaf("c\\")]);
         assert_eq!(tree.field("exit"), Some(&Tree::leaf("1")));
-        assert!(outcome("1\tx", "127.0.0.1:9", false).is_err());
+        assert!(outcome(&LINES[0], "1\tx", "127.0.0.1:9").is_err());
     }
 }
