@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tidelog_catalog_api::TopicView;
+use tidelog_fetch::Read;
 use tidelog_ingest::{AdmitError, AdmitRules, Append, AppendError, Appended, CheckedBatch, Reservation, admit};
 use tidelog_kafka_wire::messages::ProduceRequest;
 use tidelog_kafka_wire::messages::ProduceResponse;
@@ -14,7 +15,7 @@ use tidelog_kafka_wire::messages::produce_response::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
 };
 use tidelog_kafka_wire::{ErrorCode, RequestHeader, StrBytes, Uuid, encode_response, message};
-use tidelog_model::{Codec, PartitionId, TimestampMs, TopicId};
+use tidelog_model::{BatchHeader, Codec, HEADER_BYTES, PartitionId, TimestampMs, TimestampType, TopicId};
 use tokio::time::Instant;
 
 use crate::configs::topic_configs;
@@ -87,9 +88,14 @@ pub(crate) async fn begin(
                     Ok(Checked { partition, batches, grown_bytes }) => {
                         match hold(shared, room.records.clone(), grown_bytes) {
                             Ok(held) => {
+                                let stamped = batches.iter().any(|batch| batch.log_append_time().is_some());
                                 let (source, unattended) = (connection, acks == 0);
                                 let append = Append { partition, batches, source, deadline, unattended, held };
-                                Outcome::Appending(shared.parts.ingest.append(append))
+                                let appending = shared.parts.ingest.append(append);
+                                Outcome::Appending(match stamped {
+                                    true => first_time(shared.clone(), partition, appending).boxed(),
+                                    false => appending,
+                                })
                             }
                             Err(refusal) => Outcome::Refused(refusal),
                         }
@@ -119,6 +125,25 @@ pub(crate) async fn begin(
         }
     }
     .boxed()
+}
+
+/// What consumers see of a batch that had been appended before is its first append time, so that is what its producer is
+/// told: it stands in the log, where it was written a moment ago as a rule. If it cannot be read now, no time is told.
+async fn first_time(
+    shared: Arc<Shared>,
+    partition: PartitionId,
+    appending: BoxFuture<'static, Result<Appended, AppendError>>,
+) -> Result<Appended, AppendError> {
+    let mut appended = appending.await?;
+    if appended.is_duplicate {
+        let first = Read { partition, offset: appended.base_offset, bytes_max: 0, at_least_one: true };
+        let found = shared.parts.fetch.read(first).await.ok();
+        let begin = found.map(|found| found.chunks.iter().flatten().copied().take(HEADER_BYTES).collect::<Vec<u8>>());
+        let header = begin.as_deref().and_then(<[u8]>::first_chunk).and_then(|begin| BatchHeader::parse(begin).ok());
+        let stamped = header.filter(|header| header.timestamp_type() == TimestampType::LogAppendTime);
+        appended.log_append_time = stamped.map(|header| header.max_timestamp);
+    }
+    Ok(appended)
 }
 
 fn refuse_whole(request: &ProduceRequest) -> Option<ErrorCode> {

@@ -321,7 +321,8 @@ pub(crate) struct Appending {
 impl Appending {
     pub(crate) fn succeed(self, base_offset: u64) {
         let log_append_time = self.append.batches[0].log_append_time();
-        let appended = Appended { base_offset: Offset(base_offset), log_append_time, log_start: Offset(0) };
+        let base_offset = Offset(base_offset);
+        let appended = Appended { base_offset, log_append_time, is_duplicate: false, log_start: Offset(0) };
         // The connection may be gone.
         let _ = self.answer.send(Ok(appended));
     }
@@ -362,6 +363,8 @@ impl Appender for FakeIngest {
 pub(crate) struct FakeFetch {
     catalog: Arc<FakeCatalog>,
     pub(crate) record_bytes: usize,
+    /// What is to be read was deleted a moment ago.
+    pub(crate) is_gone: AtomicBool,
     /// Of each read, in order.
     pub(crate) bytes_asked: Mutex<Vec<usize>>,
     advanced: watch::Sender<u64>,
@@ -380,7 +383,8 @@ impl FakeFetch {
     }
 
     fn view(&self, partition: PartitionId) -> Result<PartitionView, ReadError> {
-        self.catalog.partition(partition).ok_or(ReadError::UnknownPartition)
+        let view = self.catalog.partition(partition).filter(|_| !self.is_gone.load(Ordering::SeqCst));
+        view.ok_or(ReadError::UnknownPartition)
     }
 }
 
@@ -474,6 +478,7 @@ impl Door {
         let fetch = Arc::new(FakeFetch {
             catalog: catalog.clone(),
             record_bytes: 1000,
+            is_gone: AtomicBool::new(false),
             bytes_asked: Mutex::default(),
             advanced: watch::Sender::new(0),
         });

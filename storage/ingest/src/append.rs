@@ -37,8 +37,10 @@ pub struct Append {
 pub struct Appended {
     /// Of the first record.
     pub base_offset: Offset,
-    /// Set when the topic stamps records itself. Of a duplicate it is the time of the try that is answered.
+    /// Set when the topic stamps records itself. Not of a duplicate: when its first try was appended is in the log alone.
     pub log_append_time: Option<TimestampMs>,
+    /// It had been appended before, and was not again.
+    pub is_duplicate: bool,
     /// The partition's first offset.
     pub log_start: Offset,
 }

@@ -174,7 +174,8 @@ impl Committer {
             let view = self.catalog.partition(pending.partition);
             let base_offset = view.map_or(Offset(0), |view| view.high_watermark);
             let log_append_time = pending.batch.log_append_time();
-            let _ = early.send(Ok(Appended { base_offset, log_append_time, log_start: Offset(0) }));
+            let _ =
+                early.send(Ok(Appended { base_offset, log_append_time, is_duplicate: false, log_start: Offset(0) }));
         }
     }
 
@@ -313,8 +314,9 @@ impl Committer {
                     let log_start = log_start.expect("set above").1;
                     histogram!("tidelog_ingest_append_seconds").record(pending.admitted.elapsed().as_secs_f64());
                     counter!("tidelog_ingest_records_total").increment(u64::from(pending.batch.records));
-                    let log_append_time = pending.batch.log_append_time();
-                    answer(pending, Ok(Appended { base_offset, log_append_time, log_start }));
+                    let is_duplicate = matches!(outcome, BatchOutcome::Duplicate { .. });
+                    let log_append_time = if is_duplicate { None } else { pending.batch.log_append_time() };
+                    answer(pending, Ok(Appended { base_offset, log_append_time, is_duplicate, log_start }));
                     continue;
                 }
                 BatchOutcome::OutOfOrder { expected } => {
