@@ -60,7 +60,8 @@ pub(crate) async fn answer(
             0 => RecordsRoom::NotNeeded,
             bytes => records_room(&shared, bytes.min(bytes_max), deadline).await,
         };
-        let partitions = reads::read_all(&shared, &wanted, room.granted()).await;
+        let mut partitions = reads::read_all(&shared, &wanted, room.granted()).await;
+        name_what_went(&header, &wanted, &mut partitions);
         let bytes = partitions.iter().map(FetchReplyPartition::records_bytes).sum::<usize>();
         let failed = partitions.iter().any(|partition| partition.error != ErrorCode::None);
         let enough = match &room {
@@ -166,6 +167,19 @@ fn target(key: &TopicKey, lookup: &Lookup, index: i32, asked: &Asked) -> Result<
     let partition = partition_of(topic, index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     // The epoch is 0 for ever; a client that knows a later one means another topic of that name.
     if asked.leader_epoch > 0 { Err(ErrorCode::UnknownLeaderEpoch) } else { Ok(partition) }
+}
+
+/// A topic that was found and is gone when it is read was deleted meanwhile: who knows it by its id learns that the id is no
+/// more, and not that a partition of it may come back.
+fn name_what_went(header: &RequestHeader, wanted: &[Wanted], partitions: &mut [FetchReplyPartition]) {
+    if header.version < IDS_FROM_VERSION {
+        return;
+    }
+    for (wanted, partition) in wanted.iter().zip(partitions) {
+        if wanted.target.is_ok() && partition.error == ErrorCode::UnknownTopicOrPartition {
+            partition.error = ErrorCode::UnknownTopicId;
+        }
+    }
 }
 
 /// Room for the records of an answer.

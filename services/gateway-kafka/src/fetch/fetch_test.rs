@@ -64,6 +64,24 @@ async fn every_version_answers() {
 }
 
 #[tokio::test]
+async fn a_topic_that_goes_while_it_is_read_is_gone_by_the_name_it_is_known_by() {
+    let door = Door::open().await;
+    let id = door.catalog.add(TENANT, "t", 1);
+    door.fetch.advance(partition(id, 0), 3);
+    door.fetch.is_gone.store(true, std::sync::atomic::Ordering::SeqCst);
+    let mut client = door.connect().await;
+    for (version, code) in [(12, ErrorCode::UnknownTopicOrPartition), (13, ErrorCode::UnknownTopicId)] {
+        for offset in [1, 3] {
+            let response: FetchResponse = client.call(version, &request(id, &[(0, offset)])).await;
+            assert_eq!(found(&response), [(0, code.code(), 0)], "v{version}");
+        }
+        // A partition that the topic never had is another thing.
+        let response: FetchResponse = client.call(version, &request(id, &[(7, 0)])).await;
+        assert_eq!(found(&response), [(7, ErrorCode::UnknownTopicOrPartition.code(), 0)], "v{version}");
+    }
+}
+
+#[tokio::test]
 async fn bounds_are_kept_and_the_first_batch_comes_all_the_same() {
     let door = Door::open().await;
     let id = door.catalog.add(TENANT, "t", 3);
