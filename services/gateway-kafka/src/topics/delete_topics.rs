@@ -17,8 +17,8 @@ use crate::topics::{Lookup, TopicKey};
 const STRUCTS_FROM_VERSION: i16 = 6;
 
 type Refusal = (ErrorCode, Option<String>);
-/// A topic to delete, or one that is refused before it is looked for.
-type Asked = Result<TopicKey, (TopicKey, Refusal)>;
+/// A topic to delete, or one that is refused before it is looked for; who named an id as well is told it again.
+type Asked = Result<TopicKey, (TopicKey, Option<TopicId>, Refusal)>;
 
 /// Answers DeleteTopics. A cancelled caller may leave the topics deleted.
 pub(crate) async fn answer(
@@ -38,24 +38,26 @@ pub(crate) async fn answer(
     let judged = keys.into_iter().filter_map(|key| {
         let key = match key {
             Ok(key) => key,
-            Err((key, refusal)) => return Some(Err((key, None, refusal))),
+            Err((key, id, refusal)) => return Some(Err((key, None, id, refusal))),
         };
         match lookups.next().expect("one for each key") {
             // By id and by name.
             Lookup::Found(topic) if twice.contains(&topic.id) => {
-                told.insert(topic.id).then(|| Err((key, Some(topic.name.clone()), repeated())))
+                told.insert(topic.id).then(|| Err((key, Some(topic.name.clone()), None, repeated())))
             }
             Lookup::Found(topic) => Some(Ok((key, topic))),
-            Lookup::Missing => Some(Err((key.clone(), None, (missing(&key), None)))),
-            Lookup::Unconfirmed(error) => Some(Err((key, None, (errors::of_catalog(&error), Some(error.to_string()))))),
+            Lookup::Missing => Some(Err((key.clone(), None, None, (missing(&key), None)))),
+            Lookup::Unconfirmed(error) => {
+                Some(Err((key, None, None, (errors::of_catalog(&error), Some(error.to_string())))))
+            }
         }
     });
     let judged = judged.collect::<Vec<_>>();
     let delete = judged.iter().flatten().map(|(_, topic)| topic.id).collect::<Vec<_>>();
     let mut outcomes = delete_all(shared, delete).await.into_iter();
     let responses = judged.into_iter().map(|judged| {
-        let (key, name, result) = match judged {
-            Err((key, name, refusal)) => (key, name, Err(refusal)),
+        let (key, name, id, result) = match judged {
+            Err((key, name, id, refusal)) => (key, name, id, Err(refusal)),
             Ok((key, topic)) => {
                 let outcome = match outcomes.next().expect("one for each topic that was proposed") {
                     Ok(true) => {
@@ -65,10 +67,10 @@ pub(crate) async fn answer(
                     Ok(false) => Err((missing(&key), None)),
                     Err(refusal) => Err(refusal),
                 };
-                (key, Some(topic.name.clone()), outcome)
+                (key, Some(topic.name.clone()), None, outcome)
             }
         };
-        result_of(shared, header, key, name.as_deref(), result)
+        result_of(shared, header, key, name.as_deref(), id, result)
     });
     message!(DeleteTopicsResponse { responses: responses.collect() })
 }
@@ -81,11 +83,12 @@ fn asked(header: &RequestHeader, request: DeleteTopicsRequest) -> Vec<Asked> {
             Some(name) if topic.topic_id.is_zero() => Ok(TopicKey::Name(name.as_str().into())),
             Some(name) => {
                 let text = "You may not specify both topic name and topic id.".to_owned();
-                Err((TopicKey::Name(name.as_str().into()), (ErrorCode::InvalidRequest, Some(text))))
+                let id = TopicId(topic.topic_id.to_bytes());
+                Err((TopicKey::Name(name.as_str().into()), Some(id), (ErrorCode::InvalidRequest, Some(text))))
             }
             None if topic.topic_id.is_zero() => {
                 let text = "Neither topic name nor id were specified.".to_owned();
-                Err((TopicKey::Id(TopicId(topic.topic_id.to_bytes())), (ErrorCode::InvalidRequest, Some(text))))
+                Err((TopicKey::Id(TopicId(topic.topic_id.to_bytes())), None, (ErrorCode::InvalidRequest, Some(text))))
             }
             None => Ok(TopicKey::Id(TopicId(topic.topic_id.to_bytes()))),
         };
@@ -95,7 +98,7 @@ fn asked(header: &RequestHeader, request: DeleteTopicsRequest) -> Vec<Asked> {
     let bounded = keys.into_iter().enumerate().map(|(position, key)| match key {
         Ok(key) if position >= TOPICS_PER_REQUEST_MAX => {
             let text = format!("a request may delete {TOPICS_PER_REQUEST_MAX} topics at most");
-            Err((key, (ErrorCode::InvalidRequest, Some(text))))
+            Err((key, None, (ErrorCode::InvalidRequest, Some(text))))
         }
         key => key,
     });
@@ -108,7 +111,7 @@ fn refuse_repeated(keys: Vec<Asked>) -> Vec<Asked> {
     let twice = keys.iter().flatten().filter(|key| !seen.insert((*key).clone())).cloned().collect::<BTreeSet<_>>();
     let mut told = BTreeSet::new();
     let judged = keys.into_iter().filter_map(|key| match key {
-        Ok(key) if twice.contains(&key) => told.insert(key.clone()).then(|| Err((key, repeated()))),
+        Ok(key) if twice.contains(&key) => told.insert(key.clone()).then(|| Err((key, None, repeated()))),
         key => Some(key),
     });
     judged.collect()
@@ -145,10 +148,11 @@ fn result_of(
     header: &RequestHeader,
     key: TopicKey,
     name: Option<&str>,
+    id_beside: Option<TopicId>,
     result: Result<TopicId, Refusal>,
 ) -> DeletableTopicResult {
     let (asked_name, asked_id) = match &key {
-        TopicKey::Name(name) => (Some(name.as_ref()), None),
+        TopicKey::Name(name) => (Some(name.as_ref()), id_beside),
         TopicKey::Id(id) => (None, Some(*id)),
     };
     let (id, code, text) = match result {

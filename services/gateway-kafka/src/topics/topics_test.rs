@@ -176,6 +176,8 @@ async fn topics_are_deleted_by_name_and_id() {
     ];
     assert_eq!(codes, expected.map(ErrorCode::code));
     assert_eq!(response.responses[1].name.as_deref(), Some("b"));
+    let both = &response.responses[4];
+    assert_eq!((both.name.as_deref(), both.topic_id.to_bytes()), (Some("a"), id.0), "who named both is told both");
 }
 
 #[tokio::test]
