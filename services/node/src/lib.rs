@@ -7,6 +7,7 @@
 
 mod node;
 mod options;
+mod store;
 
 pub use node::{Node, StartError};
 pub use options::{CacheOptions, IoEngine, NodeOptions, StoreOptions};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidelog_blob::{BlobError, BlobStore, ClaimError, Key, Metered, S3Options, check_unclaimed, claim, probe};
+use tidelog_blob::Key;
 use tidelog_cache::{BlockCache, ObjectReader, ReaderLimits};
 use tidelog_cache_nvme::{FoyerCache, FoyerOptions, Stamp};
 use tidelog_catalog_api::{Catalog, ClusterView};
@@ -20,7 +20,8 @@ use tidelog_ingest::{Ingest, IngestOptions};
 use tidelog_model::{NodeId, ObjectId, TenantId};
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::{CacheOptions, NodeOptions, StoreOptions};
+use crate::store::{self, OpenStore};
+use crate::{CacheOptions, NodeOptions};
 
 /// The one node there is as yet. Kafka shows it as the broker id.
 const NODE: NodeId = NodeId(1);
@@ -83,14 +84,19 @@ impl Node {
         let base = Tasks::on_current_runtime();
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let raft = RaftOptions::new(options.data_dir.join("raft"), NODE);
-        if RaftCatalog::is_new(&raft, &*disk) {
-            // Refused below at the latest, but then with a folder made for nothing.
-            let (url, s3) = (&options.store.url, s3_options(&options.store));
-            let unclaimed = check_unclaimed(url, &s3, disk.clone(), clock.clone(), random.clone()).await;
-            unclaimed.map_err(|error| refused(url, &error))?;
-        }
+        // A store that cannot be used is found out before a new replica is made: it would be left behind for nothing.
+        let is_new = RaftCatalog::is_new(&raft, &*disk);
+        let early = if is_new { store::open_before_all(&options, &disk, &clock, &random).await? } else { None };
         let catalog = RaftCatalog::open(raft, disk.clone(), clock.clone(), random.clone()).await?;
-        match Node::serve(options, door, catalog.clone(), disk, clock, random, base.clone()).await {
+        let opened = match early {
+            Some(early) => Ok(early),
+            None => store::open(&options.store, disk, &clock, &random).await,
+        };
+        let served = match opened {
+            Ok(opened) => Node::serve(options, door, opened, catalog.clone(), clock, random, base.clone()).await,
+            Err(error) => Err(error),
+        };
+        match served {
             Ok(node) => Ok(node),
             Err(error) => {
                 base.stop().await;
@@ -103,14 +109,15 @@ impl Node {
     async fn serve(
         options: NodeOptions,
         door: Door,
+        opened: OpenStore,
         catalog: Arc<RaftCatalog>,
-        disk: Arc<dyn Disk>,
         clock: Clock,
         random: Random,
         base: Tasks,
     ) -> Result<Node, StartError> {
         let cluster = catalog.cluster();
-        let (store, abilities) = open_store(&options.store, disk, &clock, &random, cluster).await?;
+        let OpenStore { store, abilities } = opened;
+        store::claim_for(&*store, &options.store.url, cluster.cluster_id, &random).await?;
         let cache: Arc<dyn BlockCache> = Arc::new(open_cache(&options.cache, &options.data_dir, cluster, &clock).await);
         let key_of =
             move |object: ObjectId| Key::new(tidelog_format::flush_object::object_key(cluster.incarnation, object));
@@ -224,54 +231,6 @@ impl Door {
 fn advertised(listening: SocketAddr, host: &str, port: u16) -> String {
     let told = format!("{host}:{port}");
     if told == listening.to_string() { told } else { format!("{listening}, clients are told {told}") }
-}
-
-/// Opens the store, sees what it can do, which is returned for people, and makes sure that it is this cluster's.
-async fn open_store(
-    options: &StoreOptions,
-    disk: Arc<dyn Disk>,
-    clock: &Clock,
-    random: &Random,
-    cluster: ClusterView,
-) -> Result<(Arc<dyn BlobStore>, String), StartError> {
-    let refuse = |problem: String| StartError::Store { problem };
-    let s3 = s3_options(options);
-    let store = tidelog_blob::open(&options.url, &s3, disk, clock.clone(), random.clone()).await;
-    let store = store.map_err(|error| refuse(format!("store {}: {error}", options.url)))?;
-    let store: Arc<dyn BlobStore> = Arc::new(Metered::new(store, clock.clone()));
-    let abilities = match probe(&*store, random).await {
-        Ok(abilities) => abilities.to_string(),
-        // What is in it can be read all the same, and appends are refused until there is room: whoever ran out of it needs
-        // a node that starts. A store that nobody has claimed yet is refused below.
-        Err(error) if matches!(error.error, BlobError::Full(_)) => {
-            tracing::warn!(%error, "store is full, it is only read until there is room");
-            "full at the start, appends are refused until it has room".to_owned()
-        }
-        Err(error) => return Err(refuse(error.to_string())),
-    };
-    let claimed = claim(&*store, cluster.cluster_id, random).await.map_err(|error| refused(&options.url, &error))?;
-    tracing::info!(store = store.describe(), %abilities, ?claimed, "store is usable");
-    Ok((store, abilities))
-}
-
-fn s3_options(options: &StoreOptions) -> S3Options {
-    S3Options {
-        endpoint: options.endpoint.clone(),
-        region: options.region.clone().unwrap_or_default(),
-        path_style: options.path_style,
-        ca_file: options.ca_file.clone(),
-        allow_http: options.allow_http,
-        ..S3Options::default()
-    }
-}
-
-fn refused(url: &str, error: &ClaimError) -> StartError {
-    let problem = match error {
-        ClaimError::Store(error) => format!("store {url}: {error}"),
-        // These name the store.
-        ClaimError::Foreign { .. } | ClaimError::Damaged { .. } => error.to_string(),
-    };
-    StartError::Store { problem }
 }
 
 async fn open_cache(options: &CacheOptions, data_dir: &Path, cluster: ClusterView, clock: &Clock) -> FoyerCache {

@@ -1,9 +1,10 @@
 //! The real binary, from outside: what it prints, how it ends, and what it leaves behind.
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -221,6 +222,89 @@ fn a_store_of_another_cluster_is_refused_before_anything_is_made() {
     assert_eq!(said.matches(&format!("{url} belongs")).count(), 1, "{said}");
     assert_eq!(said.matches(&format!("tidelog: the store at {url}")).count(), 1, "the store is named once: {said}");
     assert_eq!(first.end(Signal::TERM).0, Some(0), "its owner is not disturbed");
+}
+
+/// What AWS's own tools would find; nobody checks them here.
+const CREDENTIALS: [(&str, &str); 3] =
+    [("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "secret"), ("AWS_EC2_METADATA_DISABLED", "true")];
+
+/// The flags of a bucket that is said to be there.
+fn bucket_at(address: SocketAddr) -> Vec<String> {
+    let endpoint = format!("http://{address}");
+    let flags = ["dev", "--kafka-listen=127.0.0.1:0", "--data-dir=data", "--store=s3://bucket/here"];
+    let more = ["--store-allow-http", "--store-path-style", "--store-endpoint", &endpoint];
+    flags.into_iter().chain(more).map(str::to_owned).collect()
+}
+
+/// Of a store that does not answer, or where nobody listens, it is said within two seconds which one it is, what is wrong, and
+/// for how long it will be tried.
+#[test]
+fn a_store_that_cannot_be_reached_is_told_of_soon() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let silent_at = silent.local_addr().expect("it is bound");
+    let nobody_at = std::net::TcpListener::bind("127.0.0.1:0").and_then(|gone| gone.local_addr()).expect("a free port");
+    for (address, problem) in [(silent_at, "no answer yet"), (nobody_at, "Connection refused")] {
+        let arguments = bucket_at(address);
+        let arguments = arguments.iter().map(String::as_str).collect::<Vec<_>>();
+        let mut command = command(folder.path(), &CREDENTIALS, &arguments);
+        let began = Instant::now();
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("tidelog starts");
+        let mut lines = BufReader::new(process.stderr.take().expect("piped above")).lines();
+        let told = lines.find_map(|line| line.ok().filter(|line| line.contains("trying on")));
+        let took = began.elapsed();
+        process.kill().and_then(|()| process.wait()).expect("it was running");
+        let told = told.expect("it is told");
+        assert!(took < Duration::from_millis(2_500), "after {took:?}: {told}");
+        for part in ["WARN", "s3://bucket", &address.to_string(), problem, "gives_up_within_s=3"] {
+            assert!(told.contains(part), "{part} is not in: {told}");
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 0, "nothing is made before");
+    }
+}
+
+/// A bucket in which nothing is and into which this user may not write.
+fn bucket_that_takes_nothing() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut lines = BufReader::new(stream.try_clone().expect("a socket")).lines();
+            let first = lines.next().and_then(Result::ok).unwrap_or_default();
+            for _ in lines.by_ref().map_while(Result::ok).take_while(|line| !line.is_empty()) {}
+            let (status, code) = if first.starts_with("GET") {
+                ("404 Not Found", "NoSuchKey")
+            } else {
+                ("403 Forbidden", "AccessDenied")
+            };
+            let body = format!("<Error><Code>{code}</Code></Error>");
+            let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            // Who asks may have gone.
+            let _ = stream.write_all(format!("{head}{body}").as_bytes());
+        }
+    });
+    address
+}
+
+#[test]
+fn a_store_that_cannot_be_used_leaves_nothing_in_the_way_of_the_next_start() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let no_folder = "file:///dev/null/objects";
+    let by_folder = ["dev", "--kafka-listen=127.0.0.1:0", "--data-dir=data", "--store", no_folder];
+    let by_rights = bucket_at(bucket_that_takes_nothing());
+    let by_rights = by_rights.iter().map(String::as_str).collect::<Vec<_>>();
+    for (arguments, says) in [(&by_folder[..], "/dev/null/objects"), (&by_rights[..], "writing objects (s3:PutObject)")]
+    {
+        let output = tidelog(folder.path(), &CREDENTIALS, arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(says), "{said}");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 0, "nothing is made for it");
+    }
+    // With a store of another cluster nothing would be in its way either; with one of nobody it starts.
+    let serving = Serving::start(folder.path(), &[]);
+    assert_eq!(serving.end(Signal::TERM).0, Some(0));
 }
 
 #[test]

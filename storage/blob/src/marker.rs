@@ -4,6 +4,7 @@
 //! of four lines, each ending in a line feed: `tidelog cluster v1`, `cluster <32 hex digits>`, `nonce <32 hex digits>`,
 //! and `checksum <16 hex digits>` (FNV-1a of the lines before it).
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,6 +28,15 @@ pub enum Claimed {
     Now,
     /// Since earlier.
     Already,
+}
+
+impl fmt::Display for Claimed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Claimed::Now => "now",
+            Claimed::Already => "earlier",
+        })
+    }
 }
 
 /// A store that is not ours, or may not be.

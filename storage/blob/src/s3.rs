@@ -123,7 +123,8 @@ impl S3Store {
             built => built,
         };
         let client = client.map_err(|error| refused(format!("S3 settings: {error}")))?;
-        let retry = Retry::new(clock, random);
+        let at = options.endpoint.clone().unwrap_or_else(|| format!("Amazon S3 in {region}"));
+        let retry = Retry::new(clock, random, format!("s3://{} at {at}", options.bucket));
         Ok(S3Store { client, bucket: options.bucket.clone(), prefix: prefix.as_ref().to_owned(), retry })
     }
 

@@ -38,7 +38,7 @@ async fn store(answers: &[(u16, &'static str)]) -> S3Store {
     let client =
         builder(AmazonS3Builder::new(), &options, client_options(&options).unwrap().with_no_system_certificates(true));
     let client = client.with_access_key_id("a").with_secret_access_key("b").build().unwrap();
-    let retry = Retry::new(Clock::real(), Random::seeded(1));
+    let retry = Retry::new(Clock::real(), Random::seeded(1), "a test's".to_owned());
     S3Store { client, bucket: options.bucket, prefix: String::new(), retry }
 }
 
