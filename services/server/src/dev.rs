@@ -90,7 +90,8 @@ fn greet(settings: &Settings, node: &Node) {
 fn warn_of_test_switches() {
     for variable in ["TIDELOG_FAILPOINT", "TIDELOG_MUTANT"] {
         if let Some(value) = std::env::var_os(variable) {
-            tracing::warn!(variable, ?value, "a switch for tests is on: this process will fail on purpose");
+            let value = value.to_string_lossy();
+            tracing::warn!(variable, %value, "a switch for tests is on: this process will fail on purpose");
         }
     }
 }

@@ -6,8 +6,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// said so in the log.
 pub fn raise_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let is_enough = current.is_none() || current == maximum;
-    if !is_enough && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err() {
-        tracing::warn!(limit = ?current, "cannot raise the limit of open files");
+    // No limit, or as high as it goes.
+    let Some(limit) = current.filter(|_| current != maximum) else { return };
+    if setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err() {
+        tracing::warn!(limit, "cannot raise the limit of open files");
     }
 }

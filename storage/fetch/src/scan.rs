@@ -203,9 +203,24 @@ impl<'a> Scan<'a> {
 
     fn damaged(&self, problem: String) -> ScanError {
         counter!("tidelog_fetch_damaged_total").increment(1);
-        let location = self.extent.location;
-        tracing::error!(partition = %self.partition, ?location, %problem, "stored records are damaged");
+        let place = place_of(self.extent.location);
+        tracing::error!(partition = %self.partition, %place, %problem, "stored records are damaged");
         ScanError::Read(ReadError::Corrupt(format!("extent at offset {}: {problem}", self.extent.base_offset)))
+    }
+}
+
+/// Where bytes are, as people look for them.
+fn place_of(location: Location) -> String {
+    match location {
+        Location::Object { range: ObjectRange { object, position, bytes }, .. } => {
+            format!("object {object}, bytes {position} to {}", u64::from(position) + u64::from(bytes))
+        }
+        Location::Inline { index, position, bytes } => {
+            format!(
+                "entry {index} of the catalog's log, bytes {position} to {}",
+                u64::from(position) + u64::from(bytes)
+            )
+        }
     }
 }
 

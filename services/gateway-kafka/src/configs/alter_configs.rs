@@ -246,12 +246,12 @@ async fn propose(
     topic: &TopicView,
     after: BTreeMap<String, String>,
 ) -> Result<Result<(), AlterTopicError>, Refusal> {
-    let names = after.keys().cloned().collect::<Vec<_>>();
+    let names = after.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
     let command = Command::AlterTopicConfigs { topic: topic.id, before: topic.configs.as_ref().clone(), after };
     match shared.parts.catalog.propose(command).await {
         Ok(Outcome::TopicConfigsAltered(result)) => {
             if result.is_ok() {
-                tracing::info!(topic = %topic.name, id = %topic.id, set = ?names, "topic settings altered");
+                tracing::info!(topic = %topic.name, id = %topic.id, set = names, "topic settings altered");
             }
             Ok(result)
         }

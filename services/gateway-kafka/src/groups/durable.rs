@@ -222,7 +222,11 @@ impl Coordinator {
             }
             Stored::NoRoom(problem) => {
                 if !std::mem::replace(&mut entry.durable.lacks_room, true) {
-                    tracing::warn!(group = &*key.group, problem, "group not stored, its members wait until there is room");
+                    tracing::warn!(
+                        group = &*key.group,
+                        problem,
+                        "group not stored, its members wait until there is room"
+                    );
                 }
                 self.store_again(&mut shard, key);
             }
