@@ -10,4 +10,5 @@ mod full_disk;
 mod golden;
 mod pipelining;
 mod reads;
+mod unattended;
 mod writes;
