@@ -156,7 +156,8 @@ fn clients(machine: &mut Machine, stage: &'static str) -> Tally {
     if tally.failed > 0 {
         return tally;
     }
-    let mut arguments: Vec<String> = ["--workspace", "--test", "clients", "--"].map(str::to_owned).into();
+    let mut arguments: Vec<String> =
+        ["--workspace", "--test", "clients", "--test", "behaviour", "--"].map(str::to_owned).into();
     // Every test that needs a tool has its name in its own: that is how it is left out.
     let needs: [(&str, &[Tool], Prepare); 3] = [
         ("kcat", &[Tool::Kcat], nothing_to_prepare),
