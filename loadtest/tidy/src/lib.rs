@@ -5,6 +5,7 @@
 //! what was read to a list of complaints, has a test that shows it complaining, and a test that runs it over this
 //! workspace. **Does not know:** what the code does; clippy and the other tests do.
 
+pub mod behaviours;
 pub mod doors;
 pub mod layers;
 pub mod lockfile;

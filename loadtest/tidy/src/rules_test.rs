@@ -1,7 +1,7 @@
 //! The rules, run over this workspace.
 
 use crate::workspace::{self, Crate};
-use crate::{doors, layers, lockfile, manifests, places, sources};
+use crate::{behaviours, doors, layers, lockfile, manifests, places, sources};
 
 fn check(complaints: Vec<String>) {
     assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
@@ -39,6 +39,13 @@ fn features_are_chosen_once_and_by_name() {
 #[test]
 fn sources_are_in_order() {
     check(crates().iter().flat_map(|one| &one.files).flat_map(sources::complaints).collect());
+}
+
+#[test]
+fn what_clients_depend_on_has_its_tests() {
+    let contributing = std::fs::read_to_string(workspace::root().join("CONTRIBUTING.md")).expect("it is there");
+    assert!(behaviours::named(&contributing).len() > 30, "the table is not found");
+    check(behaviours::complaints(&contributing, crates().iter().flat_map(|one| &one.files)));
 }
 
 #[test]
