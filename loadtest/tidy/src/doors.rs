@@ -48,7 +48,7 @@ pub const DOORS: &[(&str, &[&str])] = &[
 pub const TESTS_ONLY: &[&str] = &["proptest", "tempfile", "kafka-protocol"];
 
 /// Crates that put up test servers, so what others use in tests is what they ship.
-const TEST_CRATES: &[&str] = &["tidelog-clients", "tidelog-bench", "tidelog-parity"];
+const TEST_CRATES: &[&str] = &["tidelog-clients", "tidelog-bench", "tidelog-parity", "tidelog-fuzz"];
 
 /// A crate and what it must not know, tests excepted.
 pub const UNKNOWN: &[(&str, &[&str])] = &[

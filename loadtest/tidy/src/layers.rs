@@ -4,7 +4,7 @@ use crate::workspace::{Crate, Kind};
 
 /// From the bottom up; a crate depends only on crates of earlier rows. Names without the `tidelog-` in front.
 pub const LAYERS: &[&[&str]] = &[
-    &["model", "history", "verify", "tidy"],
+    &["model", "history", "schemas", "verify", "tidy"],
     &["host", "format", "kafka-wire"],
     &["blob", "catalog-api"],
     &["cache", "catalog"],
@@ -56,12 +56,13 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("server", &["model", "host", "node"]),
     ("history", &[]),
+    ("schemas", &[]),
     ("clients", &["history"]),
     ("bench", &[]),
     // Starts servers as the tests with real clients do.
     ("parity", &["clients"]),
-    // Feeds noise to everything that decodes.
-    ("fuzz", &["model", "host", "format", "catalog", "catalog-api", "kafka-wire"]),
+    // Feeds noise to everything that decodes, and to a node.
+    ("fuzz", &["model", "host", "format", "catalog", "catalog-api", "kafka-wire", "node", "schemas"]),
     ("verify", &[]),
     ("tidy", &[]),
 ];

@@ -13,6 +13,7 @@ mod connections;
 mod counts;
 mod damage;
 mod damaged_snapshot;
+mod edges;
 mod fetch;
 mod floods;
 mod frames;
