@@ -8,9 +8,12 @@ use tidelog_kafka_wire::messages::ApiVersionsRequest;
 /// Bytes of a name or a version that are remembered; what is longer is not.
 const SOFTWARE_BYTES_MAX: usize = 128;
 
-/// Name and version of the software of one connection.
+/// Name and version.
+pub(super) type Said = (Arc<str>, Arc<str>);
+
+/// The software of one connection.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Software(Arc<Mutex<Option<(Arc<str>, Arc<str>)>>>);
+pub(crate) struct Software(Arc<Mutex<Option<Said>>>);
 
 impl Software {
     /// Takes them from a request that is valid.
@@ -22,7 +25,7 @@ impl Software {
     }
 
     /// Name and version, once they were said.
-    pub(crate) fn get(&self) -> Option<(Arc<str>, Arc<str>)> {
+    pub(super) fn get(&self) -> Option<Said> {
         self.0.lock().clone()
     }
 }

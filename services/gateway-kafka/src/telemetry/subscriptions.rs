@@ -8,6 +8,7 @@ use tidelog_catalog_api::MetricsSubscriptions;
 use tidelog_kafka_wire::StrBytes;
 
 use super::settings::{self, INTERVAL_MS_DEFAULT, Parsed, Selector};
+use super::software::Said;
 
 /// What asks for every metric.
 const ALL_METRICS: &str = "*";
@@ -18,7 +19,7 @@ pub(super) struct Attributes {
     pub(super) client_id: Option<StrBytes>,
     /// As Kafka writes ids.
     pub(super) instance_id: String,
-    pub(super) software: Option<(Arc<str>, Arc<str>)>,
+    pub(super) software: Option<Said>,
     pub(super) address: String,
     pub(super) port: Option<String>,
 }
