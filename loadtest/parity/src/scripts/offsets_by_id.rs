@@ -65,6 +65,7 @@ pub fn committed(x: &mut Exchange) -> anyhow::Result<()> {
     x.call(&topic.id, "the old topic");
     x.ask("commit to the old topic", &commit(&name, &[(topic.id, &[(0, 5)])]))?;
     x.ask("what the new one has", &fetch(vec![group(&name, Some(&[(new.id, &[0, 1])]))]))?;
+    x.ask("commit to the new topic", &commit(&name, &[(new.id, &[(0, 2)])]))?;
     Ok(())
 }
 
