@@ -172,8 +172,8 @@ fn kafka_client_metrics_subscribes_lists_describes_and_deletes() {
     let said = run(bad, b"").unwrap_err().to_string();
     assert!(said.contains("interval must be between 100 and 3600000"), "{said}");
     // A client that is asked goes on as any other.
-    produce(address, "told", &["--producer-property", "client.id=app-1"], "a\nb\n");
-    assert_eq!(consume(address, "told", 2, &["--consumer-property", "client.id=app-2"]), "a\nb\n");
+    produce(address, "told", &["--command-property", "client.id=app-1"], "a\nb\n");
+    assert_eq!(consume(address, "told", 2, &["--command-property", "client.id=app-2"]), "a\nb\n");
     let deleted = tool(METRICS, address, &[&["--delete"], &of[..]].concat());
     assert!(deleted.contains("Deleted client metrics config for producers."), "{deleted}");
     assert_eq!(tool(METRICS, address, &["--list"]).trim(), "");
