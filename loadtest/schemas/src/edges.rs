@@ -228,7 +228,8 @@ fn edges(kind: &Kind, nullable: bool, flexible: bool) -> Vec<Edge> {
             edges
         }
         Kind::Array(_) => {
-            let times = |what: &str, count| Edge { what: what.to_owned(), put: Put::Times(count), fate: Fate::Answered };
+            let times =
+                |what: &str, count| Edge { what: what.to_owned(), put: Put::Times(count), fate: Fate::Answered };
             let mut edges = vec![
                 edge("null", Value::Array(None), null),
                 good("empty", Value::Array(Some(Vec::new()))),
@@ -250,11 +251,15 @@ fn lengths(prefix: usize, flexible: bool) -> Vec<Edge> {
     let number = |number: i64| number.to_be_bytes()[8 - prefix..].to_vec();
     let lies = match flexible {
         true => vec![("that says much", MUCH.to_vec()), ("that says a length without end", ENDLESS.to_vec())],
-        false => vec![("that says much", number(much)), ("of length -2", number(-2)), ("of the least length", {
-            let mut least = vec![0; prefix];
-            least[0] = 0x80;
-            least
-        })],
+        false => vec![
+            ("that says much", number(much)),
+            ("of length -2", number(-2)),
+            ("of the least length", {
+                let mut least = vec![0; prefix];
+                least[0] = 0x80;
+                least
+            }),
+        ],
     };
     let lie = |(what, bytes): (&str, Vec<u8>)| {
         let put = Put::Instead(Value::Raw(bytes));

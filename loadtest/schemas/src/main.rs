@@ -27,7 +27,8 @@ fn main() {
         let api = apis.entry(key).or_default();
         let lines = message(schema, kind);
         if kind == "request" {
-            let is_for_clients = schema["listeners"].as_array().is_some_and(|all| all.iter().any(|one| one == "broker"));
+            let is_for_clients =
+                schema["listeners"].as_array().is_some_and(|all| all.iter().any(|one| one == "broker"));
             api[0] = is_for_clients.then(|| text_of(schema, "name").trim_end_matches("Request").to_owned());
             api[1] = Some(lines);
         } else {
@@ -90,7 +91,8 @@ fn fields(out: &mut String, schema: &Value, all: &Value, depth: usize) {
             let own = &field["fields"];
             let common = schema["commonStructs"].as_array().into_iter().flatten();
             let common = common.filter(|one| text_of(one, "name") == element).map(|one| &one["fields"]);
-            let nested = if own.is_array() { own } else { common.last().expect("a structure has its fields somewhere") };
+            let nested =
+                if own.is_array() { own } else { common.last().expect("a structure has its fields somewhere") };
             fields(out, schema, nested, depth + 1);
         }
     }

@@ -115,7 +115,13 @@ impl Maker<'_> {
     fn number(&self, field: &Field) -> i64 {
         let default = || field.default.as_deref().and_then(number).unwrap_or(0);
         match field.name.as_str() {
-            "NumPartitions" | "ReplicationFactor" => if self.is_within_left_out { -1 } else { 1 },
+            "NumPartitions" | "ReplicationFactor" => {
+                if self.is_within_left_out {
+                    -1
+                } else {
+                    1
+                }
+            }
             "GenerationId" if OF_MEMBERS.contains(&self.api) => self.world.generation,
             "MaxWaitMs" => 10,
             "TimeoutMs" => 10_000,
@@ -127,9 +133,20 @@ impl Maker<'_> {
             "ResourceType" | "ResourceTypes" => 2,
             // More than any topic here has.
             "Count" => 8,
-            "Acks" | "ReplicaId" | "SessionEpoch" | "CurrentLeaderEpoch" | "LeaderEpoch" | "LastFetchedEpoch"
-            | "LogStartOffset" | "CommittedLeaderEpoch" | "Timestamp" | "GenerationId" | "RetentionTimeMs"
-            | "GenerationIdOrMemberEpoch" | "ProducerId" | "ProducerEpoch" => -1,
+            "Acks"
+            | "ReplicaId"
+            | "SessionEpoch"
+            | "CurrentLeaderEpoch"
+            | "LeaderEpoch"
+            | "LastFetchedEpoch"
+            | "LogStartOffset"
+            | "CommittedLeaderEpoch"
+            | "Timestamp"
+            | "GenerationId"
+            | "RetentionTimeMs"
+            | "GenerationIdOrMemberEpoch"
+            | "ProducerId"
+            | "ProducerEpoch" => -1,
             _ if field.entity.as_deref() == Some("brokerId") && field.default.is_none() => self.world.node,
             _ => default(),
         }

@@ -180,7 +180,9 @@ impl<'f> Input<'f> {
         let mut last = None;
         for _ in 0..self.varint()? {
             let (tag, bytes) = (self.varint()? as u32, self.varint()? as usize);
-            let known = fields.iter().position(|field| field.versions.has(self.version) && field.tag_in(self.version) == Some(tag));
+            let known = fields
+                .iter()
+                .position(|field| field.versions.has(self.version) && field.tag_in(self.version) == Some(tag));
             let Some(index) = known else { return Err(self.error(&format!("tagged field {tag}"))) };
             if last.is_some_and(|last| last >= tag) {
                 return Err(self.error(&format!("tagged field {tag} is out of order")));

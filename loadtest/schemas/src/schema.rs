@@ -150,15 +150,8 @@ fn fields(lines: &mut Peekable<Lines>, depth: usize) -> Vec<Field> {
         let element = kind.trim_start_matches("[]");
         let single = if element == "{}" { Kind::Struct(self::fields(lines, depth + 1)) } else { single(element) };
         let kind = if kind == element { single } else { Kind::Array(Box::new(single)) };
-        let mut field = Field {
-            name,
-            kind,
-            versions,
-            nullable: Versions::NONE,
-            entity: None,
-            default: None,
-            tag: None,
-        };
+        let mut field =
+            Field { name, kind, versions, nullable: Versions::NONE, entity: None, default: None, tag: None };
         for word in words {
             let (sign, rest) = word.split_at(1);
             match sign {

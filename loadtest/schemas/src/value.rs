@@ -64,7 +64,9 @@ fn write(out: &mut Vec<u8>, kind: &Kind, value: &Value, version: i16, flexible: 
         (Kind::Float, Value::Float(number)) => out.extend_from_slice(&number.to_be_bytes()),
         (Kind::Uuid, Value::Uuid(id)) => out.extend_from_slice(id),
         (Kind::Text, Value::Text(text)) => sized(out, text.as_deref(), if flexible { 0 } else { 2 }),
-        (Kind::Bytes | Kind::Records, Value::Bytes(bytes)) => sized(out, bytes.as_deref(), if flexible { 0 } else { 4 }),
+        (Kind::Bytes | Kind::Records, Value::Bytes(bytes)) => {
+            sized(out, bytes.as_deref(), if flexible { 0 } else { 4 })
+        }
         (Kind::Array(element), Value::Array(elements)) => {
             length(out, elements.as_ref().map(Vec::len), if flexible { 0 } else { 4 });
             for one in elements.iter().flatten() {

@@ -1,5 +1,7 @@
 //! The Java client and the command line tools built on it.
 
+use tidelog_clients::Server;
+use tidelog_clients::server::Options;
 use tidelog_clients::tools::{java, run};
 
 use crate::server;
@@ -156,26 +158,33 @@ fn kafka_features_describes_and_changes_nothing() {
 #[test]
 fn kafka_client_metrics_subscribes_lists_describes_and_deletes() {
     const METRICS: &str = "org.apache.kafka.tools.ClientMetricsCommand";
-    let server = server();
+    let flags = ["--log-filter", "info,tidelog_gateway_kafka::telemetry=debug"].map(str::to_owned).to_vec();
+    let server = Server::start(Options { flags, ..Options::default() }).unwrap();
     let address = server.address();
-    let of = ["--name", "producers"];
-    let what = ["--metrics", "org.apache.kafka.producer.", "--interval", "500", "--match", "client_id=app.*"];
+    let of = ["--name", "apps"];
+    let what = ["--metrics", "org.apache.kafka.", "--interval", "500", "--match", "client_id=app.*"];
     let altered = tool(METRICS, address, &[&["--alter"], &of[..], &what].concat());
-    assert!(altered.contains("Altered client metrics config for producers."), "{altered}");
+    assert!(altered.contains("Altered client metrics config for apps."), "{altered}");
     let described = tool(METRICS, address, &[&["--describe"], &of[..]].concat());
-    for line in ["interval.ms=500", "match=client_id=app.*", "metrics=org.apache.kafka.producer."] {
+    for line in ["interval.ms=500", "match=client_id=app.*", "metrics=org.apache.kafka."] {
         assert!(described.lines().any(|it| it.trim() == line), "{line} is not in {described}");
     }
-    assert_eq!(tool(METRICS, address, &["--list"]).trim(), "producers");
+    assert_eq!(tool(METRICS, address, &["--list"]).trim(), "apps");
     let mut bad = java(METRICS, SECONDS).unwrap();
     bad.args(["--bootstrap-server", address, "--alter"]).args(of).args(["--interval", "5"]);
     let said = run(bad, b"").unwrap_err().to_string();
     assert!(said.contains("interval must be between 100 and 3600000"), "{said}");
-    // A client that is asked goes on as any other.
     produce(address, "told", &["--command-property", "client.id=app-1"], "a\nb\n");
-    assert_eq!(consume(address, "told", 2, &["--command-property", "client.id=app-2"]), "a\nb\n");
+    // Waits for a third record for long enough to push.
+    let mut waiting = java("org.apache.kafka.tools.consumer.ConsoleConsumer", SECONDS).unwrap();
+    waiting.args(["--bootstrap-server", address, "--topic", "told", "--from-beginning", "--timeout-ms", "4000"]);
+    waiting.args(["--command-property", "client.id=app-2"]);
+    let read = run(waiting, b"").unwrap();
+    assert!(read.starts_with("a\nb\n"), "{read}");
+    let log = server.output();
+    assert!(log.contains("telemetry pushed") && !log.contains("telemetry is refused"), "{log}");
     let deleted = tool(METRICS, address, &[&["--delete"], &of[..]].concat());
-    assert!(deleted.contains("Deleted client metrics config for producers."), "{deleted}");
+    assert!(deleted.contains("Deleted client metrics config for apps."), "{deleted}");
     assert_eq!(tool(METRICS, address, &["--list"]).trim(), "");
 }
 

@@ -92,7 +92,9 @@ impl Asker {
                     Err(format!("an answer that cannot be read: {}", error.0))
                 }
             },
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof || error.kind() == io::ErrorKind::ConnectionReset => {
+            Err(error)
+                if error.kind() == io::ErrorKind::UnexpectedEof || error.kind() == io::ErrorKind::ConnectionReset =>
+            {
                 self.client = None;
                 // Errors are told that way to who wants no answer.
                 Ok((if wants_none { Outcome::Silent } else { Outcome::Closed }, begun.elapsed()))

@@ -172,7 +172,9 @@ impl Ledger {
             let mut parts = key.1.split('/').skip(1);
             let is_gone = match key.0 {
                 Thing::Topic | Thing::Group => false,
-                Thing::Offset => gone(Thing::Group, owner) || parts.next().is_some_and(|topic| gone(Thing::Topic, topic)),
+                Thing::Offset => {
+                    gone(Thing::Group, owner) || parts.next().is_some_and(|topic| gone(Thing::Topic, topic))
+                }
                 _ => gone(Thing::Topic, owner),
             };
             let good = match self.must.get(key) {

@@ -122,7 +122,10 @@ fn every_field_of_every_request_at_its_edges() {
     report.failures.extend(Ledger::default().differences("a restart", &before, &after));
 
     println!("started on it again and compared in {:?}", begun.elapsed());
-    println!("{} cases: {} answered, {} closed, the slowest after {:?}", report.cases, report.answered, report.closed, report.slowest);
+    println!(
+        "{} cases: {} answered, {} closed, the slowest after {:?}",
+        report.cases, report.answered, report.closed, report.slowest
+    );
     println!("error codes: {:?}", report.codes);
     let shown = report.failures.iter().take(FAILURES_MAX).map(String::as_str).collect::<Vec<_>>().join("\n");
     assert!(report.failures.is_empty(), "{} failures:\n{shown}", report.failures.len());
@@ -181,7 +184,11 @@ fn run(fixture: &Fixture, report: &mut Report) {
     });
     report.add(found.into_inner().unwrap());
     let ledger = ledger.into_inner().unwrap();
-    report.failures.extend(ledger.differences("requests that change something", &between, &State::of(&fixture.address)));
+    report.failures.extend(ledger.differences(
+        "requests that change something",
+        &between,
+        &State::of(&fixture.address),
+    ));
     println!("requests that change something: {:?}", begun.elapsed());
 }
 

@@ -29,7 +29,8 @@ impl Fixture {
         let answer = fixture.call("ApiVersions", 0, &nowhere());
         let keys = look_at_answer(fixture.api("ApiVersions"), &answer).items("ApiKeys");
         let range = |name| move |row: &tidelog_schemas::Look| row.int(name).unwrap() as i16;
-        fixture.offered = keys.iter().map(|row| (range("ApiKey")(row), range("MinVersion")(row), range("MaxVersion")(row))).collect();
+        fixture.offered =
+            keys.iter().map(|row| (range("ApiKey")(row), range("MinVersion")(row), range("MaxVersion")(row))).collect();
         fixture
     }
 
