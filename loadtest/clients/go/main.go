@@ -8,11 +8,13 @@ import (
 	"runtime/debug"
 )
 
-// How each client is made from an address, and the module that it comes from.
-var clients = map[string]struct {
+// How a client is made from an address, and the module that it comes from.
+type known struct {
 	connect func(address string) (Client, error)
 	module  string
-}{
+}
+
+var clients = map[string]known{
 	"franz-go":      {newFranz, "github.com/twmb/franz-go"},
 	"sarama":        {newSarama, "github.com/IBM/sarama"},
 	"sarama-as-1.0": {newSaramaAs1, "github.com/IBM/sarama"},

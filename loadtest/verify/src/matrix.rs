@@ -31,8 +31,8 @@ const PYTHON_CLIENTS_OLD: &[&str] = &[
     "python-snappy",
     "zstandard",
 ];
-/// What each Go binary is called, and the list of modules that it is built with.
-const GO_BUILDS: &[(&str, &str)] = &[("matrix", "go.mod"), ("matrix-old", "go-old.mod")];
+/// What each Go binary is called, the list of modules that it is built with, and the tag of sources that others have not.
+const GO_BUILDS: &[(&str, &str, &str)] = &[("matrix", "go.mod", ""), ("matrix-old", "go-old.mod", "old")];
 /// Where the Java client is built, and which release where it is not the newest, which its pom names.
 const JAVA_CLIENTS: &[(&str, Option<&str>)] = &[("java-matrix", None), ("java-matrix-3.9", Some("3.9.1"))];
 
@@ -98,10 +98,10 @@ fn prepare_pythons(machine: &mut Machine, stage: &'static str) -> Tally {
 /// Built every time: Go itself knows what has changed. What it fetches stays among the tools.
 fn prepare_go(machine: &mut Machine, stage: &'static str) -> Tally {
     let tools = machine.tools.join("go");
-    let builds = GO_BUILDS.iter().map(|(name, modules)| {
+    let builds = GO_BUILDS.iter().map(|(name, modules, tag)| {
         let mut build = Command::new("go");
         build.current_dir(machine.root.join("loadtest/clients/go")).args(["build", "-modcacherw", "-buildvcs=false"]);
-        build.arg(format!("-modfile={modules}")).arg("-o").arg(tools.join(name)).arg(".");
+        build.arg(format!("-modfile={modules}")).arg(format!("-tags={tag}")).arg("-o").arg(tools.join(name)).arg(".");
         build.env("GOMODCACHE", tools.join("modules")).env("GOCACHE", tools.join("cache"));
         build.env("GOFLAGS", "-mod=readonly");
         build

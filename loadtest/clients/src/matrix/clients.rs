@@ -69,6 +69,7 @@ pub const CLIENTS: &[Client] = &[
     java("kafka-tools-3.9", "java-matrix-3.9", "ToolsMatrix"),
     go("franz-go", "go/matrix", "franz-go"),
     go("franz-go-1.15", "go/matrix-old", "franz-go"),
+    go("confluent-kafka-go-1.8", "go/matrix-old", "confluent-kafka-go"),
     go("sarama", "go/matrix", "sarama"),
     go("sarama-as-1.0", "go/matrix", "sarama-as-1.0"),
     go("kafka-go", "go/matrix", "kafka-go"),
