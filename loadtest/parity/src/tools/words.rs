@@ -59,7 +59,7 @@ pub fn outcome(line: &Line, answer: &str, address: &str) -> anyhow::Result<Tree>
         let mut lines: Vec<String> = text
             .lines()
             .filter(|said| !of_a_stack(said) && said.contains(line.about))
-            .map(|said| normal(said, address))
+            .map(|said| normal(said, address, line.without_numbers))
             .collect();
         if line.in_any_order {
             lines.sort();
@@ -77,9 +77,12 @@ fn of_a_stack(line: &str) -> bool {
 }
 
 /// A line without this run's ids, times and ports. Columns are as wide as what is in them, so white space is one space.
-fn normal(line: &str, address: &str) -> String {
+fn normal(line: &str, address: &str, without_numbers: bool) -> String {
     let port = address.rsplit(':').next().unwrap_or_default();
     let word = |word: &str| {
+        if without_numbers && word.bytes().all(|byte| byte.is_ascii_digit()) {
+            return "<number>".to_owned();
+        }
         let word = word.replace(address, "<address>");
         if word == port { "<port>".to_owned() } else { named(&folders_named(&word)) }
     };
@@ -177,8 +180,9 @@ mod tests {
                 "console-consumer-<random> /127.0.0.1",
             ),
         ] {
-            assert_eq!(normal(line, "127.0.0.1:9"), expected);
+            assert_eq!(normal(line, "127.0.0.1:9", false), expected);
         }
+        assert_eq!(normal("HighWatermark:  64 a7", "127.0.0.1:9", true), "HighWatermark: <number> a7");
     }
 
     #[test]
