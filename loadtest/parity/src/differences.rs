@@ -216,8 +216,22 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     // What the command line tools make of it: the step is the command, the field a line of what it prints.
     Difference {
-        documented: "Which versions are offered is in the table above, and features have no versions here",
+        documented: "Which versions are offered is in the table above",
         places: &[Place("tools", 0..=0, "kafka-broker-api-versions", "out[*]", "*", "*")],
+    },
+    Difference {
+        documented: "Each of Kafka's features has one level here",
+        places: &[
+            Place("tools", 0..=0, "kafka-features describe", "out[*]", "Feature: *", "Feature: *"),
+            Place("tools", 0..=0, "kafka-features upgrade *", "out[*]", "Could not *", "Could not *"),
+        ],
+    },
+    Difference {
+        documented: "Groups and loggers have no settings",
+        places: &[
+            Place("tools", 0..=0, "kafka-configs --entity-type groups *", "exit", "1", "0"),
+            Place("tools", 0..=0, "kafka-configs --entity-type groups *", "*", "*", "*"),
+        ],
     },
     Difference {
         documented: "Transactions.** Not offered",

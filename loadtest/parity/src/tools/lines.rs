@@ -210,6 +210,19 @@ pub const LINES: &[Line] = &[
     run("kafka-configs --entity-type topics --entity-name nothing --alter --add-config retention.ms=1"),
     run("kafka-configs --entity-type brokers --entity-name 1 --describe"),
     run("kafka-configs --entity-type brokers --entity-default --describe"),
+    run(
+        "kafka-configs --entity-type groups --entity-name fresh --alter --add-config consumer.session.timeout.ms=50000",
+    ),
+    run("kafka-client-metrics --list"),
+    run(
+        "kafka-client-metrics --alter --name sent --metrics org.apache.kafka.producer. --interval 5000 --match client_id=a.*",
+    ),
+    run("kafka-client-metrics --list # one"),
+    run("kafka-client-metrics --describe --name sent").until("5000"),
+    run("kafka-client-metrics --alter --name sent --interval 1"),
+    run("kafka-client-metrics --alter --name sent --match nonsense"),
+    run("kafka-client-metrics --describe --name nothing"),
+    run("kafka-client-metrics --delete --name sent"),
     // Deletion of records.
     run("kafka-delete-records --offset-json-file {file}")
         .with_file(r#"{"version":1,"partitions":[{"topic":"single","partition":0,"offset":2}]}"#),
@@ -229,6 +242,9 @@ pub const LINES: &[Line] = &[
     run("kafka-cluster list-endpoints"),
     run("kafka-metadata-quorum describe --status").without_numbers(),
     run("kafka-metadata-quorum describe --replication").without_numbers(),
+    run("kafka-features describe"),
+    run("kafka-features upgrade --feature metadata.version=99"),
+    run("kafka-features upgrade --feature no.such=1"),
     run("kafka-leader-election --election-type preferred --topic orders --partition 0"),
     run("kafka-leader-election --election-type unclean --topic orders --partition 0"),
     run("kafka-leader-election --election-type preferred --topic nothing --partition 0"),

@@ -8,12 +8,14 @@ use crate::tree::Tree;
 /// The class behind each command, and how many words stand before `--bootstrap-server`.
 const TOOLS: &[(&str, &str, usize)] = &[
     ("kafka-broker-api-versions", "org.apache.kafka.tools.BrokerApiVersionsCommand", 0),
+    ("kafka-client-metrics", "org.apache.kafka.tools.ClientMetricsCommand", 0),
     ("kafka-cluster", "org.apache.kafka.tools.ClusterTool", 1),
     ("kafka-configs", "kafka.admin.ConfigCommand", 0),
     ("kafka-console-consumer", "org.apache.kafka.tools.consumer.ConsoleConsumer", 0),
     ("kafka-console-producer", "org.apache.kafka.tools.ConsoleProducer", 0),
     ("kafka-consumer-groups", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", 0),
     ("kafka-delete-records", "org.apache.kafka.tools.DeleteRecordsCommand", 0),
+    ("kafka-features", "org.apache.kafka.tools.FeatureCommand", 0),
     ("kafka-get-offsets", "org.apache.kafka.tools.GetOffsetShell", 0),
     ("kafka-groups", "org.apache.kafka.tools.GroupsCommand", 0),
     ("kafka-leader-election", "org.apache.kafka.tools.LeaderElectionCommand", 0),
