@@ -213,11 +213,10 @@ pub const LINES: &[Line] = &[
     run(
         "kafka-configs --entity-type groups --entity-name fresh --alter --add-config consumer.session.timeout.ms=50000",
     ),
-    run("kafka-client-metrics --list"),
     run(
         "kafka-client-metrics --alter --name sent --metrics org.apache.kafka.producer. --interval 5000 --match client_id=a.*",
     ),
-    run("kafka-client-metrics --list # one"),
+    run("kafka-client-metrics --list").about("sent"),
     run("kafka-client-metrics --describe --name sent").until("5000"),
     run("kafka-client-metrics --alter --name sent --interval 1"),
     run("kafka-client-metrics --alter --name sent --match nonsense"),
