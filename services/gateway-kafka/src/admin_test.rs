@@ -17,6 +17,7 @@ use tidelog_kafka_wire::messages::{
 use tidelog_kafka_wire::{ErrorCode, message};
 use tidelog_model::{PartitionId, TenantId};
 
+use crate::errors::TEXT_BYTES_MAX;
 use crate::testing::{Door, TENANT};
 use crate::testing_client::Client;
 
@@ -142,6 +143,27 @@ async fn leaders_are_elected_already() {
     }
     let odd: ElectLeadersResponse = client.call(2, &message!(ElectLeadersRequest { election_type: 7 })).await;
     assert_eq!(odd.error_code, ErrorCode::InvalidRequest.code());
+}
+
+/// The text beside an error repeats the name, once for each partition, and has to fit a string of two bytes' length.
+#[tokio::test]
+async fn a_name_as_long_as_can_be_is_answered_and_not_multiplied() {
+    let door = Door::open().await;
+    let mut client = door.connect().await;
+    let name = "é".repeat(32_766 / 2);
+    for version in 0..=2 {
+        let topic = message!(TopicPartitions { topic: name.as_str().into(), partitions: vec![0; 1_000] });
+        let request = message!(ElectLeadersRequest { topic_partitions: Some(vec![topic]) });
+        let response: ElectLeadersResponse = client.call(version, &request).await;
+        let results = &response.replica_election_results[0].partition_result;
+        assert_eq!(results.len(), 1_000);
+        for result in results {
+            assert_eq!(result.error_code, ErrorCode::UnknownTopicOrPartition.code(), "v{version}");
+            let text = result.error_message.as_deref().unwrap();
+            assert!(text.starts_with("No such topic as éé") && text.ends_with("é…"), "{text}");
+            assert!(text.len() <= TEXT_BYTES_MAX);
+        }
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use tidelog_catalog_api::ProducerView;
 use tidelog_kafka_wire::messages::describe_producers_request::TopicRequest;
 use tidelog_kafka_wire::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
 use tidelog_kafka_wire::messages::{DescribeProducersRequest, DescribeProducersResponse};
-use tidelog_kafka_wire::{EncodeFailed, ErrorCode, RequestHeader, StrBytes, message};
+use tidelog_kafka_wire::{EncodeFailed, ErrorCode, RequestHeader, message};
 
 use crate::connection::Answer;
 use crate::gateway::Shared;
@@ -52,7 +52,7 @@ pub(crate) async fn frame(
             message!(PartitionResponse {
                 partition_index: index,
                 error_code: code.code(),
-                error_message: text.map(StrBytes::from),
+                error_message: text.map(errors::text),
                 active_producers: producers.iter().map(state).collect(),
             })
         });

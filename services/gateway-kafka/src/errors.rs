@@ -9,9 +9,23 @@ use tidelog_catalog_api::{CatalogError, CreateTopicError, DeleteRecordsError, Of
 use tidelog_fetch::ReadError;
 use tidelog_format::records::RecordsError;
 use tidelog_ingest::{AdmitError, AppendError};
-use tidelog_kafka_wire::ErrorCode;
+use tidelog_kafka_wire::{ErrorCode, StrBytes};
 use tidelog_model::limits::BATCH_BYTES_MAX;
 use tidelog_model::{BatchError, TopicNameError};
+
+/// Longest text beside an error code. It may repeat a name that was asked about, for each of many partitions, and is to fit
+/// the strings of every version.
+pub const TEXT_BYTES_MAX: usize = 512;
+
+/// The text beside an error code, cut where it is too long.
+pub(crate) fn text(text: String) -> StrBytes {
+    const CUT: &str = "…";
+    if text.len() <= TEXT_BYTES_MAX {
+        return StrBytes::from(text);
+    }
+    let end = text.floor_char_boundary(TEXT_BYTES_MAX - CUT.len());
+    StrBytes::from(format!("{}{CUT}", &text[..end]))
+}
 
 /// Records that did not pass the checks; nothing was appended.
 #[must_use]

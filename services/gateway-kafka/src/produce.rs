@@ -256,7 +256,7 @@ async fn finish(shared: &Shared, header: &RequestHeader, topics: Vec<PendingTopi
                         error_code: code.code(),
                         base_offset: -1,
                         record_errors: records.into_iter().map(record_error).collect(),
-                        error_message: text.map(StrBytes::from),
+                        error_message: text.map(errors::text),
                     })
                 }
             });
@@ -274,7 +274,7 @@ async fn finish(shared: &Shared, header: &RequestHeader, topics: Vec<PendingTopi
 fn record_error((index, text): (u32, String)) -> BatchIndexAndErrorMessage {
     message!(BatchIndexAndErrorMessage {
         batch_index: i32::try_from(index).expect("a batch has far fewer records"),
-        batch_index_error_message: Some(StrBytes::from(text)),
+        batch_index_error_message: Some(errors::text(text)),
     })
 }
 

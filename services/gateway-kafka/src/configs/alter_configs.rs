@@ -65,7 +65,7 @@ pub(crate) async fn answer(shared: &Shared, request: AlterConfigsRequest) -> Alt
     let response = |(kind, name, code, text): Altered| {
         message!(alter_configs_response::AlterConfigsResourceResponse {
             error_code: code.code(),
-            error_message: text.map(StrBytes::from),
+            error_message: text.map(errors::text),
             resource_type: kind,
             resource_name: name,
         })
@@ -101,7 +101,7 @@ pub(crate) async fn answer_incremental(
     let response = |(kind, name, code, text): Altered| {
         message!(incremental_alter_configs_response::AlterConfigsResourceResponse {
             error_code: code.code(),
-            error_message: text.map(StrBytes::from),
+            error_message: text.map(errors::text),
             resource_type: kind,
             resource_name: name,
         })

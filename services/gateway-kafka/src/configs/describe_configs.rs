@@ -72,7 +72,7 @@ pub(crate) async fn frame(
         shared.meters.error(header.api, code);
         message!(DescribeConfigsResult {
             error_code: code.code(),
-            error_message: text.map(StrBytes::from),
+            error_message: text.map(errors::text),
             resource_type: resource.resource_type,
             resource_name: resource.resource_name,
             configs: configs,

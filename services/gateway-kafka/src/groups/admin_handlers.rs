@@ -19,6 +19,7 @@ use super::describe::{DeleteError, GroupDescription, GroupSummary, MemberDescrip
 use super::handlers::{Context, code_of};
 use super::machine::GroupState;
 use super::named_topics::{Naming, partition};
+use crate::errors;
 
 /// The type of all groups here; Kafka's name of the protocol that they use.
 const CLASSIC: &str = "classic";
@@ -103,7 +104,7 @@ pub(crate) fn describe_response(
             let code = if is_error { ErrorCode::GroupIdNotFound } else { ErrorCode::None };
             message!(describe_groups_response::DescribedGroup {
                 error_code: code.code(),
-                error_message: is_error.then(|| StrBytes::from(format!("Group {name} not found."))),
+                error_message: is_error.then(|| errors::text(format!("Group {name} not found."))),
                 group_state: GroupState::Dead.name().into(),
                 authorized_operations: i32::MIN,
                 group_id: name,

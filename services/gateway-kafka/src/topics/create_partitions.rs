@@ -7,7 +7,7 @@ use tidelog_catalog_api::{AlterTopicError, Command, Outcome, TopicView};
 use tidelog_kafka_wire::messages::create_partitions_request::{CreatePartitionsAssignment, CreatePartitionsTopic};
 use tidelog_kafka_wire::messages::create_partitions_response::CreatePartitionsTopicResult;
 use tidelog_kafka_wire::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
-use tidelog_kafka_wire::{Api, ErrorCode, StrBytes, message};
+use tidelog_kafka_wire::{Api, ErrorCode, message};
 use tidelog_model::limits::{TOPIC_PARTITIONS_MAX, TOPICS_PER_REQUEST_MAX};
 
 use crate::errors;
@@ -71,7 +71,7 @@ pub(crate) async fn answer(shared: &Shared, request: CreatePartitionsRequest) ->
         message!(CreatePartitionsTopicResult {
             name: topic.name.clone(),
             error_code: code.code(),
-            error_message: text.map(StrBytes::from),
+            error_message: text.map(errors::text),
         })
     };
     message!(CreatePartitionsResponse { results: asked.into_iter().zip(results).map(result).collect() })

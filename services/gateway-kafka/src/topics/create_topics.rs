@@ -49,7 +49,7 @@ pub(crate) async fn frame(
             message!(CreatableTopicResult {
                 name: name.clone(),
                 error_code: code.code(),
-                error_message: Some(StrBytes::from(text)),
+                error_message: Some(errors::text(text)),
                 configs: Some(Vec::new()),
             })
         }

@@ -164,6 +164,6 @@ fn result_of(
         name: name.or(asked_name).map(StrBytes::from),
         topic_id: id.map_or(Uuid::ZERO, |id| Uuid::from_bytes(id.0)),
         error_code: code.code(),
-        error_message: text.map(StrBytes::from),
+        error_message: text.map(errors::text),
     })
 }

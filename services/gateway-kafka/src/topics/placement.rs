@@ -55,7 +55,7 @@ pub(crate) async fn elect_leaders(shared: &Shared, request: ElectLeadersRequest)
             message!(PartitionResult {
                 partition_id: *index,
                 error_code: code.code(),
-                error_message: text.map(StrBytes::from),
+                error_message: text.map(errors::text),
             })
         });
         let results = results.collect();
@@ -83,7 +83,7 @@ pub(crate) async fn alter_reassignments(
             message!(ReassignablePartitionResponse {
                 partition_index: asked.partition_index,
                 error_code: code.code(),
-                error_message: text.map(StrBytes::from),
+                error_message: text.map(errors::text),
             })
         });
         let partitions = partitions.collect();
