@@ -66,6 +66,7 @@ pub fn named(x: &mut Exchange) -> anyhow::Result<()> {
     }
     if (10..12).contains(&version) {
         x.ask("by id too early", &by_id(topic.id, Some(&topic.name)))?;
+        x.ask("by id alone too early", &by_id(topic.id, None))?;
     }
     Ok(())
 }

@@ -36,6 +36,9 @@ pub(crate) async fn frame(
 ) -> Result<Answer, EncodeFailed> {
     let topics = match asked(header, request.topics) {
         None => all(shared).await,
+        Some(topics) if header.version < IDS_FROM_VERSION && topics.iter().any(|topic| topic.name.is_none()) => {
+            return dispatch::frame_in(header, nameless(topics), None);
+        }
         Some(topics) => {
             let create = request.allow_auto_topic_creation && shared.options.auto_create_topics;
             named(shared, header, &topics, create).await
@@ -64,6 +67,19 @@ fn response(shared: &Shared, topics: Vec<MetadataResponseTopic>, cluster_operati
         // The field exists in versions 8 to 10 only, and may be set in those only.
         cluster_authorized_operations: cluster_operations,
     })
+}
+
+/// Versions 10 and 11 have room for an id in the request, but none for a topic without a name in the answer. As Kafka does,
+/// nothing is answered but that; its answer has the empty name instead of none.
+fn nameless(topics: Vec<MetadataRequestTopic>) -> MetadataResponse {
+    let refused = |topic: MetadataRequestTopic| {
+        message!(MetadataResponseTopic {
+            error_code: ErrorCode::InvalidRequest.code(),
+            name: Some(topic.name.unwrap_or_default()),
+            topic_id: topic.topic_id,
+        })
+    };
+    message!(MetadataResponse { topics: topics.into_iter().map(refused).collect() })
 }
 
 /// The topics asked for; none given means all. Version 0 has no null and says "all" with an empty list.
@@ -103,7 +119,7 @@ fn key(header: &RequestHeader, topic: &MetadataRequestTopic) -> TopicKey {
         Some(name) if header.version < IDS_FROM_VERSION || topic.topic_id.is_zero() => {
             TopicKey::Name(name.as_str().into())
         }
-        // Before version 12 this finds nothing: a null name was not allowed, and no topic has the zero id.
+        // Before version 12 every topic has a name here.
         _ => TopicKey::Id(TopicId(topic.topic_id.to_bytes())),
     }
 }

@@ -68,6 +68,22 @@ async fn metadata_by_id_and_of_what_is_not_there() {
 }
 
 #[tokio::test]
+async fn metadata_by_id_before_ids_could_be_asked_for_is_refused() {
+    let door = Door::open().await;
+    let id = Uuid::from_bytes(door.catalog.add(TENANT, "a", 2).0);
+    let mut client = door.connect().await;
+    for version in 10..=11 {
+        let named = message!(MetadataRequestTopic { name: Some("a".into()) });
+        let topics = vec![message!(MetadataRequestTopic { topic_id: id, name: None }), named];
+        let response: MetadataResponse =
+            client.call(version, &message!(MetadataRequest { topics: Some(topics) })).await;
+        let refused = response.topics.iter().map(|it| (it.error_code, it.name.as_deref(), it.topic_id));
+        let code = ErrorCode::InvalidRequest.code();
+        assert_eq!(refused.collect::<Vec<_>>(), [(code, Some(""), id), (code, Some("a"), Uuid::ZERO)]);
+    }
+}
+
+#[tokio::test]
 async fn topics_come_into_being_when_both_sides_allow_it() {
     let door = Door::open_with(|options| options.partitions_default = 3).await;
     let mut client = door.connect().await;
