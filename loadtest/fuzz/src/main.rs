@@ -1,12 +1,17 @@
 //! `tidelog-fuzz`: feeds damaged bytes to everything that decodes, on the stable toolchain.
 //!
-//! Each target starts from a corpus (frames of real clients, batches and parts of our own making), damages it in ways that
-//! decoders get wrong (counts, lengths, cuts, splices), repairs checksums half of the time so that the damage gets past
-//! them, and demands: no panic, and no more memory than a stated multiple of the input. A run is bounded by executions
-//! *and* seconds, and prints its seed; `--seed` repeats it. `--plant` proves that the harness sees what it looks for.
+//! Each target starts from a corpus (frames of real clients, a plausible request of every API and version that is offered,
+//! batches and parts of our own making), damages it in ways that decoders get wrong (counts, lengths, cuts, splices), repairs
+//! checksums half of the time so that the damage gets past them, and demands: no panic, and no more memory than a stated
+//! multiple of the input. One target goes on where decoding ends, and has a whole node answer (`node.rs`). A run is bounded by
+//! executions *and* seconds, and prints its seed; `--seed` repeats it. `--plant` proves that the harness sees what it looks
+//! for.
 
 mod damage;
 mod memory;
+mod node;
+mod panics;
+mod plausible;
 mod record;
 mod targets;
 
@@ -61,8 +66,7 @@ fn main() -> anyhow::Result<()> {
     let seed = arguments.seed.unwrap_or_else(|| Random::real().next());
     println!("seed {seed}");
     let wanted = |name: &str| arguments.target.as_ref().is_none_or(|part| name.contains(part.as_str()));
-    // Panics are findings here; their place is printed with the input.
-    std::panic::set_hook(Box::new(|_| {}));
+    panics::keep();
     let targets = targets::all(arguments.plant, arguments.frames.as_deref())?;
     let next = AtomicUsize::new(0);
     let (passed, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -86,9 +90,12 @@ fn main() -> anyhow::Result<()> {
     };
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(worker);
+            let named = std::thread::Builder::new().name(panics::WORKER.to_owned());
+            named.spawn_scoped(scope, worker).expect("a thread can be started");
         }
     });
+    // The node's folder goes with it.
+    drop(targets);
     let (passed, failed) = (passed.into_inner(), failed.into_inner());
     println!("{passed} passed, {failed} failed");
     if failed > 0 {
@@ -102,7 +109,7 @@ fn fuzz(target: &targets::Target, seed: u64, arguments: &Arguments) -> Result<u6
     let random = Random::seeded(seed);
     let ends = Instant::now() + Duration::from_secs(arguments.seconds);
     let mut executions = 0;
-    while executions < arguments.executions || Instant::now() < ends {
+    while executions * target.worth < arguments.executions || Instant::now() < ends {
         executions += 1;
         let mut input = target.corpus[random.below(target.corpus.len() as u64) as usize].clone();
         if executions > target.corpus.len() as u64 {
@@ -115,7 +122,8 @@ fn fuzz(target: &targets::Target, seed: u64, arguments: &Arguments) -> Result<u6
         let run = || (target.run)(&input);
         let (result, peak) = memory::peak_during(|| std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)));
         if result.is_err() {
-            return Err(format!("panicked at execution {executions} on {}", keep(target.name, &input)));
+            let kept = keep(target.name, &input);
+            return Err(format!("panicked at execution {executions} on {kept}: {}", panics::last()));
         }
         if peak > allowed {
             let kept = keep(target.name, &input);

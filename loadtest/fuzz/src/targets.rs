@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::node::Fuzzed;
+use crate::plausible;
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, checksum};
 use tidelog_catalog::{PartId, State};
@@ -20,19 +22,36 @@ use tidelog_model::{
 pub struct Target {
     pub name: &'static str,
     pub corpus: Vec<Vec<u8>>,
-    pub run: fn(&[u8]),
+    pub run: Run,
     /// Makes checksums right again.
     pub repair: fn(&mut [u8]),
     /// Memory that may be taken: per byte of input, and besides.
     pub bytes_per_byte: usize,
     pub bytes_fixed: usize,
+    /// One execution is worth as many of others, which take microseconds.
+    pub worth: u64,
 }
+
+/// What is done with an input.
+pub type Run = Box<dyn Fn(&[u8]) + Send + Sync>;
 
 /// All targets; with `plant`, also one that is broken on purpose.
 pub fn all(plant: bool, more_frames: Option<&Path>) -> anyhow::Result<Vec<Target>> {
     let batches = batches()?;
-    let requests = requests(more_frames)?;
+    let mut recorded = recorded(more_frames)?;
+    let mut requests = recorded.clone();
+    let mut world = plausible::world(batches[0].clone());
+    requests.extend(plausible::frames(&world)?);
+    let node = Fuzzed::start(&mut world)?;
+    recorded.extend(plausible::frames(&world)?);
     let mut targets = vec![
+        // First, as it takes longest.
+        Target {
+            worth: 25,
+            // Its answers are as large as clients let them be; the node's own memory is not this thread's.
+            bytes_fixed: 256 << 20,
+            ..target("node", recorded, move |input| node.run(input))
+        },
         target("request", requests.clone(), |input| {
             drop(tidelog_kafka_wire::decode_request(Bytes::copy_from_slice(input)))
         }),
@@ -67,12 +86,12 @@ pub fn all(plant: bool, more_frames: Option<&Path>) -> anyhow::Result<Vec<Target
     Ok(targets)
 }
 
-fn target(name: &'static str, corpus: Vec<Vec<u8>>, run: fn(&[u8])) -> Target {
-    Target { name, corpus, run, repair: |_| {}, bytes_per_byte: 64, bytes_fixed: 1 << 20 }
+fn target(name: &'static str, corpus: Vec<Vec<u8>>, run: impl Fn(&[u8]) + Send + Sync + 'static) -> Target {
+    Target { name, corpus, run: Box::new(run), repair: |_| {}, bytes_per_byte: 64, bytes_fixed: 1 << 20, worth: 1 }
 }
 
 /// Frames of real clients: those that belong to the sources, and more.
-fn requests(more: Option<&Path>) -> anyhow::Result<Vec<Vec<u8>>> {
+fn recorded(more: Option<&Path>) -> anyhow::Result<Vec<Vec<u8>>> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     let mut all = frames(&own)?;
     if let Some(more) = more {
