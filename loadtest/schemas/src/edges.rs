@@ -212,6 +212,9 @@ fn edges(kind: &Kind, nullable: bool, flexible: bool) -> Vec<Edge> {
                 good("a number", text(b"-9223372036854775808")),
                 edge("not UTF-8", text(&[0xff, 0xfe, 0x80, 0xc3]), Fate::Either),
             ];
+            if flexible {
+                edges.push(edge("beyond the longest", text(&[b'a'; TEXT_BYTES_MAX + 1]), Fate::Either));
+            }
             edges.extend(lengths(2, flexible));
             edges
         }

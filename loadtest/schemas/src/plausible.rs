@@ -71,7 +71,18 @@ struct Maker<'w> {
 
 impl Maker<'_> {
     fn structure(&self, fields: &[Field], along: Option<&[usize]>) -> Value {
+        // What may be told by its name or by its id is told by one of them.
+        let is_id = |field: &Field| field.name == "TopicId" && field.versions.has(self.version);
+        let is_name = |field: &Field| field.name == "Name" && field.nullable.has(self.version);
+        let has_both = fields.iter().any(is_id) && fields.iter().any(is_name);
+        let by_id = along.and_then(<[usize]>::first).is_some_and(|index| is_id(&fields[*index]));
         let value = |(index, field): (usize, &Field)| {
+            if has_both && !by_id && is_id(field) {
+                return Value::Uuid([0; 16]);
+            }
+            if has_both && by_id && is_name(field) {
+                return Value::Text(None);
+            }
             let along = along.and_then(|along| along.split_first()).filter(|(first, _)| **first == index);
             self.field(field, along.map(|(_, rest)| rest))
         };
@@ -113,7 +124,7 @@ impl Maker<'_> {
     }
 
     fn number(&self, field: &Field) -> i64 {
-        let default = || field.default.as_deref().and_then(number).unwrap_or(0);
+        let default = field.default.as_deref().and_then(number);
         match field.name.as_str() {
             "NumPartitions" | "ReplicationFactor" => {
                 if self.is_within_left_out {
@@ -125,7 +136,9 @@ impl Maker<'_> {
             "GenerationId" if OF_MEMBERS.contains(&self.api) => self.world.generation,
             "MaxWaitMs" => 10,
             "TimeoutMs" => 10_000,
-            "SessionTimeoutMs" | "RebalanceTimeoutMs" => 10_000,
+            // The least that is allowed, and for so long others wait for a member that is gone.
+            "SessionTimeoutMs" => 6_000,
+            "RebalanceTimeoutMs" => 1_000,
             "TransactionTimeoutMs" => 60_000,
             "MinBytes" | "CommittedOffset" | "EndpointType" => 1,
             "MaxBytes" | "PartitionMaxBytes" => 1 << 20,
@@ -147,8 +160,8 @@ impl Maker<'_> {
             | "GenerationIdOrMemberEpoch"
             | "ProducerId"
             | "ProducerEpoch" => -1,
-            _ if field.entity.as_deref() == Some("brokerId") && field.default.is_none() => self.world.node,
-            _ => default(),
+            _ if field.entity.as_deref() == Some("brokerId") && default.is_none() => self.world.node,
+            _ => default.unwrap_or(0),
         }
     }
 
@@ -158,6 +171,8 @@ impl Maker<'_> {
         let is_nullable = field.nullable.has(self.version);
         match field.entity.as_deref() {
             Some("topicName" | "groupId") if MAKING.contains(&self.api) => return text(&world.fresh),
+            // The controllers' log is all that there is to ask about.
+            Some("topicName") if self.api == "DescribeQuorum" => return text("__cluster_metadata"),
             Some("topicName") => return text(&world.topic),
             Some("groupId") if OF_MEMBERS.contains(&self.api) => return text(&world.member_group),
             Some("groupId") => return text(&world.group),

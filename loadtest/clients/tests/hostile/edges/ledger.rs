@@ -46,9 +46,13 @@ impl Ledger {
             self.must.insert((Thing::Start, format!("{}/{partition}", world.topic)), Must::Say("0".to_owned()));
             self.must.insert((Thing::End, format!("{}/{partition}", world.topic)), Must::Say(end.to_string()));
         }
-        self.may.insert((Thing::Group, world.member_group.clone()));
-        self.may.insert((Thing::Group, world.group.clone()));
+        self.may_change_group(&world.group);
         self.must.insert((Thing::Offset, format!("{0}/{1}/0", world.group, world.topic)), Must::Say("1 0".to_owned()));
+    }
+
+    /// A group comes and goes by itself.
+    pub fn may_change_group(&mut self, name: &str) {
+        self.may.insert((Thing::Group, name.to_owned()));
     }
 
     /// Takes down what an answer says.

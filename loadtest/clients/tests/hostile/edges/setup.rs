@@ -12,6 +12,8 @@ use crate::wire::Client;
 
 /// APIs that take away, or use up, what they are asked about: every case has its own.
 const CONSUMING: [&str; 4] = ["DeleteTopics", "CreatePartitions", "DeleteGroups", "OffsetDelete"];
+/// APIs that are asked by a member of a group.
+const OF_MEMBERS: [&str; 3] = ["Heartbeat", "SyncGroup", "LeaveGroup"];
 const NODE: i64 = 1;
 const PARTITIONS: i32 = 3;
 
@@ -60,6 +62,9 @@ impl Fixture {
         let consuming = CONSUMING.contains(&&*api.name);
         let mut number = 0;
         let mut world = self.world(&name, ledger);
+        if OF_MEMBERS.contains(&&*api.name) {
+            self.add_member(&mut world, ledger);
+        }
         move || {
             number += 1;
             if consuming && number > 1 {
@@ -69,7 +74,7 @@ impl Fixture {
         }
     }
 
-    /// A topic with a record, a group with an offset, a group with a member.
+    /// A topic with a record, a group with an offset.
     fn world(&self, name: &str, ledger: &mut Ledger) -> World {
         let mut client = Client::connect(&self.address);
         create_topic(&mut client, name, PARTITIONS, &[]);
@@ -80,14 +85,19 @@ impl Fixture {
         let topics = look_at_answer(self.api("Metadata"), &answer).items("Topics");
         world.topic_id = topics[0].id("TopicId").unwrap();
         self.call("OffsetCommit", 8, &world);
-        world.member_group = format!("{name}-members");
-        let joined = self.call("JoinGroup", 3, &World { fresh: world.member_group.clone(), ..world.clone() });
-        let joined = look_at_answer(self.api("JoinGroup"), &joined);
-        world.member = joined.text("MemberId").unwrap();
-        world.generation = joined.int("GenerationId").unwrap();
-        self.call("SyncGroup", 3, &world);
         ledger.made(&world, PARTITIONS);
         world
+    }
+
+    /// A group with a member.
+    fn add_member(&self, world: &mut World, ledger: &mut Ledger) {
+        world.member_group = format!("{}-members", world.topic);
+        let answer = self.call("JoinGroup", 3, &World { fresh: world.member_group.clone(), ..world.clone() });
+        let joined = look_at_answer(self.api("JoinGroup"), &answer);
+        world.member = joined.text("MemberId").unwrap();
+        world.generation = joined.int("GenerationId").unwrap();
+        self.call("SyncGroup", 3, world);
+        ledger.may_change_group(&world.member_group);
     }
 
     /// Asks as a client does, and nothing goes wrong.

@@ -99,9 +99,28 @@ impl State {
         answer.end();
     }
 
+    /// What must not be, whatever an answer said.
+    pub fn impossible(&self) -> Vec<String> {
+        let is_good = |(thing, name): &(Thing, String), value: &str| match thing {
+            Thing::Topic => is_topic_name(name),
+            Thing::Partitions => value.parse::<i64>().is_ok_and(|count| count > 0),
+            Thing::Start | Thing::End => value.parse::<i64>().is_ok_and(|offset| offset >= 0),
+            Thing::Group | Thing::Offset => !name.is_empty(),
+            Thing::Configs => true,
+        };
+        let bad = self.0.iter().filter(|(key, value)| !is_good(key, value));
+        bad.map(|(key, value)| format!("{key:?} is {value:?}, which must not be")).collect()
+    }
+
     pub fn forget_groups(&mut self) {
         self.0.retain(|(thing, _), _| *thing != Thing::Group);
     }
+}
+
+/// As Kafka has it.
+fn is_topic_name(name: &str) -> bool {
+    let is_good = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+    (1..=249).contains(&name.len()) && ![".", ".."].contains(&name) && name.chars().all(is_good)
 }
 
 fn offset_at(client: &mut Client, topic: &str, partition: i32, timestamp: i64) -> i64 {
