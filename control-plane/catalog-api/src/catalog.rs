@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
 
 use crate::{
-    CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, GroupRecord, InlineExtent,
+    CatalogError, ClientQuotas, ClusterView, Command, Extent, ExtentPlan, GroupOffset, GroupRecord, InlineExtent,
     MetricsSubscriptions, OrphanRange, Outcome, PartitionView, ProducerView, QuorumView, TopicView,
 };
 
@@ -105,6 +105,9 @@ pub trait Catalog: Send + Sync + 'static {
 
     /// All metrics subscriptions of a tenant.
     fn metrics_subscriptions(&self, tenant: TenantId) -> Arc<MetricsSubscriptions>;
+
+    /// All quotas of a tenant's clients. The same `Arc` as long as they are the same.
+    fn client_quotas(&self, tenant: TenantId) -> Arc<ClientQuotas>;
 
     /// Orphans and the retired: object ids that nothing references and nothing can reference any more.
     fn orphans(&self) -> Vec<OrphanRange>;

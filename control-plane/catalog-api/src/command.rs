@@ -11,7 +11,7 @@ use tidelog_model::{
 
 use crate::{
     ClaimRefused, Commit, CommitOutcome, CommitRefused, GroupClaim, GroupRecord, GroupRefused, MoveInline,
-    SubscriptionRefused,
+    QuotaAlteration, QuotaRefused, SubscriptionRefused,
 };
 
 /// Milliseconds of the leader's monotonic clock per tick.
@@ -130,6 +130,13 @@ stored_enum! {
             /// Per partition.
             offsets: Vec<GroupOffset>,
         },
+        /// Gives those who connect other quotas; each entity is decided by itself.
+        17 => AlterClientQuotas {
+            /// Whose clients they are.
+            tenant: TenantId,
+            /// Per entity.
+            alterations: Vec<QuotaAlteration>,
+        },
         /// Gives a metrics subscription other settings, if its settings are still what the proposer saw.
         18 => AlterMetricsSubscription {
             /// Whose clients are asked.
@@ -223,6 +230,8 @@ pub enum Outcome {
     GroupStored(Result<(), GroupRefused>),
     /// To CommitOffsetsAs: one each, or none is taken.
     OffsetsCommittedAs(Result<Vec<Result<(), OffsetRefused>>, ClaimRefused>),
+    /// To AlterClientQuotas, one each.
+    ClientQuotasAltered(Vec<Result<(), QuotaRefused>>),
     /// To AlterMetricsSubscription.
     MetricsSubscriptionAltered(Result<(), SubscriptionRefused>),
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::*;
+use crate::{QuotaEntity, QuotaKind, QuotaName, QuotaValue};
 
 /// A command, and the bytes that version 1 writes. A topic id is written as `T`.
 fn check(command: &Command, bytes: &str) {
@@ -51,4 +52,19 @@ fn what_deletes() {
     let some = RecordsDeletion { partition: partition(1), before: Some(Offset(500)) };
     let all = RecordsDeletion { partition: partition(2), before: None };
     check(&Command::DeleteRecords { partitions: vec![some, all] }, "010e02T0101f4T030200");
+}
+
+#[test]
+fn what_limits() {
+    let entity = |user: Option<QuotaName>, client_id: Option<QuotaName>| QuotaEntity { user, client_id, ip: None };
+    let named = entity(Some(QuotaName::Named("u".to_owned())), Some(QuotaName::Default));
+    let set = (QuotaKind::ProducerByteRate, Some(QuotaValue::new(1024.0)));
+    let alterations = vec![
+        QuotaAlteration { entity: named, changes: BTreeMap::from([set, (QuotaKind::RequestPercentage, None)]) },
+        QuotaAlteration { entity: entity(None, None), changes: BTreeMap::new() },
+    ];
+    check(
+        &Command::AlterClientQuotas { tenant: TenantId(1), alterations },
+        "01110102010101750100000201014090000000000000030000000000",
+    );
 }

@@ -12,6 +12,7 @@ mod commit;
 mod error;
 mod group_record;
 mod metrics_subscriptions;
+mod quotas;
 mod views;
 
 pub use catalog::{ApplyListener, Catalog, Proposal};
@@ -26,6 +27,9 @@ pub use commit::{
 pub use error::CatalogError;
 pub use group_record::{ClaimRefused, GroupClaim, GroupMember, GroupProtocol, GroupRecord, GroupRefused};
 pub use metrics_subscriptions::{MetricsSubscriptions, SubscriptionRefused, check_subscription};
+pub use quotas::{
+    ClientQuotas, QuotaAlteration, QuotaEntity, QuotaKind, QuotaName, QuotaRefused, QuotaValue, canonical_address,
+};
 pub use views::{
     ClusterView, Extent, ExtentPlan, GrantView, InlineExtent, Location, ObjectRange, OrphanRange, PartitionView,
     ProducerView, QuorumView, TopicView,

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tidelog_catalog_api::{
-    ApplyListener, Catalog, CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, GroupRecord,
-    InlineExtent, MetricsSubscriptions, OrphanRange, PartitionView, ProducerView, Proposal, QuorumView, TopicView,
+    ApplyListener, Catalog, CatalogError, ClientQuotas, ClusterView, Command, Extent, ExtentPlan, GroupOffset,
+    GroupRecord, InlineExtent, MetricsSubscriptions, OrphanRange, PartitionView, ProducerView, Proposal, QuorumView,
+    TopicView,
 };
 use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
 
@@ -109,6 +110,10 @@ impl Catalog for RaftCatalog {
 
     fn metrics_subscriptions(&self, tenant: TenantId) -> Arc<MetricsSubscriptions> {
         self.machine.look(|state| state.metrics_subscriptions(tenant))
+    }
+
+    fn client_quotas(&self, tenant: TenantId) -> Arc<ClientQuotas> {
+        self.machine.look(|state| state.client_quotas(tenant))
     }
 
     fn orphans(&self) -> Vec<OrphanRange> {

@@ -71,6 +71,7 @@ fn takes_room(command: &Command) -> bool {
         | Command::StoreGroup { record: Some(_), .. }
         | Command::AlterTopicConfigs { .. }
         | Command::CreatePartitions { .. }
+        | Command::AlterClientQuotas { .. }
         | Command::AlterMetricsSubscription { .. }
         | Command::AllocateProducerIds { .. } => true,
         Command::Bootstrap { .. }

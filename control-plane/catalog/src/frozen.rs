@@ -7,11 +7,12 @@ use bytes::Bytes;
 use tidelog_format::codec::Corrupt;
 use tidelog_model::LogIndex;
 
+use crate::client_quotas::TenantQuotas;
 use crate::derived::Derived;
 use crate::group_records::GroupRecords;
 use crate::meta::Meta;
 use crate::metrics_subscriptions::TenantSubscriptions;
-use crate::part::{GROUP_PARTS, PAYLOAD_PARTS, PartId, SHARDS, Stamped, root_hash};
+use crate::part::{GROUP_PARTS, PAYLOAD_PARTS, PartId, SHARDS, Shared, Stamped, root_hash};
 use crate::shard::{Payloads, Shard};
 use crate::state::State;
 
@@ -22,6 +23,7 @@ pub struct Frozen {
     pub(crate) shards: Vec<Arc<Stamped<Shard>>>,
     pub(crate) payloads: Vec<Arc<Stamped<Payloads>>>,
     pub(crate) groups: Vec<Arc<Stamped<GroupRecords>>>,
+    pub(crate) quotas: Arc<Stamped<TenantQuotas>>,
     pub(crate) subscriptions: Arc<Stamped<TenantSubscriptions>>,
 }
 
@@ -42,6 +44,7 @@ enum Content {
     Shard(Arc<Stamped<Shard>>),
     Payloads(Arc<Stamped<Payloads>>),
     Groups(Arc<Stamped<GroupRecords>>),
+    Quotas(Arc<Stamped<TenantQuotas>>),
     Subscriptions(Arc<Stamped<TenantSubscriptions>>),
 }
 
@@ -54,6 +57,7 @@ impl Part {
             Content::Shard(part) => part.encode(self.id),
             Content::Payloads(part) => part.encode(self.id),
             Content::Groups(part) => part.encode(self.id),
+            Content::Quotas(part) => part.encode(self.id),
             Content::Subscriptions(part) => part.encode(self.id),
         }
     }
@@ -66,6 +70,7 @@ impl Part {
             Content::Shard(part) => part.hash(self.id),
             Content::Payloads(part) => part.hash(self.id),
             Content::Groups(part) => part.hash(self.id),
+            Content::Quotas(part) => part.hash(self.id),
             Content::Subscriptions(part) => part.hash(self.id),
         }
     }
@@ -93,13 +98,19 @@ impl Frozen {
             changed_at: part.changed_at,
             content: Content::Groups(Arc::clone(part)),
         });
-        let have_been = (self.subscriptions.changed_at > LogIndex(0)).then_some(&self.subscriptions);
-        let subscriptions = have_been.map(|part| Part {
+        let quotas = (self.quotas.changed_at > LogIndex(0)).then_some(&self.quotas);
+        let quotas = quotas.map(|part| Part {
+            id: PartId::QUOTAS,
+            changed_at: part.changed_at,
+            content: Content::Quotas(Arc::clone(part)),
+        });
+        let subscriptions = (self.subscriptions.changed_at > LogIndex(0)).then_some(&self.subscriptions);
+        let subscriptions = subscriptions.map(|part| Part {
             id: PartId::SUBSCRIPTIONS,
             changed_at: part.changed_at,
             content: Content::Subscriptions(Arc::clone(part)),
         });
-        std::iter::once(meta).chain(shards).chain(payloads).chain(groups).chain(subscriptions).collect()
+        std::iter::once(meta).chain(shards).chain(payloads).chain(groups).chain(quotas).chain(subscriptions).collect()
     }
 
     /// The index it is the state of.
@@ -134,6 +145,10 @@ impl State {
             None => Ok(Stamped::new(GroupRecords::default())),
         });
         let groups = groups.collect::<Result<_, _>>()?;
+        let quotas = match by_id.remove(&PartId::QUOTAS) {
+            Some(bytes) => Stamped::decode(PartId::QUOTAS, bytes)?,
+            None => Stamped::new(TenantQuotas::default()),
+        };
         let subscriptions = match by_id.remove(&PartId::SUBSCRIPTIONS) {
             Some(bytes) => Stamped::decode(PartId::SUBSCRIPTIONS, bytes)?,
             None => Stamped::new(TenantSubscriptions::default()),
@@ -148,6 +163,8 @@ impl State {
                 .map(|i| Stamped::decode(PartId::payloads(i), take(PartId::payloads(i))?))
                 .collect::<Result<_, _>>()?,
             groups,
+            quotas,
+            no_quotas: Shared::default(),
             subscriptions,
             derived: Derived::default(),
         };

@@ -50,7 +50,9 @@ impl PartId {
         self.0
     }
 
-    /// Metrics subscriptions. A state has them from the first one on. The number before is for client quotas.
+    /// Client quotas. A state has it from its first quota on.
+    pub(crate) const QUOTAS: PartId = PartId((1 + SHARDS + PAYLOAD_PARTS + GROUP_PARTS) as u8);
+    /// Metrics subscriptions. A state has them from the first one on.
     pub(crate) const SUBSCRIPTIONS: PartId = PartId((1 + SHARDS + PAYLOAD_PARTS + GROUP_PARTS + 1) as u8);
 
     pub(crate) fn shard(shard: usize) -> PartId {

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use tidelog_catalog_api::{Command, Outcome};
+use tidelog_catalog_api::{ClientQuotas, Command, Outcome};
 use tidelog_model::{LogIndex, PartitionId, Tick, TimestampMs};
 
+use crate::client_quotas::TenantQuotas;
 use crate::derived::Derived;
 use crate::frozen::Frozen;
 use crate::group_records::GroupRecords;
 use crate::meta::{Cluster, Meta};
 use crate::metrics_subscriptions::TenantSubscriptions;
-use crate::part::{GROUP_PARTS, PAYLOAD_PARTS, SHARDS, Stamped};
+use crate::part::{GROUP_PARTS, PAYLOAD_PARTS, SHARDS, Shared, Stamped};
 use crate::shard::{Payloads, Shard};
 
 /// Everything that must survive, as of one index of the log.
@@ -21,6 +22,10 @@ pub struct State {
     pub(crate) payloads: Vec<Arc<Stamped<Payloads>>>,
     /// See `group_records.rs`.
     pub(crate) groups: Vec<Arc<Stamped<GroupRecords>>>,
+    /// See `client_quotas.rs`.
+    pub(crate) quotas: Arc<Stamped<TenantQuotas>>,
+    /// What a tenant has that has none; one for all, so that it is always the same.
+    pub(crate) no_quotas: Shared<ClientQuotas>,
     /// See `metrics_subscriptions.rs`.
     pub(crate) subscriptions: Arc<Stamped<TenantSubscriptions>>,
     pub(crate) derived: Derived,
@@ -50,6 +55,8 @@ impl State {
             shards: (0..SHARDS).map(|_| Stamped::new(Shard::default())).collect(),
             payloads: (0..PAYLOAD_PARTS).map(|_| Stamped::new(Payloads::default())).collect(),
             groups: (0..GROUP_PARTS).map(|_| Stamped::new(GroupRecords::default())).collect(),
+            quotas: Stamped::new(TenantQuotas::default()),
+            no_quotas: Shared::default(),
             subscriptions: Stamped::new(TenantSubscriptions::default()),
             derived: Derived::default(),
         }
@@ -108,6 +115,9 @@ impl State {
             Command::CommitOffsetsAs { tenant, group, claim, offsets } => {
                 Outcome::OffsetsCommittedAs(self.commit_offsets_as(index, (*tenant, group), claim.as_ref(), offsets))
             }
+            Command::AlterClientQuotas { tenant, alterations } => {
+                Outcome::ClientQuotasAltered(self.alter_client_quotas(index, *tenant, alterations))
+            }
             Command::AlterMetricsSubscription { tenant, name, before, after } => Outcome::MetricsSubscriptionAltered(
                 self.alter_metrics_subscription(index, (*tenant, name), before, after),
             ),
@@ -142,6 +152,7 @@ impl State {
             shards: self.shards.clone(),
             payloads: self.payloads.clone(),
             groups: self.groups.clone(),
+            quotas: Arc::clone(&self.quotas),
             subscriptions: Arc::clone(&self.subscriptions),
         }
     }

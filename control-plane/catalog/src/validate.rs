@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use tidelog_catalog_api::{Location, check_subscription};
+use tidelog_catalog_api::{Location, QuotaAlteration, check_subscription};
 use tidelog_model::limits::{
     GRANT_OBJECTS_MAX, GROUP_RECORD_BYTES_MAX, GROUP_RECORDS_BYTES_MAX, INLINE_BYTES_MAX, METRICS_SUBSCRIPTIONS_MAX,
-    OUTCOMES_RETAINED_MAX,
+    OUTCOMES_RETAINED_MAX, QUOTA_ENTITIES_MAX,
 };
 use tidelog_model::{CommitSequence, ObjectId};
 
@@ -41,6 +41,7 @@ impl State {
         self.validate_shards()?;
         self.validate_payloads()?;
         self.validate_groups()?;
+        self.validate_quotas()?;
         self.validate_subscriptions()?;
         let derived = Derived::of(self);
         holds(derived.names == self.derived.names, || "names".into(), "the index of names is stale")?;
@@ -60,7 +61,7 @@ impl State {
             parts.iter().all(|part| part.changed_at <= applied)
         }
         let before = all_before(&self.shards, self.applied()) && all_before(&self.payloads, self.applied());
-        let before = before && all_before(&self.groups, self.applied());
+        let before = before && all_before(&self.groups, self.applied()) && self.quotas.changed_at <= self.applied();
         let before = before && self.subscriptions.changed_at <= self.applied();
         holds(before, || "parts".into(), "a part is of a later index than the state")
     }
@@ -141,6 +142,19 @@ impl State {
         }
         let total = self.derived.group_bytes;
         holds(total <= GROUP_RECORDS_BYTES_MAX, || "groups".into(), "they are over their budget")
+    }
+
+    fn validate_quotas(&self) -> Result<(), Violation> {
+        for (tenant, quotas) in &self.quotas.body.tenants {
+            let place = || format!("quotas of {tenant}");
+            holds((1..=QUOTA_ENTITIES_MAX).contains(&quotas.len()), place, "they are none or too many")?;
+            for (entity, values) in quotas.iter() {
+                let changes = values.iter().map(|(kind, value)| (*kind, Some(*value))).collect();
+                let is_right = QuotaAlteration { entity: entity.clone(), changes }.check().is_ok();
+                holds(is_right && !values.is_empty(), place, "one is none that could be set")?;
+            }
+        }
+        Ok(())
     }
 
     fn validate_subscriptions(&self) -> Result<(), Violation> {

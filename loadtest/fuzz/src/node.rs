@@ -80,7 +80,8 @@ impl Fuzzed {
         let frame = write_request(schema, version, 1, Some("fuzz"), &request(schema, version, world, &[]));
         let mut stream = self.connect()?;
         stream.write_all(&frame)?;
-        let answer = read_answer(schema, version, 1, &receive(&mut stream)?).map_err(|error| anyhow::anyhow!(error.0))?;
+        let answer =
+            read_answer(schema, version, 1, &receive(&mut stream)?).map_err(|error| anyhow::anyhow!(error.0))?;
         let codes = error_codes(schema, version, &answer);
         ensure!(codes.iter().all(|code| *code == 0), "{} is answered {codes:?}", schema.name);
         Ok(answer)

@@ -47,6 +47,11 @@ pub const GROUP_ID_BYTES_MAX: usize = 32_767;
 pub const GROUP_RECORD_BYTES_MAX: usize = 4 * MIB;
 /// And of all groups.
 pub const GROUP_RECORDS_BYTES_MAX: usize = 128 * MIB;
+/// Users, client ids and addresses of one tenant that quotas are kept for.
+pub const QUOTA_ENTITIES_MAX: usize = 10_000;
+/// Length of the name of one of them.
+pub const QUOTA_NAME_BYTES_MAX: usize = 1_024;
+
 /// Metrics subscriptions of one tenant. Each telemetry request of a client is held against all of them.
 pub const METRICS_SUBSCRIPTIONS_MAX: usize = 256;
 /// Length of the name of one of them.

@@ -2,6 +2,7 @@
 //! compares everything that can be asked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tidelog_catalog_api::*;
@@ -219,6 +220,7 @@ impl Driver {
                 let offset = GroupOffset { partition, offset: Offset(7), leader_epoch: 0, metadata: String::new() };
                 Command::CommitOffsetsAs { tenant, group, claim, offsets: vec![offset] }
             }
+            Step::Quotas(entity, kinds, value) => quotas(*entity, *kinds, *value),
             Step::Subscription { name, value, stale } => {
                 let name = format!("subscription-{}", name % 3);
                 let settings = |value: u8| match value % 4 {
@@ -403,6 +405,10 @@ impl Driver {
         let records: BTreeMap<_, _> =
             records.map(|(tenant, name, record)| ((tenant, name.to_string()), (*record).clone())).collect();
         assert_eq!(records, model.records);
+        let quotas = state.client_quotas(TenantId(1));
+        let quotas = quotas.iter().flat_map(|(of, values)| values.iter().map(|(kind, it)| ((of.clone(), *kind), *it)));
+        assert_eq!(quotas.collect::<BTreeMap<_, _>>(), model.quotas);
+        assert!(Arc::ptr_eq(&state.client_quotas(TenantId(0)), &state.client_quotas(TenantId(2))), "none are none");
         assert_eq!(*state.metrics_subscriptions(TenantId(1)), model.subscriptions);
         assert!(state.metrics_subscriptions(TenantId(0)).is_empty());
         for ((tenant, group), offsets) in &model.groups {
@@ -480,6 +486,10 @@ impl Driver {
                 }),
                 Outcome::GroupStored(Err(refused)) => count(refused),
                 Outcome::OffsetsCommittedAs(Err(refused)) => count(refused),
+                Outcome::ClientQuotasAltered(altered) => altered.iter().for_each(|it| match it {
+                    Ok(()) => count(&format_args!("Limited")),
+                    Err(refused) => count(refused),
+                }),
                 Outcome::MetricsSubscriptionAltered(Ok(())) => count(&format_args!("Subscribed")),
                 Outcome::MetricsSubscriptionAltered(Err(refused)) => count(&format_args!("Subscription{refused:?}")),
                 Outcome::OffsetsDeleted(forgotten) if *forgotten > 0 => count(&format_args!("Forgotten")),
@@ -510,6 +520,29 @@ impl Driver {
             assert_eq!(restored.hash(), hash, "replay from any snapshot gives the same state");
         }
     }
+}
+
+/// Mostly what can be: one or two of a user, a client id and an address, with or without a name, and some of their kinds.
+fn quotas(entity: u8, kinds: u8, value: u8) -> Command {
+    let name = |bits: u8| match bits % 4 {
+        0 => Some(QuotaName::Default),
+        1 => Some(QuotaName::Named("10.0.0.1".to_owned())),
+        _ => None,
+    };
+    let of = |user, client_id, ip| QuotaEntity { user, client_id, ip };
+    let entity = match entity % 8 {
+        0 => of(name(entity / 8), None, name(entity / 32)),
+        1 => of(None, None, name(entity / 16)),
+        _ => of(name(entity / 16), name(entity / 64), None),
+    };
+    let value = (value > 80).then(|| QuotaValue::new(f64::from(value) - 100.0));
+    let is_chosen = |at: usize, kind: QuotaKind| {
+        kinds >> at & 1 == 1 && (kinds > 220 || kind.is_of_address() == entity.ip.is_some())
+    };
+    let chosen = QuotaKind::ALL.into_iter().enumerate().filter(|(at, kind)| is_chosen(*at, *kind));
+    let changes = chosen.map(|(_, kind)| (kind, value)).collect();
+    let alterations = vec![QuotaAlteration { entity, changes }];
+    Command::AlterClientQuotas { tenant: TenantId(1), alterations }
 }
 
 /// One of a few groups of two tenants.

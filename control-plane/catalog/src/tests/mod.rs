@@ -5,6 +5,7 @@ mod driver;
 mod golden;
 mod model;
 mod properties;
+mod quotas;
 mod scenarios;
 mod steps;
 mod subscriptions;

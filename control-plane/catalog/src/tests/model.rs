@@ -42,6 +42,7 @@ pub struct Model {
     pub groups: BTreeMap<(TenantId, String), BTreeMap<PartitionId, GroupOffset>>,
     pub records: BTreeMap<(TenantId, String), GroupRecord>,
     /// Of tenant 1.
+    pub quotas: BTreeMap<(QuotaEntity, QuotaKind), QuotaValue>,
     pub subscriptions: MetricsSubscriptions,
     pub next_producer: i64,
 }
@@ -109,6 +110,20 @@ impl Model {
             }
             Command::StoreGroup { session, tenant, group, record } => {
                 Outcome::GroupStored(self.store_group(*session, (*tenant, group.clone()), record.as_ref()))
+            }
+            Command::AlterClientQuotas { alterations, .. } => {
+                let alter = |alteration: &QuotaAlteration| {
+                    alteration.check()?;
+                    for (kind, value) in &alteration.changes {
+                        let key = (alteration.entity.clone(), *kind);
+                        match value {
+                            Some(value) => drop(self.quotas.insert(key, *value)),
+                            None => drop(self.quotas.remove(&key)),
+                        }
+                    }
+                    Ok(())
+                };
+                Outcome::ClientQuotasAltered(alterations.iter().map(alter).collect())
             }
             Command::CommitOffsetsAs { tenant, group, claim, offsets } => {
                 let record = self.records.get(&(*tenant, group.clone()));

@@ -56,6 +56,7 @@ pub enum Step {
     },
     StoreGroup(u8, u8, u8),
     OffsetsAs(u8, u8, u8),
+    Quotas(u8, u8, u8),
     Subscription {
         name: u8,
         value: u8,
@@ -127,6 +128,7 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (n(), n()).prop_map(|(partition, before)| Step::DeleteRecords { partition, before }),
         3 => (n(), n(), n()).prop_map(|(group, generation, members)| Step::StoreGroup(group, generation, members)),
         3 => (n(), n(), n()).prop_map(|(group, claim, partition)| Step::OffsetsAs(group, claim, partition)),
+        3 => (n(), n(), n()).prop_map(|(entity, kinds, value)| Step::Quotas(entity, kinds, value)),
         2 => (n(), n(), n()).prop_map(|(name, value, stale)| Step::Subscription { name, value, stale }),
         4 => (1..12_u8).prop_map(Step::Again),
         2 => Just(Step::Freeze),

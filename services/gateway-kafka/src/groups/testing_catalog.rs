@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tidelog_catalog_api::{
-    ApplyListener, Catalog, CatalogError, ClusterView, Command, Extent, ExtentPlan, GroupOffset, GroupRecord,
-    GroupRefused, InlineExtent, MetricsSubscriptions, OffsetRefused, OrphanRange, Outcome, PartitionView, ProducerView,
-    Proposal, QuorumView, TopicView,
+    ApplyListener, Catalog, CatalogError, ClientQuotas, ClusterView, Command, Extent, ExtentPlan, GroupOffset,
+    GroupRecord, GroupRefused, InlineExtent, MetricsSubscriptions, OffsetRefused, OrphanRange, Outcome, PartitionView,
+    ProducerView, Proposal, QuorumView, TopicView,
 };
 use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
 
@@ -164,6 +164,9 @@ impl Catalog for LaggingCatalog {
         unreachable!()
     }
     fn inline_extents(&self, _: usize) -> Vec<InlineExtent> {
+        unreachable!()
+    }
+    fn client_quotas(&self, _: TenantId) -> Arc<ClientQuotas> {
         unreachable!()
     }
     fn metrics_subscriptions(&self, _: TenantId) -> Arc<MetricsSubscriptions> {

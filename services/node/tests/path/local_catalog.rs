@@ -187,6 +187,10 @@ impl Catalog for LocalCatalog {
         self.with(|state| state.producers(partition))
     }
 
+    fn client_quotas(&self, tenant: TenantId) -> Arc<ClientQuotas> {
+        self.with(|state| state.client_quotas(tenant))
+    }
+
     fn metrics_subscriptions(&self, tenant: TenantId) -> Arc<MetricsSubscriptions> {
         self.with(|state| state.metrics_subscriptions(tenant))
     }

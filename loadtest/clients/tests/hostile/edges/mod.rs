@@ -236,9 +236,9 @@ fn item(fixture: &Fixture, api: &Api, version: i16, ledger: &mut Ledger, report:
                         report.fail(format!("{name}: error code {code}, {problem}"));
                     }
                 }
-                let expected = REFUSED_WHEN_PLAUSIBLE.iter().find(|(refused, min, max, _)| {
-                    *refused == api.name && (*min..=*max).contains(&version)
-                });
+                let expected = REFUSED_WHEN_PLAUSIBLE
+                    .iter()
+                    .find(|(refused, min, max, _)| *refused == api.name && (*min..=*max).contains(&version));
                 let expected = expected.map_or(0, |(.., code)| *code);
                 if number == 0 && codes.iter().any(|code| ![0, expected].contains(code)) {
                     report.fail(format!("{name}: error codes {codes:?}"));
