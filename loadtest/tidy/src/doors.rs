@@ -56,6 +56,7 @@ pub const UNKNOWN: &[(&str, &[&str])] = &[
     ("tidelog-format", &["tokio", "futures", "serde", "tracing"]),
     ("tidelog-catalog-api", &["tokio", "tracing"]),
     ("tidelog-catalog", &["tokio", "futures", "tracing", "metrics", "parking_lot", "rand"]),
+    ("tidelog-access", &["tokio", "futures", "tracing"]),
     ("tidelog-kafka-wire", &["tokio", "futures", "tracing"]),
     ("tidelog-verify", &["anyhow", "libc", "serde"]),
 ];

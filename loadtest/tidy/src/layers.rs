@@ -9,7 +9,7 @@ pub const LAYERS: &[&[&str]] = &[
     &["blob", "catalog-api"],
     &["cache", "catalog"],
     &["cache-nvme", "catalog-raft"],
-    &["ingest", "fetch"],
+    &["ingest", "fetch", "access"],
     &["topic-configs"],
     &["gateway-kafka"],
     &["node"],
@@ -33,10 +33,15 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     ("ingest", &["model", "host", "format", "blob", "cache", "catalog-api"]),
     ("fetch", &["model", "host", "format", "blob", "cache", "catalog-api"]),
     ("kafka-wire", &["model"]),
+    // What may be done is the same whatever door it is asked at.
+    ("access", &["catalog-api"]),
     // What a topic asks of its records is told to the write path, whatever the door.
     ("topic-configs", &["model", "format", "catalog-api", "ingest"]),
     // A gateway knows no store and no Raft.
-    ("gateway-kafka", &["model", "host", "format", "catalog-api", "ingest", "fetch", "topic-configs", "kafka-wire"]),
+    (
+        "gateway-kafka",
+        &["model", "host", "format", "catalog-api", "ingest", "fetch", "access", "topic-configs", "kafka-wire"],
+    ),
     (
         "node",
         &[
