@@ -34,6 +34,8 @@ pub enum Api {
     AlterPartitionReassignments = 45,
     ListPartitionReassignments = 46,
     OffsetDelete = 47,
+    DescribeClientQuotas = 48,
+    AlterClientQuotas = 49,
     DescribeQuorum = 55,
     UpdateFeatures = 57,
     DescribeCluster = 60,
@@ -67,7 +69,7 @@ const fn row(api: Api, version_min: i16, version_max: i16, flexible_from: i16) -
 }
 
 /// What `ApiVersions` answers, by key. Ranges are Apache Kafka 4's, except where a line says otherwise.
-pub const ADVERTISED: [Advertised; 37] = [
+pub const ADVERTISED: [Advertised; 39] = [
     // 0 to 2 are refused: older librdkafka sends uncompressed when they are not advertised (KAFKA-18659).
     Advertised { api: Api::Produce, version_min: 0, version_understood_min: 3, version_max: 13, flexible_from: 9 },
     row(Api::Fetch, 4, 18, 12),
@@ -101,6 +103,8 @@ pub const ADVERTISED: [Advertised; 37] = [
     row(Api::AlterPartitionReassignments, 0, 1, 0),
     row(Api::ListPartitionReassignments, 0, 0, 0),
     row(Api::OffsetDelete, 0, 0, NEVER_FLEXIBLE),
+    row(Api::DescribeClientQuotas, 0, 1, 1),
+    row(Api::AlterClientQuotas, 0, 1, 1),
     row(Api::DescribeQuorum, 0, 2, 0),
     row(Api::UpdateFeatures, 0, 2, 0),
     row(Api::DescribeCluster, 0, 2, 0),
@@ -163,6 +167,8 @@ impl Api {
             Api::AlterPartitionReassignments => "AlterPartitionReassignments",
             Api::ListPartitionReassignments => "ListPartitionReassignments",
             Api::OffsetDelete => "OffsetDelete",
+            Api::DescribeClientQuotas => "DescribeClientQuotas",
+            Api::AlterClientQuotas => "AlterClientQuotas",
             Api::DescribeQuorum => "DescribeQuorum",
             Api::UpdateFeatures => "UpdateFeatures",
             Api::DescribeCluster => "DescribeCluster",

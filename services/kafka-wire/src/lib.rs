@@ -18,6 +18,7 @@ mod request;
 mod response;
 #[doc(hidden)]
 pub mod testing;
+mod throttle;
 
 pub use apis::{ADVERTISED, Advertised, Api};
 pub use error_code::ErrorCode;
@@ -27,3 +28,4 @@ pub use kafka_wire_core::{StrBytes, Uuid};
 pub use produce_entries::{PRODUCE_ENTRIES_MAX, produce_entries};
 pub use request::{Request, RequestError, RequestHeader, decode_request};
 pub use response::{EncodeFailed, encode_response, encode_response_at};
+pub use throttle::set_throttle_time;

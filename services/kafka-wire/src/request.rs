@@ -5,14 +5,15 @@ use kafka_wire_core::{ApiVersion, DecodeError, DecodeLimits, Decoder, KafkaDecod
 use tidelog_model::limits::FRAME_BYTES_MAX;
 
 use crate::messages::{
-    AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiVersionsRequest, CreatePartitionsRequest,
-    CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest, DescribeProducersRequest,
-    DescribeQuorumRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest, FindCoordinatorRequest,
-    GetTelemetrySubscriptionsRequest, HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest,
-    JoinGroupRequest, LeaveGroupRequest, ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest,
-    ListPartitionReassignmentsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
-    OffsetForLeaderEpochRequest, ProduceRequest, PushTelemetryRequest, SyncGroupRequest, UpdateFeaturesRequest,
+    AlterClientQuotasRequest, AlterConfigsRequest, AlterPartitionReassignmentsRequest, ApiVersionsRequest,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    DescribeClientQuotasRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
+    DescribeLogDirsRequest, DescribeProducersRequest, DescribeQuorumRequest, DescribeTopicPartitionsRequest,
+    ElectLeadersRequest, FetchRequest, FindCoordinatorRequest, GetTelemetrySubscriptionsRequest, HeartbeatRequest,
+    IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
+    ListConfigResourcesRequest, ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest,
+    MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
+    ProduceRequest, PushTelemetryRequest, SyncGroupRequest, UpdateFeaturesRequest,
 };
 use crate::{Api, CONTROL_FRAME_BYTES_MAX, PRODUCE_ENTRIES_MAX, produce_entries};
 
@@ -65,6 +66,8 @@ pub enum Request {
     ListGroups(ListGroupsRequest),
     DeleteGroups(DeleteGroupsRequest),
     OffsetDelete(OffsetDeleteRequest),
+    DescribeClientQuotas(DescribeClientQuotasRequest),
+    AlterClientQuotas(AlterClientQuotasRequest),
     DeleteRecords(DeleteRecordsRequest),
     DescribeLogDirs(DescribeLogDirsRequest),
     ElectLeaders(ElectLeadersRequest),
@@ -171,6 +174,10 @@ fn decode_body(api: Api, input: &mut Decoder, version: ApiVersion) -> Result<Req
         Api::ListGroups => Request::ListGroups(ListGroupsRequest::decode(input, version)?),
         Api::DeleteGroups => Request::DeleteGroups(DeleteGroupsRequest::decode(input, version)?),
         Api::OffsetDelete => Request::OffsetDelete(OffsetDeleteRequest::decode(input, version)?),
+        Api::DescribeClientQuotas => {
+            Request::DescribeClientQuotas(DescribeClientQuotasRequest::decode(input, version)?)
+        }
+        Api::AlterClientQuotas => Request::AlterClientQuotas(AlterClientQuotasRequest::decode(input, version)?),
         Api::DeleteRecords => Request::DeleteRecords(DeleteRecordsRequest::decode(input, version)?),
         Api::DescribeLogDirs => Request::DescribeLogDirs(DescribeLogDirsRequest::decode(input, version)?),
         Api::ElectLeaders => Request::ElectLeaders(ElectLeadersRequest::decode(input, version)?),

@@ -9,10 +9,11 @@ use kafka_wire::{KafkaRequest, OutboundFrameLimits, encode_request};
 use super::*;
 use crate::apis::NEVER_FLEXIBLE;
 use crate::messages::{
-    alter_configs_request, alter_partition_reassignments_request, create_partitions_request, create_topics_request,
-    delete_records_request, delete_topics_request, describe_configs_request, describe_log_dirs_request,
-    describe_producers_request, describe_quorum_request, describe_topic_partitions_request, elect_leaders_request,
-    fetch_request, incremental_alter_configs_request, join_group_request, leave_group_request, list_offsets_request,
+    alter_client_quotas_request, alter_configs_request, alter_partition_reassignments_request,
+    create_partitions_request, create_topics_request, delete_records_request, delete_topics_request,
+    describe_client_quotas_request, describe_configs_request, describe_log_dirs_request, describe_producers_request,
+    describe_quorum_request, describe_topic_partitions_request, elect_leaders_request, fetch_request,
+    incremental_alter_configs_request, join_group_request, leave_group_request, list_offsets_request,
     list_partition_reassignments_request, metadata_request, offset_commit_request, offset_delete_request,
     offset_fetch_request, offset_for_leader_epoch_request, produce_request, sync_group_request,
     update_features_request,
@@ -293,6 +294,15 @@ fn sample(api: Api, version: i16) -> Bytes {
             }),
             version,
         ),
+        Api::DescribeClientQuotas => {
+            let component = describe_client_quotas_request::ComponentData::default();
+            encode(&message!(DescribeClientQuotasRequest { components: vec![component; 2], strict: true }), version)
+        }
+        Api::AlterClientQuotas => {
+            let (entity, ops) = (vec![Default::default(); 2], vec![Default::default()]);
+            let entry = message!(alter_client_quotas_request::EntryData { entity: entity, ops: ops });
+            encode(&message!(AlterClientQuotasRequest { entries: vec![entry], validate_only: true }), version)
+        }
         Api::DeleteRecords => encode(
             &message!(DeleteRecordsRequest {
                 topics: vec![message!(delete_records_request::DeleteRecordsTopic {
