@@ -96,6 +96,7 @@ pub(crate) fn describe_cluster(shared: &Shared, request: &DescribeClusterRequest
             broker_id: options.broker_id(),
             host: options.advertised_host.as_str().into(),
             port: i32::from(options.advertised_port),
+            rack: options.zone.as_deref().map(StrBytes::from),
         })],
         cluster_authorized_operations: if request.include_cluster_authorized_operations {
             CLUSTER_OPERATIONS

@@ -15,6 +15,8 @@ pub struct GatewayOptions {
     pub advertised_host: String,
     /// The port that clients are told to connect to.
     pub advertised_port: u16,
+    /// The zone that it is in, if that was said; clients see it as the broker's rack.
+    pub zone: Option<String>,
     /// Whether a topic that is produced to or asked about comes into being, if its client allows that too.
     pub auto_create_topics: bool,
     /// Partitions of a topic whose creator does not say how many.
@@ -80,6 +82,7 @@ impl GatewayOptions {
             tenant,
             advertised_host,
             advertised_port,
+            zone: None,
             auto_create_topics: true,
             partitions_default: 1,
             connections_max: 10_000,

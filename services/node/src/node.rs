@@ -132,6 +132,7 @@ impl Node {
         let (listener, kafka) = door.open()?;
         let (host, port) = options.kafka_advertised.clone().unwrap_or_else(|| (kafka.ip().to_string(), kafka.port()));
         let gateway_options = GatewayOptions {
+            zone: options.zone.clone(),
             auto_create_topics: options.auto_create_topics,
             partitions_default: options.default_partitions,
             ..GatewayOptions::embedded(NODE, TENANT, host.clone(), port)

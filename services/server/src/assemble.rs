@@ -30,6 +30,7 @@ pub fn node_options(settings: &Settings, data_dir: &Path) -> NodeOptions {
                 CacheIo::Psync => IoEngine::Psync,
             },
         },
+        zone: settings.zone.clone(),
         in_flight_bytes_max: fits(settings.in_flight_bytes_max),
         auto_create_topics: settings.auto_create_topics,
         default_partitions: settings.default_partitions,

@@ -34,6 +34,8 @@ pub enum Kind {
     ListOf(&'static [&'static str]),
     /// A LIST of `partition:broker`, or `*`.
     Replicas,
+    /// A STRING that is shown and never parsed.
+    Text,
     /// A LIST that is shown and never parsed.
     Texts,
 }
@@ -43,7 +45,7 @@ impl Kind {
     pub fn number(self) -> i8 {
         match self {
             Kind::Boolean | Kind::Off => 1,
-            Kind::OneOf(_) => 2,
+            Kind::OneOf(_) | Kind::Text => 2,
             Kind::Int { .. } | Kind::IntOrDefault { .. } => 3,
             Kind::Long { .. } => 5,
             Kind::Fraction => 6,
@@ -114,7 +116,7 @@ impl Kind {
                            [partitionId]:[brokerId],[partitionId]:[brokerId],...";
                 Err((format!("[{}]", parts.join(", ")), why.to_owned()))
             }
-            Kind::Texts => Ok(value.to_owned()),
+            Kind::Text | Kind::Texts => Ok(value.to_owned()),
         }
     }
 }

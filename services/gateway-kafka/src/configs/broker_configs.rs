@@ -96,6 +96,8 @@ pub(crate) fn broker_configs(shared: &Shared) -> Vec<BrokerConfig> {
         fixed("telemetry.max.bytes", INT, TELEMETRY_BYTES_MAX.to_string(), "One push of a client's metrics."),
         fixed("socket.request.max.bytes", INT, FRAME_BYTES_MAX.to_string(), "The largest request."),
     ];
+    let zone = options.zone.clone();
+    all.extend(zone.map(|zone| set("broker.rack", Kind::Text, zone, "The zone that this node is in.")));
     // The defaults of topics.
     all.extend(
         TOPIC_CONFIGS

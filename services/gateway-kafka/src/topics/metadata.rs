@@ -60,6 +60,7 @@ fn response(shared: &Shared, topics: Vec<MetadataResponseTopic>, cluster_operati
             node_id: options.broker_id(),
             host: options.advertised_host.as_str().into(),
             port: i32::from(options.advertised_port),
+            rack: options.zone.as_deref().map(StrBytes::from),
         })],
         cluster_id: Some(shared.cluster_id.as_str().into()),
         controller_id: options.broker_id(),

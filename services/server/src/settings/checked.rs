@@ -27,6 +27,7 @@ pub struct Settings {
     pub store: StoreSettings,
     pub kafka_listen: SocketAddr,
     pub kafka_advertised: Option<Advertised>,
+    pub zone: Option<String>,
     pub auto_create_topics: bool,
     pub default_partitions: u32,
     pub in_flight_bytes_max: u64,
@@ -93,6 +94,7 @@ impl Settings {
         if let (Some(listen), Some(insecure), Some(advertised)) = (listen, insecure, &advertised) {
             checks.reachability(listen, insecure, advertised.is_some());
         }
+        let zone = checks.value_if_set(list::ZONE, parse::zone);
         let auto_create_topics = checks.value(list::AUTO_CREATE_TOPICS, parse::boolean);
         let default_partitions =
             checks.value(list::DEFAULT_PARTITIONS, |text| between(parse::count(text)?, 1, TOPIC_PARTITIONS_MAX));
@@ -126,6 +128,7 @@ impl Settings {
             store: store.expect(all),
             kafka_listen: listen.expect(all),
             kafka_advertised: advertised.expect(all),
+            zone: zone.expect(all),
             auto_create_topics: auto_create_topics.expect(all),
             default_partitions: default_partitions.expect(all),
             in_flight_bytes_max: in_flight_bytes_max.expect(all),

@@ -31,6 +31,7 @@ pub const STORE_ALLOW_HTTP: &str = "store.allow_http";
 pub const KAFKA_LISTEN: &str = "kafka.listen";
 pub const KAFKA_ADVERTISED: &str = "kafka.advertised";
 pub const INSECURE: &str = "insecure";
+pub const ZONE: &str = "node.zone";
 pub const AUTO_CREATE_TOPICS: &str = "kafka.auto_create_topics";
 pub const DEFAULT_PARTITIONS: &str = "kafka.default_partitions";
 pub const IN_FLIGHT_BYTES_MAX: &str = "in_flight_bytes_max";
@@ -147,6 +148,18 @@ pub const SETTINGS: &[Setting] = &[
         example: "true",
         summary: "Listen outside loopback although clients do not authenticate.",
         trade: "Reachable from other machines, and open to all of them: only on a network you trust.",
+    },
+    Setting {
+        key: ZONE,
+        variable: "TIDELOG_ZONE",
+        flag: "zone",
+        placeholder: "ZONE",
+        default: None,
+        example: "eu-central-1a",
+        summary: "The zone that this node is in, by the names that clients use in `client.rack`. They see it as the broker's \
+                  rack. Unset: none.",
+        trade: "Costs nothing. Clients that know their own zone can tell whether reading here crosses zones, which costs \
+                transfer fees.",
     },
     Setting {
         key: AUTO_CREATE_TOPICS,

@@ -43,6 +43,15 @@ pub fn count(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| "this is not a count".to_owned())
 }
 
+/// The name of a zone.
+pub fn zone(text: &str) -> Result<String, String> {
+    const BYTES_MAX: usize = 100;
+    if text.is_empty() || text.len() > BYTES_MAX || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(format!("a zone's name has 1 to {BYTES_MAX} bytes and no blanks"));
+    }
+    Ok(text.to_owned())
+}
+
 /// An address to listen on.
 pub fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| match text.rsplit_once(':') {
