@@ -47,6 +47,7 @@ impl Fuzzed {
             store: StoreOptions { url: "memory:".to_owned(), ..StoreOptions::default() },
             kafka_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             kafka_advertised: None,
+            zone: None,
             cache: CacheOptions {
                 memory_bytes: 32 * MIB,
                 written_bytes: 32 * MIB,

@@ -11,14 +11,15 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::FuturesOrdered;
-use tidelog_kafka_wire::{Api, EncodeFailed, RequestError, decode_request};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tidelog_kafka_wire::{Api, EncodeFailed, RequestError, RequestHeader, decode_request};
+use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use crate::gateway::Shared;
 use crate::memory::Share;
+use crate::quotas::{ConnectionQuotas, Input, Mute};
 use crate::telemetry::Software;
 use crate::transport::{self, TransportError};
 use crate::{dispatch, memory};
@@ -75,9 +76,9 @@ pub(crate) struct Peer {
     pub(crate) software: Software,
 }
 
-async fn serve<R, W>(shared: &Arc<Shared>, peer: Peer, input: R, output: W) -> Ended
+pub(crate) async fn serve<R, W>(shared: &Arc<Shared>, peer: Peer, input: R, output: W) -> Ended
 where
-    R: AsyncRead + Unpin,
+    R: Input,
     W: AsyncWrite + Unpin,
 {
     let number = peer.number;
@@ -125,7 +126,7 @@ impl Drop for Held {
     }
 }
 
-async fn read_requests<R: AsyncRead + Unpin>(
+async fn read_requests<R: Input>(
     shared: &Arc<Shared>,
     peer: Peer,
     mut input: R,
@@ -138,6 +139,8 @@ async fn read_requests<R: AsyncRead + Unpin>(
     // Fetches of one connection follow each other, so that what they hold is bounded by one answer, and a session's epochs
     // are seen in order. The next is not even read before: no client sends it.
     let fetches = Arc::new(Semaphore::new(1));
+    let mute = Arc::new(Mute::default());
+    let mut quotas = ConnectionQuotas::new(mute.clone());
     loop {
         let begun = tokio::select! {
             biased;
@@ -147,12 +150,24 @@ async fn read_requests<R: AsyncRead + Unpin>(
                 Err(error) => return refused(shared, error),
             },
         };
+        // Who has used too much may say that there is another request; it is not read before the time has come.
+        if mute.is_on() {
+            let is_there = tokio::select! {
+                biased;
+                () = shared.parts.tasks.stopping() => return Ended::Stopping,
+                is_there = mute.over(&shared.parts.clock, &input) => is_there,
+            };
+            if !is_there {
+                return Ended::Transport(TransportError::Closed);
+            }
+        }
         let begun_at = shared.parts.clock.now();
         let api = Api::from_key(begun.prefix.api_key).expect("the frame was checked: its API is offered");
         let overlaps = matches!(api, Api::Produce | Api::Fetch);
         let share = acquire(&shares, if overlaps { 1 } else { options.connection_requests_max }).await;
         let bytes = acquire(&kibibytes, begun.prefix.bytes.div_ceil(1024).min(kibibytes_max)).await;
         let turn = if api == Api::Fetch { Some(acquire(&fetches, 1).await) } else { None };
+        let frame_bytes = begun.prefix.bytes;
         let (frame, room) = match memory::receive(shared, &mut input, begun, api).await {
             Ok(received) => received,
             Err(error) => return refused(shared, error),
@@ -160,7 +175,14 @@ async fn read_requests<R: AsyncRead + Unpin>(
         shared.meters.begun(api);
         let held = Held { shared: shared.clone(), api, begun: begun_at, _share: share, _bytes: bytes, _turn: turn };
         let answering = match decode_request(frame) {
-            Ok((header, request)) => dispatch::begin(shared, &peer, header, request, room).await,
+            Ok((header, request)) => match quotas.charge(shared, begun_at, &header, frame_bytes) {
+                None => dispatch::begin(shared, &peer, header, request, room, None).await,
+                Some(charge) => {
+                    // Without the client's id, which would keep the frame.
+                    let to = RequestHeader { client_id: None, ..header };
+                    charge.clone().run(to, dispatch::begin(shared, &peer, header, request, room, Some(charge))).await
+                }
+            },
             Err(RequestError::UnsupportedApiVersions { correlation_id, .. }) => {
                 futures::future::ready(crate::cluster::unsupported_api_versions(correlation_id)).boxed()
             }

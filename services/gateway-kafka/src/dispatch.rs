@@ -11,6 +11,7 @@ use crate::gateway::Shared;
 use crate::groups::admin_handlers;
 use crate::groups::handlers::{self, Context};
 use crate::memory::{self, Room, Share};
+use crate::quotas::{self, Charge, Mutations};
 use crate::telemetry::handlers as telemetry;
 use crate::topics::{
     create_partitions, create_topics, delete_records, delete_topics, describe_topic_partitions, log_dirs, metadata,
@@ -28,6 +29,7 @@ pub(crate) async fn begin(
     header: RequestHeader,
     request: Request,
     room: Room,
+    charge: Option<Arc<Charge>>,
 ) -> Answering {
     let shared = shared.clone();
     // Its own copy, so that a request that waits does not keep its frame.
@@ -35,13 +37,17 @@ pub(crate) async fn begin(
     let header = RequestHeader { client_id, ..header };
     match request {
         Request::Produce(request) => produce::begin(&shared, peer.number, header, request, room).await,
-        Request::Fetch(request) => fetch::answer(shared, header, request, room.share).boxed(),
+        Request::Fetch(request) => fetch::answer(shared, header, request, room.share, charge).boxed(),
         Request::ApiVersions(request) => {
             let response = cluster::api_versions(peer, &header, &request);
             async move { frame(&shared, &header, response, room).await }.boxed()
         }
         // The rest is alone in its connection.
-        Request::Metadata(request) => async move { metadata::frame(&shared, &header, request, room).await }.boxed(),
+        Request::Metadata(request) => {
+            // What it creates is not refused, whatever the version.
+            let mutations = Mutations::of(charge, &header, i16::MAX);
+            async move { metadata::frame(&shared, &header, request, &mutations, room).await }.boxed()
+        }
         Request::ListOffsets(request) => {
             async move { frame(&shared, &header, list_offsets::answer(&shared, &header, request).await, room).await }
                 .boxed()
@@ -57,11 +63,15 @@ pub(crate) async fn begin(
             async move { frame(&shared, &header, cluster::describe_cluster(&shared, &request), room).await }.boxed()
         }
         Request::CreateTopics(request) => {
-            async move { create_topics::frame(&shared, &header, request, room).await }.boxed()
+            let mutations = Mutations::of(charge, &header, 6);
+            async move { create_topics::frame(&shared, &header, request, &mutations, room).await }.boxed()
         }
         Request::CreatePartitions(request) => {
-            async move { frame(&shared, &header, create_partitions::answer(&shared, request).await, room).await }
-                .boxed()
+            let mutations = Mutations::of(charge, &header, 3);
+            async move {
+                frame(&shared, &header, create_partitions::answer(&shared, request, &mutations).await, room).await
+            }
+            .boxed()
         }
         Request::DescribeConfigs(request) => {
             async move { describe_configs::frame(&shared, &header, request, room).await }.boxed()
@@ -77,8 +87,18 @@ pub(crate) async fn begin(
             async move { config_resources::frame(&shared, &header, request, room).await }.boxed()
         }
         Request::DeleteTopics(request) => {
-            async move { frame(&shared, &header, delete_topics::answer(&shared, &header, request).await, room).await }
-                .boxed()
+            let mutations = Mutations::of(charge, &header, 5);
+            async move {
+                let answer = delete_topics::answer(&shared, &header, request, &mutations).await;
+                frame(&shared, &header, answer, room).await
+            }
+            .boxed()
+        }
+        Request::DescribeClientQuotas(request) => {
+            async move { quotas::describe(&shared, &header, request, room).await }.boxed()
+        }
+        Request::AlterClientQuotas(request) => {
+            async move { frame(&shared, &header, quotas::alter(&shared, request).await, room).await }.boxed()
         }
         Request::DeleteRecords(request) => {
             async move { frame(&shared, &header, delete_records::answer(&shared, request).await, room).await }.boxed()

@@ -5,7 +5,9 @@
 //! are such codes: Java retries under a new epoch after the first always, after the second when the batch is next in line.
 //! The first is never answered, the second only when a batch before it is missing.
 
-use tidelog_catalog_api::{CatalogError, CreateTopicError, DeleteRecordsError, OffsetRefused, SubscriptionRefused};
+use tidelog_catalog_api::{
+    CatalogError, CreateTopicError, DeleteRecordsError, OffsetRefused, QuotaRefused, SubscriptionRefused,
+};
 use tidelog_fetch::ReadError;
 use tidelog_format::records::RecordsError;
 use tidelog_ingest::{AdmitError, AppendError};
@@ -157,6 +159,22 @@ pub fn of_delete_records(error: DeleteRecordsError) -> ErrorCode {
     match error {
         DeleteRecordsError::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
         DeleteRecordsError::BeyondTail(_) => ErrorCode::OffsetOutOfRange,
+    }
+}
+
+/// Quotas that were not altered.
+#[must_use]
+pub fn of_quota(error: &QuotaRefused) -> ErrorCode {
+    match error {
+        QuotaRefused::Nobody
+        | QuotaRefused::Combination
+        | QuotaRefused::EmptyName(_)
+        | QuotaRefused::LongName(_)
+        | QuotaRefused::NoAddress(_)
+        | QuotaRefused::NotOfEntity(_)
+        | QuotaRefused::Value(..) => ErrorCode::InvalidRequest,
+        // Until others are taken away; administrators' clients do not repeat it.
+        QuotaRefused::Full => ErrorCode::PolicyViolation,
     }
 }
 

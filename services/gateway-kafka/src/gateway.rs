@@ -1,5 +1,6 @@
 //! The door itself: its parts, its listener, its end.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::memory::Memory;
 use crate::meters::Meters;
 use crate::options::GatewayOptions;
 use crate::producer_ids::ProducerIds;
+use crate::quotas::{self, Quotas};
 use crate::storage::{Appender, Reader};
 use crate::telemetry::Telemetry;
 use crate::{cluster, connection};
@@ -44,7 +46,7 @@ pub struct GatewayParts {
 
 /// The Kafka door of one node.
 pub struct Gateway {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// What all connections share.
@@ -57,6 +59,7 @@ pub(crate) struct Shared {
     pub(crate) telemetry: Telemetry,
     pub(crate) memory: Memory,
     pub(crate) meters: Meters,
+    pub(crate) quotas: Quotas,
     connections: Arc<Semaphore>,
     connection_numbers: AtomicU64,
 }
@@ -78,6 +81,7 @@ impl Gateway {
             telemetry: Telemetry::default(),
             memory: Memory::new(options.fetch_bytes_max),
             meters: Meters::new(),
+            quotas: Quotas::new(parts.clock.now()),
             connections: Arc::new(Semaphore::new(options.connections_max)),
             connection_numbers: AtomicU64::new(1),
             options,
@@ -101,7 +105,7 @@ impl Gateway {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => self.admit(stream, &peer.to_string()),
+                Ok((stream, peer)) => self.admit(stream, peer),
                 Err(error) => {
                     warn!(%error, "no connection accepted");
                     shared.parts.clock.sleep(ACCEPT_PAUSE).await;
@@ -117,12 +121,26 @@ impl Gateway {
         }
     }
 
-    fn admit(&self, stream: TcpStream, peer: &str) {
+    fn admit(&self, stream: TcpStream, address: SocketAddr) {
+        let peer = &address.to_string();
         let Ok(permit) = self.shared.connections.clone().try_acquire_owned() else {
             self.shared.meters.refused("connections_max");
             debug!(peer, "connection refused, the maximum is reached");
             return;
         };
+        if let Some(kept) = quotas::connected(&self.shared, address.ip()) {
+            self.shared.meters.refused("connection_creation_rate");
+            debug!(peer, "connection refused, there are too many from its address");
+            let shared = self.shared.clone();
+            self.shared.parts.tasks.spawn_detached("kafka connection too many", OnPanic::Continue, async move {
+                tokio::select! {
+                    () = shared.parts.clock.sleep(kept) => {}
+                    () = shared.parts.tasks.stopping() => {}
+                }
+                drop((stream, permit));
+            });
+            return;
+        }
         if let Err(error) = stream.set_nodelay(true) {
             debug!(peer, %error, "connection lost at once");
             return;

@@ -13,6 +13,8 @@ const SECONDS: &str = "kafka_request_seconds";
 const IN_FLIGHT: &str = "kafka_requests_in_flight";
 /// Errors answered, by API and code. Question: what goes wrong, and for whom?
 const ERRORS: &str = "kafka_errors_total";
+/// How long clients were told to wait, by API. Question: whom do quotas slow down, and at what?
+const THROTTLE_SECONDS: &str = "kafka_throttle_seconds";
 /// Open connections. Question: is the bound near?
 const CONNECTIONS: &str = "kafka_connections";
 /// Connections closed because of what they sent or did not take, by reason. Question: is someone hostile or broken?
@@ -52,6 +54,11 @@ impl Meters {
         if code != ErrorCode::None {
             counter!(ERRORS, "api" => api.name(), "code" => format!("{code:?}")).increment(1);
         }
+    }
+
+    /// Only who has quotas comes here.
+    pub(crate) fn throttled(&self, api: Api, wait: Duration) {
+        histogram!(THROTTLE_SECONDS, "api" => api.name()).record(wait.as_secs_f64());
     }
 
     pub(crate) fn connected(&self) {

@@ -11,9 +11,10 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tidelog_catalog_api::{
-    AlterTopicError, ApplyListener, Catalog, CatalogError, ClusterView, Command, CreateTopicError, CreatedTopic,
-    DeleteRecordsError, Extent, ExtentPlan, GroupOffset, GroupRecord, InlineExtent, MetricsSubscriptions, OrphanRange,
-    Outcome, PartitionView, ProducerView, Proposal, QuorumView, RecordsDeletion, TopicView,
+    AlterTopicError, ApplyListener, Catalog, CatalogError, ClientQuotas, ClusterView, Command, CreateTopicError,
+    CreatedTopic, DeleteRecordsError, Extent, ExtentPlan, GroupOffset, GroupRecord, InlineExtent, MetricsSubscriptions,
+    OrphanRange, Outcome, PartitionView, ProducerView, Proposal, QuorumView, QuotaAlteration, RecordsDeletion,
+    TopicView,
 };
 use tidelog_fetch::{Read, ReadError, ReadOutcome};
 use tidelog_host::{Clock, Random, Tasks};
@@ -22,11 +23,15 @@ use tidelog_model::{
     Incarnation, LogIndex, NodeId, ObjectId, Offset, PartitionId, ProducerEpoch, ProducerId, SessionId, TenantId,
     TimestampMs, TopicId,
 };
+use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::connection::{Peer, serve};
+use crate::gateway::Shared;
 use crate::groups::Coordinator;
 use crate::storage::{Appender, NoRoom, Reader, WatchTail};
+use crate::telemetry::Software;
 use crate::testing_client::Client;
 use crate::{Gateway, GatewayOptions, GatewayParts};
 
@@ -58,6 +63,7 @@ pub(crate) struct FakeCatalog {
     /// Changes of settings that are still to be overtaken by another.
     pub(crate) overtakes: Mutex<usize>,
     pub(crate) is_down: Mutex<bool>,
+    pub(crate) quotas: Mutex<Arc<ClientQuotas>>,
     pub(crate) subscriptions: Mutex<Arc<MetricsSubscriptions>>,
     producer_ids: Mutex<i64>,
     pub(crate) events: Events,
@@ -156,6 +162,24 @@ impl Catalog for FakeCatalog {
                 let first = ProducerId(*next);
                 *next += i64::from(count);
                 Outcome::ProducerIds { first, count }
+            }
+            Command::AlterClientQuotas { alterations, .. } => {
+                let alter = |alteration: QuotaAlteration| {
+                    alteration.check()?;
+                    let mut quotas = self.quotas.lock();
+                    let values = Arc::make_mut(&mut quotas).entry(alteration.entity.clone()).or_default();
+                    for (kind, value) in alteration.changes {
+                        match value {
+                            Some(value) => values.insert(kind, value),
+                            None => values.remove(&kind),
+                        };
+                    }
+                    if values.is_empty() {
+                        Arc::make_mut(&mut quotas).remove(&alteration.entity);
+                    }
+                    Ok(())
+                };
+                Outcome::ClientQuotasAltered(alterations.into_iter().map(alter).collect())
             }
             Command::StoreGroup { .. } => Outcome::GroupStored(Ok(())),
             Command::CommitOffsetsAs { group, offsets, .. } => {
@@ -296,6 +320,9 @@ impl Catalog for FakeCatalog {
     }
     fn inline_extents(&self, _: usize) -> Vec<InlineExtent> {
         Vec::new()
+    }
+    fn client_quotas(&self, tenant: TenantId) -> Arc<ClientQuotas> {
+        if tenant == TENANT { self.quotas.lock().clone() } else { Arc::default() }
     }
     fn metrics_subscriptions(&self, tenant: TenantId) -> Arc<MetricsSubscriptions> {
         if tenant == TENANT { self.subscriptions.lock().clone() } else { Arc::default() }
@@ -458,6 +485,7 @@ pub(crate) struct Door {
     pub(crate) is_full: Arc<AtomicBool>,
     pub(crate) events: Events,
     pub(crate) tasks: Tasks,
+    shared: Arc<Shared>,
     pub(crate) address: std::net::SocketAddr,
     pub(crate) closed: tokio::task::JoinHandle<()>,
 }
@@ -501,14 +529,27 @@ impl Door {
             tasks: tasks.clone(),
         };
         let gateway = Gateway::new(options, parts);
+        let shared = gateway.shared.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let closed = tokio::spawn(async move { gateway.serve(listener).await });
-        Door { catalog, fetch, appends, is_full, events, tasks, address, closed }
+        Door { catalog, fetch, appends, is_full, events, tasks, shared, address, closed }
     }
 
     pub(crate) async fn connect(&self) -> Client {
         Client::new(TcpStream::connect(self.address).await.unwrap())
+    }
+}
+
+impl Door {
+    /// A client within the process, so that a paused clock goes on only when nobody has anything to do.
+    pub(crate) fn connect_here(&self) -> Client<DuplexStream> {
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
+        let (input, output) = tokio::io::split(theirs);
+        let shared = self.shared.clone();
+        let peer = Peer { number: 1_000_000, host: "/here".into(), port: None, software: Software::default() };
+        tokio::spawn(async move { serve(&shared, peer, input, output).await });
+        Client::new(ours)
     }
 }
 

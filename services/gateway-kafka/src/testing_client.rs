@@ -6,18 +6,18 @@ use bytes::{Bytes, BytesMut};
 use tidelog_kafka_wire::RequestHeader;
 use tidelog_kafka_wire::messages::{AnyRequest, Response};
 use tidelog_kafka_wire::testing::{decode_response, encode_request};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// A client that sends when told and reads answers when told.
-pub(crate) struct Client {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Client<S = TcpStream> {
+    pub(crate) stream: S,
     correlation: i32,
     sent: VecDeque<RequestHeader>,
 }
 
-impl Client {
-    pub(crate) fn new(stream: TcpStream) -> Client {
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    pub(crate) fn new(stream: S) -> Client<S> {
         Client { stream, correlation: 0, sent: VecDeque::new() }
     }
 

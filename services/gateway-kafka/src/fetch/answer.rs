@@ -20,6 +20,7 @@ use crate::fetch::sessions::{Asked, NO_SESSION, PartitionKey, Plan, SessionReque
 use crate::gateway::Shared;
 use crate::memory::{self, Share};
 use crate::options::{FETCH_ROOM_WAIT_MIN, FETCH_WAIT_MAX};
+use crate::quotas::Charge;
 use crate::topics::{Lookup, TopicKey, partition_of};
 
 /// Before this version there are no sessions: every request stands for itself.
@@ -33,10 +34,12 @@ pub(crate) async fn answer(
     header: RequestHeader,
     request: FetchRequest,
     room: Share,
+    charge: Option<Arc<Charge>>,
 ) -> Result<Answer, EncodeFailed> {
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)).min(FETCH_WAIT_MAX);
     let deadline = shared.parts.clock.now() + wait;
     let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0).min(shared.options.fetch_answer_bytes_max);
+    let bytes_max = bytes_max.min(charge.as_ref().map_or(usize::MAX, |charge| charge.fetch_bytes_max()));
     // More than an answer can hold would never be there.
     let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0).min(bytes_max);
     let plan = match shared.sessions.begin(shared.parts.clock.now(), session_request(&header, request)) {
@@ -58,6 +61,8 @@ pub(crate) async fn answer(
         let mut watch = shared.parts.fetch.watch(&known);
         let room = match reads::bytes_ahead(&shared, &wanted) {
             0 => RecordsRoom::NotNeeded,
+            // It is told that there are records, and comes back for them when the time has come.
+            _ if charge.as_ref().is_some_and(|charge| charge.owes_records()) => RecordsRoom::GivenUp,
             bytes => records_room(&shared, bytes.min(bytes_max), deadline).await,
         };
         let mut partitions = reads::read_all(&shared, &wanted, room.granted()).await;
@@ -192,7 +197,7 @@ enum RecordsRoom {
         /// Less than was asked for.
         is_short: bool,
     },
-    /// There was none in time.
+    /// There was none in time, or the client may have none yet.
     GivenUp,
 }
 

@@ -13,6 +13,7 @@ use tidelog_model::limits::{TOPIC_PARTITIONS_MAX, TOPICS_PER_REQUEST_MAX};
 use crate::errors;
 use crate::gateway::Shared;
 use crate::options::LOOKUPS_AT_ONCE;
+use crate::quotas::{Mutations, TOO_MANY, TooMany};
 use crate::topics::{Lookup, TopicKey};
 
 /// Partitions that one request may create: as many as a topic may have.
@@ -21,7 +22,11 @@ const REQUEST_PARTITIONS_MAX: u32 = TOPIC_PARTITIONS_MAX;
 type Refusal = (ErrorCode, Option<String>);
 
 /// Answers CreatePartitions. A cancelled caller may leave partitions created.
-pub(crate) async fn answer(shared: &Shared, request: CreatePartitionsRequest) -> CreatePartitionsResponse {
+pub(crate) async fn answer(
+    shared: &Shared,
+    request: CreatePartitionsRequest,
+    mutations: &Mutations,
+) -> CreatePartitionsResponse {
     let mut seen = BTreeSet::new();
     let topics = request.topics.iter();
     let twice = topics.filter(|topic| !seen.insert(topic.name.as_str())).map(|topic| topic.name.as_str());
@@ -50,6 +55,9 @@ pub(crate) async fn answer(shared: &Shared, request: CreatePartitionsRequest) ->
             let text = format!("a request may create {REQUEST_PARTITIONS_MAX} partitions at most");
             (ErrorCode::InvalidPartitions, Some(text))
         })?;
+        mutations
+            .take(count - view.partitions)
+            .map_err(|TooMany| (ErrorCode::ThrottlingQuotaExceeded, Some(TOO_MANY.to_owned())))?;
         Ok((view, count))
     });
     let judged = judged.collect::<Vec<_>>();

@@ -15,6 +15,7 @@ use crate::configs::describe_configs::fixed;
 use crate::configs::topic_configs;
 use crate::connection::Answer;
 use crate::gateway::Shared;
+use crate::quotas::{Mutations, TOO_MANY, TooMany};
 use crate::{dispatch, errors};
 
 /// From this version on the answer shows the settings that the topics have now.
@@ -34,10 +35,11 @@ pub(crate) async fn frame(
     shared: &Shared,
     header: &RequestHeader,
     request: CreateTopicsRequest,
+    mutations: &Mutations,
     room: impl Send,
 ) -> Result<Answer, EncodeFailed> {
     let validate_only = request.validate_only;
-    let judged = decide(shared, &request).await;
+    let judged = decide(shared, &request, mutations).await;
     let shows_configs = header.version >= CONFIGS_FROM_VERSION;
     let good = judged.iter().filter(|(_, result)| result.is_ok()).count();
     let share = shared.memory.answer(if shows_configs { good * CONFIGS_BYTES } else { 0 }).await;
@@ -59,7 +61,7 @@ pub(crate) async fn frame(
 }
 
 /// Judges the topics and creates the good ones.
-async fn decide<'a>(shared: &Shared, request: &'a CreateTopicsRequest) -> Judged<'a> {
+async fn decide<'a>(shared: &Shared, request: &'a CreateTopicsRequest, mutations: &Mutations) -> Judged<'a> {
     let mut seen = BTreeSet::new();
     let mut refused = BTreeSet::new();
     let mut partitions_left = REQUEST_PARTITIONS_MAX;
@@ -78,6 +80,7 @@ async fn decide<'a>(shared: &Shared, request: &'a CreateTopicsRequest) -> Judged
             judged.push((&topic.name, Err((ErrorCode::InvalidRequest, text))));
         } else {
             let new = judge(shared, topic).and_then(|new| within(&mut partitions_left, new));
+            let new = new.and_then(|new| affordable(shared, mutations, new));
             judged.push((&topic.name, new));
         }
     }
@@ -95,6 +98,17 @@ fn within(left: &mut u32, new: NewTopic) -> Result<NewTopic, Refusal> {
             let text = format!("a request may create {REQUEST_PARTITIONS_MAX} partitions at most");
             Err((ErrorCode::InvalidPartitions, text))
         }
+    }
+}
+
+/// What exists already is refused for that.
+fn affordable(shared: &Shared, mutations: &Mutations, new: NewTopic) -> Result<NewTopic, Refusal> {
+    if shared.parts.catalog.topic_by_name(new.tenant, &new.name).is_some() {
+        return Ok(new);
+    }
+    match mutations.take(new.partitions) {
+        Ok(()) => Ok(new),
+        Err(TooMany) => Err((ErrorCode::ThrottlingQuotaExceeded, TOO_MANY.to_owned())),
     }
 }
 

@@ -11,6 +11,7 @@ use tidelog_model::limits::TOPICS_PER_REQUEST_MAX;
 
 use crate::errors;
 use crate::gateway::Shared;
+use crate::quotas::{Mutations, TOO_MANY, TooMany};
 use crate::topics::{Lookup, TopicKey};
 
 /// From this version on the request's topics are structs.
@@ -25,6 +26,7 @@ pub(crate) async fn answer(
     shared: &Shared,
     header: &RequestHeader,
     request: DeleteTopicsRequest,
+    mutations: &Mutations,
 ) -> DeleteTopicsResponse {
     let keys = asked(header, request);
     let good = keys.iter().filter_map(|key| key.as_ref().ok().cloned()).collect::<Vec<_>>();
@@ -45,7 +47,13 @@ pub(crate) async fn answer(
             Lookup::Found(topic) if twice.contains(&topic.id) => {
                 told.insert(topic.id).then(|| Err((key, Some(topic.name.clone()), None, repeated())))
             }
-            Lookup::Found(topic) => Some(Ok((key, topic))),
+            Lookup::Found(topic) => Some(match mutations.take(topic.partitions) {
+                Ok(()) => Ok((key, topic)),
+                Err(TooMany) => {
+                    let refusal = (ErrorCode::ThrottlingQuotaExceeded, Some(TOO_MANY.to_owned()));
+                    Err((key, Some(topic.name.clone()), Some(topic.id), refusal))
+                }
+            }),
             Lookup::Missing => Some(Err((key.clone(), None, None, (missing(&key), None)))),
             Lookup::Unconfirmed(error) => {
                 Some(Err((key, None, None, (errors::of_catalog(&error), Some(error.to_string())))))

@@ -16,6 +16,7 @@ use tidelog_model::{TopicId, check_topic_name};
 use crate::cluster::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS};
 use crate::connection::Answer;
 use crate::gateway::Shared;
+use crate::quotas::Mutations;
 use crate::topics::{Lookup, TopicKey};
 use crate::{dispatch, errors};
 
@@ -32,6 +33,7 @@ pub(crate) async fn frame(
     shared: &Shared,
     header: &RequestHeader,
     request: MetadataRequest,
+    mutations: &Mutations,
     room: impl Send,
 ) -> Result<Answer, EncodeFailed> {
     let topics = match asked(header, request.topics) {
@@ -41,7 +43,7 @@ pub(crate) async fn frame(
         }
         Some(topics) => {
             let create = request.allow_auto_topic_creation && shared.options.auto_create_topics;
-            named(shared, header, &topics, create).await
+            named(shared, header, &topics, create.then_some(mutations)).await
         }
     };
     let partitions = topics.iter().map(Found::partitions).sum::<usize>();
@@ -98,13 +100,18 @@ async fn all(shared: &Shared) -> Vec<Found> {
     topics.into_iter().map(Found::Topic).collect()
 }
 
-async fn named(shared: &Shared, header: &RequestHeader, topics: &[MetadataRequestTopic], create: bool) -> Vec<Found> {
+async fn named(
+    shared: &Shared,
+    header: &RequestHeader,
+    topics: &[MetadataRequestTopic],
+    create: Option<&Mutations>,
+) -> Vec<Found> {
     // A topic that is asked for again and again is answered once, as Kafka does.
     let mut seen = BTreeSet::new();
     let keys = topics.iter().map(|topic| key(header, topic)).filter(|key| seen.insert(key.clone())).collect::<Vec<_>>();
     let mut lookups = shared.topics(&keys).await;
-    if create {
-        create_missing(shared, &keys, &mut lookups).await;
+    if let Some(mutations) = create {
+        create_missing(shared, &keys, &mut lookups, mutations).await;
     }
     let found = keys.into_iter().zip(lookups).map(|(key, lookup)| match lookup {
         Lookup::Found(topic) => Found::Topic(topic),
@@ -137,7 +144,7 @@ pub(crate) fn missing_code(key: &TopicKey) -> ErrorCode {
 }
 
 /// Creates what is missing by name, and looks it up again. Whoever was faster wins; both see the same topic.
-async fn create_missing(shared: &Shared, keys: &[TopicKey], lookups: &mut [Lookup]) {
+async fn create_missing(shared: &Shared, keys: &[TopicKey], lookups: &mut [Lookup], mutations: &Mutations) {
     let missing = keys.iter().zip(lookups.iter()).filter_map(|(key, lookup)| match (key, lookup) {
         (TopicKey::Name(name), Lookup::Missing) if check_topic_name(name).is_ok() => Some(name.clone()),
         _ => None,
@@ -162,7 +169,10 @@ async fn create_missing(shared: &Shared, keys: &[TopicKey], lookups: &mut [Looku
         Ok(Outcome::TopicsCreated(results)) => {
             for (name, result) in names.iter().zip(results) {
                 match result {
-                    Ok(_) => tracing::info!(topic = %name, "topic created because a client asked for it"),
+                    Ok(_) => {
+                        tracing::info!(topic = %name, "topic created because a client asked for it");
+                        mutations.note(shared.options.partitions_default);
+                    }
                     Err(reason) => tracing::debug!(topic = %name, %reason, "topic not created"),
                 }
             }
