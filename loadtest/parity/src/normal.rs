@@ -69,6 +69,11 @@ const UNORDERED: &[(ApiKey, &str, &str)] = &[
     (ApiKey::DescribeConfigs, "results", "resource_name"),
     (ApiKey::GetTelemetrySubscriptions, "requested_metrics", ""),
     (ApiKey::ListConfigResources, "config_resources", "resource_name"),
+    (ApiKey::DescribeClientQuotas, "entries", "entity"),
+    (ApiKey::DescribeClientQuotas, "entity", "entity_type"),
+    (ApiKey::DescribeClientQuotas, "values", "key"),
+    (ApiKey::AlterClientQuotas, "entries", "entity"),
+    (ApiKey::AlterClientQuotas, "entity", "entity_type"),
     // Members are known by ids that are random, so by what they know.
     (ApiKey::JoinGroup, "members", "metadata"),
 ];
@@ -83,7 +88,7 @@ pub fn put_in_order(api: i16, tree: &mut Tree) {
                 put_in_order(api, value);
                 let by = UNORDERED.iter().find(|(of, field, _)| *of as i16 == api && field == name);
                 if let (Tree::Items(items), Some((.., by))) = (value, by) {
-                    items.sort_by_key(|item| item.field(by).unwrap_or(item).brief());
+                    items.sort_by_key(|item| format!("{:?}", item.field(by).unwrap_or(item)));
                 }
             }
         }

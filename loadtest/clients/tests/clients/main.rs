@@ -9,6 +9,7 @@ mod kcat;
 mod librdkafka;
 mod lifecycle;
 mod membership;
+mod quotas;
 mod rskafka_client;
 mod topic_settings;
 

@@ -12,6 +12,7 @@ mod metadata;
 mod offsets;
 mod offsets_by_id;
 mod produce;
+mod quotas;
 mod telemetry;
 mod topics;
 
@@ -64,6 +65,9 @@ pub const SCRIPTS: &[Script] = &[
     Script { name: "describe configs", api: ApiKey::DescribeConfigs, run: configs::described },
     Script { name: "alter configs", api: ApiKey::AlterConfigs, run: configs::altered },
     Script { name: "change configs", api: ApiKey::IncrementalAlterConfigs, run: configs::changed },
+    Script { name: "alter quotas", api: ApiKey::AlterClientQuotas, run: quotas::altered },
+    Script { name: "quotas refused", api: ApiKey::AlterClientQuotas, run: quotas::refused },
+    Script { name: "describe quotas", api: ApiKey::DescribeClientQuotas, run: quotas::described },
     Script { name: "config resources", api: ApiKey::ListConfigResources, run: configs::resources },
     Script { name: "metrics subscriptions", api: ApiKey::IncrementalAlterConfigs, run: telemetry::subscriptions },
     Script { name: "telemetry", api: ApiKey::GetTelemetrySubscriptions, run: telemetry::asked },
