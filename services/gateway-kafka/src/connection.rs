@@ -175,14 +175,16 @@ async fn read_requests<R: Input>(
         shared.meters.begun(api);
         let held = Held { shared: shared.clone(), api, begun: begun_at, _share: share, _bytes: bytes, _turn: turn };
         let answering = match decode_request(frame) {
-            Ok((header, request)) => match quotas.charge(shared, begun_at, &header, frame_bytes) {
-                None => dispatch::begin(shared, &peer, header, request, room, None).await,
-                Some(charge) => {
-                    // Without the client's id, which would keep the frame.
-                    let to = RequestHeader { client_id: None, ..header };
-                    charge.clone().run(to, dispatch::begin(shared, &peer, header, request, room, Some(charge))).await
+            Ok((header, request)) => {
+                let charge = quotas.charge(shared, begun_at, &header, frame_bytes);
+                // Without the client's id, which would keep the frame.
+                let to = RequestHeader { client_id: None, ..header };
+                let begin = dispatch::begin(shared, &peer, header, request, room, charge.clone());
+                match charge {
+                    None => begin.await,
+                    Some(charge) => charge.run(to, Box::pin(begin)).await,
                 }
-            },
+            }
             Err(RequestError::UnsupportedApiVersions { correlation_id, .. }) => {
                 futures::future::ready(crate::cluster::unsupported_api_versions(correlation_id)).boxed()
             }

@@ -95,8 +95,12 @@ impl Charge {
 
     /// Works on a request at its client's expense: counts the time that is spent on it, and tells the answer how long the client
     /// is to wait.
-    pub(crate) async fn run(self: Arc<Self>, to: RequestHeader, begin: impl Future<Output = Answering>) -> Answering {
-        let answering = Counted { charge: self.clone(), work: Box::pin(begin) }.await;
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        to: RequestHeader,
+        begin: impl Future<Output = Answering> + Unpin,
+    ) -> Answering {
+        let answering = Counted { charge: self.clone(), work: begin }.await;
         async move {
             let answer = Counted { charge: self.clone(), work: answering }.await?;
             Ok(self.told(&to, answer))
