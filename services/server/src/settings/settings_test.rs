@@ -304,16 +304,16 @@ fn certificates_are_looked_at() {
 
 #[test]
 fn unknown_names_are_refused_with_what_was_meant() {
-    let environment = [("TIDELOG_KAFKA_LISTN", "127.0.0.1:9092"), ("TIDELOG_ZZZ", "1"), ("TIDELOG_FAILPOINT", "x:1")];
+    let environment = [("TIDELOG_KAFKA_LISTN", "127.0.0.1:9092"), ("TIDELOG_QQQQQQ", "1"), ("TIDELOG_FAILPOINT", "x:1")];
     check_refused(
         &Outside { environment: &environment, ..Outside::default() },
         "TIDELOG_KAFKA_LISTN (environment)
         no setting has this variable; did you mean TIDELOG_KAFKA_LISTEN?
         this works: TIDELOG_KAFKA_LISTEN=127.0.0.1:9092
 
-        TIDELOG_ZZZ (environment)
+        TIDELOG_QQQQQQ (environment)
         no setting has this variable; names that begin with TIDELOG_ are kept for settings
-        this works: unset TIDELOG_ZZZ",
+        this works: unset TIDELOG_QQQQQQ",
     );
     let file = "datadir = 'x'\nlisten = 'y'\nstore = 'file'\n[kafak]\nlisten = 'z'\n[qqq]\nwhatever = 1\n[cache]\nio = ['auto']";
     check_refused(
@@ -348,12 +348,12 @@ fn unknown_names_are_refused_with_what_was_meant() {
 fn unknown_names_wrong_values_and_contradictions_are_told_together() {
     let outside = Outside {
         file: Some("datadir = 'x'"),
-        environment: &[("TIDELOG_ZZZ", "1")],
+        environment: &[("TIDELOG_QQQQQQ", "1")],
         flags: &["--cache-io=aio", "--store-region=eu-central-1"],
     };
     let refused = outside.settings().expect_err("four mistakes");
     let said: Vec<&str> = refused.0.iter().filter_map(|refusal| refusal.said.split(' ').next()).collect();
-    assert_eq!(said, ["TIDELOG_ZZZ", "datadir", "store.region", "cache.io"]);
+    assert_eq!(said, ["TIDELOG_QQQQQQ", "datadir", "store.region", "cache.io"]);
 }
 
 #[test]
