@@ -162,7 +162,7 @@ impl Machine {
     fn apply_batch_unguarded(&self, batch: &mut Vec<EntryResponder<TypeConfig>>) {
         let shared = &self.shared;
         let begun = shared.clock.now();
-        let mut advanced = Vec::new();
+        let mut changed = Vec::new();
         let mut outcomes = Vec::with_capacity(batch.len());
         let mut bytes = 0;
         let mut current = shared.current.write();
@@ -172,7 +172,7 @@ impl Machine {
                 EntryPayload::Normal(logged) => {
                     bytes += logged.bytes().len();
                     let applied = current.state.apply(index, logged.command());
-                    advanced.extend(applied.advanced);
+                    changed.extend(applied.changed);
                     Some(applied.outcome)
                 }
                 // The state of nothing is that of index 0, where the first membership is.
@@ -195,12 +195,13 @@ impl Machine {
         drop(current);
         measure::applied(batch.len(), begun.elapsed());
         failpoint::hit("applied");
-        shared.visible.send_replace(index.0);
-        advanced.sort_unstable();
-        advanced.dedup();
+        changed.sort_unstable();
+        changed.dedup();
+        // Before a read barrier is answered: who has waited for one knows of everything that has changed.
         for listener in shared.listeners.read().iter() {
-            listener.applied(index, &advanced);
+            listener.applied(index, &changed);
         }
+        shared.visible.send_replace(index.0);
         for ((_, responder), outcome) in batch.drain(..).zip(outcomes) {
             if let Some(responder) = responder {
                 responder.send(outcome);
@@ -280,10 +281,10 @@ impl RaftStateMachine<TypeConfig> for Machine {
             let index = state.applied();
             *shared.snapshot.lock() = Some(shared.folder.adopt(&snapshot, &parts)?);
             *shared.current.write() = Current { state, position };
-            shared.visible.send_replace(index.0);
             for listener in shared.listeners.read().iter() {
-                listener.applied(index, &[]);
+                listener.replaced(index);
             }
+            shared.visible.send_replace(index.0);
             Ok(())
         };
         tokio::task::spawn_blocking(install).await.map_err(io::Error::other)?

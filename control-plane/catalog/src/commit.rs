@@ -32,7 +32,7 @@ impl State {
         &mut self,
         index: LogIndex,
         commit: &Commit,
-        advanced: &mut Vec<PartitionId>,
+        changed: &mut Vec<PartitionId>,
     ) -> Result<CommitOutcome, CommitRefused> {
         let meta = Stamped::write(&mut self.meta, index);
         if let Some(outcome) = outcome_before(meta, commit)? {
@@ -45,7 +45,7 @@ impl State {
         };
         let outcome = match refused {
             Some(refused) => refused,
-            None => CommitOutcome::Applied(self.append_entries(index, commit, advanced)),
+            None => CommitOutcome::Applied(self.append_entries(index, commit, changed)),
         };
         let lane = lane_mut(Stamped::write(&mut self.meta, index), commit);
         let received = commit.outcomes_received.min(lane.last);
@@ -59,7 +59,7 @@ impl State {
         &mut self,
         index: LogIndex,
         commit: &Commit,
-        advanced: &mut Vec<PartitionId>,
+        changed: &mut Vec<PartitionId>,
     ) -> Vec<BatchOutcome> {
         let batches = commit.entries.iter().map(|entry| entry.batches.len()).sum();
         let mut outcomes = Vec::with_capacity(batches);
@@ -67,7 +67,7 @@ impl State {
         for entry in &commit.entries {
             let before = outcomes.len();
             if self.partition_exists(entry.partition) {
-                extents += self.append_entry(index, &commit.payload, entry, &mut outcomes, advanced);
+                extents += self.append_entry(index, &commit.payload, entry, &mut outcomes, changed);
             } else {
                 outcomes.extend(entry.batches.iter().map(|_| BatchOutcome::UnknownPartition));
             }
@@ -92,7 +92,7 @@ impl State {
         payload: &Payload,
         entry: &CommitEntry,
         outcomes: &mut Vec<BatchOutcome>,
-        advanced: &mut Vec<PartitionId>,
+        changed: &mut Vec<PartitionId>,
     ) -> u32 {
         let shard = &mut self.shards[shard_of(entry.partition)];
         let now = self.meta.body.tick;
@@ -126,7 +126,7 @@ impl State {
             outcomes.push(outcome);
             position += batch.bytes;
         }
-        advanced.push(entry.partition);
+        changed.push(entry.partition);
         extents
     }
 }

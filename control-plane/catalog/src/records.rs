@@ -16,11 +16,17 @@ impl State {
         &mut self,
         index: LogIndex,
         deletions: &[RecordsDeletion],
+        changed: &mut Vec<PartitionId>,
     ) -> Vec<Result<Offset, DeleteRecordsError>> {
-        deletions.iter().map(|deletion| self.delete_before(index, deletion)).collect()
+        deletions.iter().map(|deletion| self.delete_before(index, deletion, changed)).collect()
     }
 
-    fn delete_before(&mut self, index: LogIndex, deletion: &RecordsDeletion) -> Result<Offset, DeleteRecordsError> {
+    fn delete_before(
+        &mut self,
+        index: LogIndex,
+        deletion: &RecordsDeletion,
+        changed: &mut Vec<PartitionId>,
+    ) -> Result<Offset, DeleteRecordsError> {
         let id = deletion.partition;
         let bounds = self.partition(id).ok_or(DeleteRecordsError::UnknownPartition)?;
         let (log_start, tail) = (bounds.log_start, bounds.high_watermark);
@@ -34,6 +40,7 @@ impl State {
         let partitions = &mut Stamped::write(&mut self.shards[shard_of(id)], index).partitions;
         let partition = partitions.get_mut(&id).expect("a partition whose tail is beyond 0 is there").write();
         partition.log_start = before;
+        changed.push(id);
         for extent in partition.extents.drop_before(before) {
             self.release_extent(index, id, &extent);
         }

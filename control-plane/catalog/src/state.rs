@@ -36,8 +36,9 @@ pub struct State {
 pub struct Applied {
     /// The answer.
     pub outcome: Outcome,
-    /// Partitions whose tail moved, each once, in order.
-    pub advanced: Vec<PartitionId>,
+    /// Partitions of which a reader is told something else than before, each once, in order: their tail or beginning moved,
+    /// or they are gone with their topic.
+    pub changed: Vec<PartitionId>,
 }
 
 impl Default for State {
@@ -70,7 +71,7 @@ impl State {
     /// stop.
     pub fn apply(&mut self, index: LogIndex, command: &Command) -> Applied {
         self.skip(index);
-        let mut advanced = Vec::new();
+        let mut changed = Vec::new();
         let outcome = match command {
             Command::Bootstrap { cluster_id, incarnation } => {
                 let meta = Stamped::write(&mut self.meta, index);
@@ -88,10 +89,10 @@ impl State {
             Command::GrantObjects { session, count, ticks } => {
                 Outcome::Granted(Stamped::write(&mut self.meta, index).grant_objects(*session, *count, *ticks))
             }
-            Command::Commit(commit) => Outcome::Committed(self.apply_commit(index, commit, &mut advanced)),
+            Command::Commit(commit) => Outcome::Committed(self.apply_commit(index, commit, &mut changed)),
             Command::MoveInline(moves) => Outcome::Moved(self.apply_moves(index, moves)),
             Command::CreateTopics { topics } => Outcome::TopicsCreated(self.create_topics(index, topics)),
-            Command::DeleteTopics { topics } => Outcome::TopicsDeleted(self.delete_topics(index, topics)),
+            Command::DeleteTopics { topics } => Outcome::TopicsDeleted(self.delete_topics(index, topics, &mut changed)),
             Command::AllocateProducerIds { count } => {
                 let (first, count) = Stamped::write(&mut self.meta, index).allocate_producer_ids(*count);
                 Outcome::ProducerIds { first, count }
@@ -108,7 +109,9 @@ impl State {
             Command::DeleteOffsets { tenant, group, partitions } => {
                 Outcome::OffsetsDeleted(self.delete_offsets(index, *tenant, group, partitions.as_deref()))
             }
-            Command::DeleteRecords { partitions } => Outcome::RecordsDeleted(self.delete_records(index, partitions)),
+            Command::DeleteRecords { partitions } => {
+                Outcome::RecordsDeleted(self.delete_records(index, partitions, &mut changed))
+            }
             Command::StoreGroup { session, tenant, group, record } => {
                 Outcome::GroupStored(self.store_group(index, *session, *tenant, group, record.as_ref()))
             }
@@ -122,9 +125,9 @@ impl State {
                 self.alter_metrics_subscription(index, (*tenant, name), before, after),
             ),
         };
-        advanced.sort_unstable();
-        advanced.dedup();
-        Applied { outcome, advanced }
+        changed.sort_unstable();
+        changed.dedup();
+        Applied { outcome, changed }
     }
 
     /// Passes an entry of the log that holds no command.

@@ -57,14 +57,19 @@ impl State {
         Ok(CreatedTopic { id: topic.id })
     }
 
-    pub(crate) fn delete_topics(&mut self, index: LogIndex, topics: &[TopicId]) -> Vec<bool> {
-        let existed: Vec<bool> = topics.iter().map(|topic| self.delete_topic(index, *topic)).collect();
+    pub(crate) fn delete_topics(
+        &mut self,
+        index: LogIndex,
+        topics: &[TopicId],
+        changed: &mut Vec<PartitionId>,
+    ) -> Vec<bool> {
+        let existed: Vec<bool> = topics.iter().map(|topic| self.delete_topic(index, *topic, changed)).collect();
         let deleted = topics.iter().zip(&existed).filter(|(_, existed)| **existed).map(|(topic, _)| *topic);
         self.forget_group_offsets(index, &deleted.collect());
         existed
     }
 
-    fn delete_topic(&mut self, index: LogIndex, topic: TopicId) -> bool {
+    fn delete_topic(&mut self, index: LogIndex, topic: TopicId, changed: &mut Vec<PartitionId>) -> bool {
         let home = &mut self.shards[shard_of_topic(topic)];
         if !home.body.topics.contains_key(&topic) {
             return false;
@@ -78,6 +83,8 @@ impl State {
         for shard in 0..self.shards.len() {
             self.delete_partitions(index, shard, topic);
         }
+        // Also those that never had a record: somebody may wait for the first.
+        changed.extend((0..stored.0.partitions).map(|index| PartitionId { topic, index }));
         true
     }
 

@@ -50,3 +50,5 @@ mod limits_test;
 mod testing;
 #[cfg(test)]
 mod testing_client;
+#[cfg(test)]
+mod testing_watch;

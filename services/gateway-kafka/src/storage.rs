@@ -27,8 +27,8 @@ pub struct NoRoom;
 pub trait Reader: Send + Sync + 'static {
     /// Reads batches from an offset on.
     fn read(&self, read: Read) -> BoxFuture<'_, Result<ReadOutcome, ReadError>>;
-    /// Interest in some partitions from now on.
-    fn watch(&self, partitions: &[PartitionId]) -> Box<dyn WatchTail>;
+    /// Interest in partitions, none yet.
+    fn watch(&self) -> Box<dyn WatchTail>;
     /// The first record at or after a time.
     fn offset_for_time(
         &self,
@@ -46,7 +46,13 @@ pub trait Reader: Send + Sync + 'static {
 
 /// See [`Watch`].
 pub trait WatchTail: Send {
-    /// Resolves when one of the partitions has advanced since the watch was made.
+    /// Interest in a partition from now on.
+    fn add(&mut self, partition: PartitionId);
+    /// No more interest in a partition.
+    fn remove(&mut self, partition: PartitionId);
+    /// Those that have changed since this was asked last.
+    fn take_changed(&mut self) -> Vec<PartitionId>;
+    /// Resolves when there are some to be taken.
     fn changed(&mut self) -> BoxFuture<'_, ()>;
 }
 
@@ -70,8 +76,8 @@ impl Reader for Fetch {
         Fetch::read(self, read).boxed()
     }
 
-    fn watch(&self, partitions: &[PartitionId]) -> Box<dyn WatchTail> {
-        Box::new(Fetch::watch(self, partitions))
+    fn watch(&self) -> Box<dyn WatchTail> {
+        Box::new(Fetch::watch(self))
     }
 
     fn offset_for_time(
@@ -95,6 +101,18 @@ impl Reader for Fetch {
 }
 
 impl WatchTail for Watch {
+    fn add(&mut self, partition: PartitionId) {
+        Watch::add(self, partition);
+    }
+
+    fn remove(&mut self, partition: PartitionId) {
+        Watch::remove(self, partition);
+    }
+
+    fn take_changed(&mut self) -> Vec<PartitionId> {
+        Watch::take_changed(self)
+    }
+
     fn changed(&mut self) -> BoxFuture<'_, ()> {
         Watch::changed(self).boxed()
     }

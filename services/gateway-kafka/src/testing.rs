@@ -25,7 +25,7 @@ use tidelog_model::{
 };
 use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::connection::{Peer, serve};
 use crate::gateway::Shared;
@@ -33,6 +33,7 @@ use crate::groups::Coordinator;
 use crate::storage::{Appender, NoRoom, Reader, WatchTail};
 use crate::telemetry::Software;
 use crate::testing_client::Client;
+use crate::testing_watch::FakeMoves;
 use crate::{Gateway, GatewayOptions, GatewayParts};
 
 pub(crate) const TENANT: TenantId = TenantId(1);
@@ -394,19 +395,19 @@ pub(crate) struct FakeFetch {
     pub(crate) is_gone: AtomicBool,
     /// Of each read, in order.
     pub(crate) bytes_asked: Mutex<Vec<usize>>,
-    advanced: watch::Sender<u64>,
+    moves: FakeMoves,
 }
 
 impl FakeFetch {
     /// Moves a partition's tail and wakes who waits.
     pub(crate) fn advance(&self, partition: PartitionId, records: u64) {
         *self.catalog.tails.lock().entry(partition).or_default() += records;
-        self.advanced.send_modify(|count| *count += 1);
+        self.moves.note(partition);
     }
 
     /// How many fetches wait at the tail.
     pub(crate) fn waiting(&self) -> usize {
-        self.advanced.receiver_count()
+        self.moves.waiting()
     }
 
     fn view(&self, partition: PartitionId) -> Result<PartitionView, ReadError> {
@@ -432,8 +433,8 @@ impl Reader for FakeFetch {
         .boxed()
     }
 
-    fn watch(&self, _: &[PartitionId]) -> Box<dyn WatchTail> {
-        Box::new(FakeWatch(self.advanced.subscribe()))
+    fn watch(&self) -> Box<dyn WatchTail> {
+        Box::new(self.moves.watch())
     }
 
     fn offset_for_time(
@@ -462,17 +463,6 @@ impl Reader for FakeFetch {
 
     fn bounds(&self, partition: PartitionId) -> BoxFuture<'_, Result<PartitionView, ReadError>> {
         async move { self.view(partition) }.boxed()
-    }
-}
-
-struct FakeWatch(watch::Receiver<u64>);
-
-impl WatchTail for FakeWatch {
-    fn changed(&mut self) -> BoxFuture<'_, ()> {
-        async move {
-            self.0.changed().await.expect("the read path outlives its watches");
-        }
-        .boxed()
     }
 }
 
@@ -508,7 +498,7 @@ impl Door {
             record_bytes: 1000,
             is_gone: AtomicBool::new(false),
             bytes_asked: Mutex::default(),
-            advanced: watch::Sender::new(0),
+            moves: FakeMoves::default(),
         });
         let (clock, random, tasks) = (Clock::real(), Random::seeded(1), Tasks::on_current_runtime());
         let groups = Coordinator::start(

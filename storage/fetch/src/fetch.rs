@@ -92,10 +92,10 @@ impl Fetch {
         Err(ReadError::Unavailable("the records kept moving while they were read".into()))
     }
 
-    /// Interest in partitions from now on: make it, read, and wait only when the read was empty.
+    /// Interest in no partition yet. To wait for records, add a partition, read, and wait only when the read was empty.
     #[must_use]
-    pub fn watch(&self, partitions: &[PartitionId]) -> Watch {
-        self.tails.watch(partitions)
+    pub fn watch(&self) -> Watch {
+        self.tails.watch()
     }
 
     /// A partition's bounds, confirmed: nothing acknowledged before the call is missing in them.

@@ -73,15 +73,25 @@ impl Driver {
 
     fn apply_unchecked(&mut self, command: Command) {
         let index = LogIndex(self.log.len() as u64 * 2 + 2);
-        let before: BTreeMap<PartitionId, Offset> =
-            self.model.partitions.keys().map(|id| (*id, self.model.tail(*id))).collect();
+        let before = self.bounds();
+        let lived: Vec<bool> = self.model.topics.iter().map(|topic| !topic.1).collect();
         let expected = self.model.apply(index, &command);
         let applied = self.state.apply(index, &command);
         assert_eq!(applied.outcome, expected, "outcome of {command:?}");
-        let moved = |id: &&PartitionId| self.model.tail(**id) != before.get(id).copied().unwrap_or_default();
-        let advanced: Vec<PartitionId> = self.model.partitions.keys().filter(moved).copied().collect();
-        assert_eq!(applied.advanced, advanced, "tails moved by {command:?}");
+        let bounds = self.bounds();
+        let moved = bounds.iter().filter(|(id, bounds)| before.get(id).copied().unwrap_or_default() != **bounds);
+        let gone = self.model.topics.iter().zip(lived).filter(|(topic, lived)| topic.1 && *lived);
+        let gone =
+            gone.flat_map(|((topic, _), _)| (0..topic.partitions).map(|index| PartitionId { topic: topic.id, index }));
+        let changed: BTreeSet<PartitionId> = moved.map(|(id, _)| *id).chain(gone).collect();
+        assert_eq!(applied.changed, changed.into_iter().collect::<Vec<_>>(), "changed by {command:?}");
         self.log.push((command, expected));
+    }
+
+    /// Beginning and end of the partitions with records.
+    fn bounds(&self) -> BTreeMap<PartitionId, (Offset, Offset)> {
+        let ids = self.model.partitions.keys();
+        ids.map(|id| (*id, (self.model.log_start(*id), self.model.tail(*id)))).collect()
     }
 
     /// Mostly a partition that exists.

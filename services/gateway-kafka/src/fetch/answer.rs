@@ -1,7 +1,7 @@
 //! Fetch: waits until there is enough to send, or long enough, or something went wrong.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,11 +16,13 @@ use tokio::time::Instant;
 
 use crate::connection::Answer;
 use crate::fetch::reads::{self, Wanted};
-use crate::fetch::sessions::{Asked, NO_SESSION, PartitionKey, Plan, SessionRequest, Told};
+use crate::fetch::session::Answered;
+use crate::fetch::sessions::{Asked, Mode, NO_SESSION, PartitionKey, Plan, SessionRequest, Told};
 use crate::gateway::Shared;
 use crate::memory::{self, Share};
 use crate::options::{FETCH_ROOM_WAIT_MIN, FETCH_WAIT_MAX};
 use crate::quotas::Charge;
+use crate::storage::WatchTail;
 use crate::topics::{Lookup, TopicKey, partition_of};
 
 /// Before this version there are no sessions: every request stands for itself.
@@ -42,7 +44,7 @@ pub(crate) async fn answer(
     let bytes_max = bytes_max.min(charge.as_ref().map_or(usize::MAX, |charge| charge.fetch_bytes_max()));
     // More than an answer can hold would never be there.
     let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0).min(bytes_max);
-    let plan = match shared.sessions.begin(shared.parts.clock.now(), session_request(&header, request)) {
+    let mut plan = match shared.sessions.begin(shared.parts.clock.now(), session_request(&header, request)) {
         Ok(plan) => plan,
         Err(error) => {
             shared.meters.error(header.api, error);
@@ -52,13 +54,15 @@ pub(crate) async fn answer(
     };
     // What it asked for is in the plan now.
     drop(room);
-    let count = plan.partitions.len();
-    let (partitions, memory, _work) = loop {
+    let mut watch = plan.watch.take().unwrap_or_else(|| shared.parts.fetch.watch());
+    let is_incremental = matches!(plan.mode, Mode::Incremental { .. });
+    let mut is_confirmed = !is_incremental;
+    let (wanted, partitions, memory, _work) = loop {
+        let count = plan.partitions.len();
         let work = shared.memory.fetch_work(count).await;
-        let wanted = look_up(&shared, &plan).await;
-        let known = wanted.iter().filter_map(|wanted| wanted.target.ok()).collect::<Vec<_>>();
-        // Made before the reads, so that what is appended while they run is not missed.
-        let mut watch = shared.parts.fetch.watch(&known);
+        let wanted = look_up(&shared, &plan.partitions).await;
+        // Before the reads, so that what is appended while they run is not missed.
+        wanted.iter().filter_map(|wanted| wanted.target.ok()).for_each(|partition| watch.add(partition));
         let room = match reads::bytes_ahead(&shared, &wanted) {
             0 => RecordsRoom::NotNeeded,
             // It is told that there are records, and comes back for them when the time has come.
@@ -69,6 +73,12 @@ pub(crate) async fn answer(
         name_what_went(&header, &wanted, &mut partitions);
         let bytes = partitions.iter().map(FetchReplyPartition::records_bytes).sum::<usize>();
         let failed = partitions.iter().any(|partition| partition.error != ErrorCode::None);
+        if bytes == 0 && !failed && !is_confirmed {
+            is_confirmed = true;
+            if confirm_rest(&shared, &mut plan, &mut *watch).await {
+                continue;
+            }
+        }
         let enough = match &room {
             // The leader knew of records that this node had not seen: they are to be read now that it has.
             RecordsRoom::NotNeeded if !failed && reads::is_any_ahead(&wanted, &partitions) => continue,
@@ -79,12 +89,13 @@ pub(crate) async fn answer(
         };
         let now = shared.parts.clock.now();
         let stopping = shared.parts.tasks.is_stopping();
-        if enough || failed || partitions.is_empty() || now >= deadline || stopping {
-            break (partitions, room.keep(bytes), work);
+        let nothing_asked = partitions.is_empty() && !is_incremental;
+        if enough || failed || nothing_asked || now >= deadline || stopping {
+            break (wanted, partitions, room.keep(bytes), work);
         }
         // Nothing of all that is held while nothing happens, only the plan and the watch.
         let Some(_waiting) = shared.memory.fetch_wait(count) else {
-            break (partitions, room.keep(bytes), work);
+            break (wanted, partitions, room.keep(bytes), work);
         };
         drop((partitions, wanted, room, work));
         tokio::select! {
@@ -92,12 +103,40 @@ pub(crate) async fn answer(
             () = shared.parts.tasks.stopping() => {}
             () = tokio::time::sleep_until(deadline) => {}
         }
+        let more = shared.sessions.changed(plan.mode, watch.take_changed());
+        look_also_at(&mut plan, more);
     };
     for partition in &partitions {
         shared.meters.error(header.api, partition.error);
     }
-    let reply = reply(&shared, plan, partitions);
+    let reply = reply(&shared, plan, &wanted, partitions, watch);
     Ok(Answer::Records(encode_fetch_reply(&header, &reply)?, memory))
+}
+
+/// Makes sure that the partitions of a session that are not in the plan have nothing new. Whether there is something to be
+/// looked at, which is in the plan now.
+async fn confirm_rest(shared: &Shared, plan: &mut Plan, watch: &mut dyn WatchTail) -> bool {
+    if shared.parts.catalog.read_barrier().await.is_err() {
+        // Each is asked about by itself, so that each is answered with what is wrong.
+        let all = shared.sessions.all(plan.mode);
+        let is_any = !all.is_empty();
+        look_also_at(plan, all);
+        return is_any;
+    }
+    let changed = watch.take_changed();
+    // Also when it is in the plan: it was read before that.
+    let is_any = !changed.is_empty();
+    let more = shared.sessions.changed(plan.mode, changed);
+    look_also_at(plan, more);
+    is_any
+}
+
+fn look_also_at(plan: &mut Plan, more: Vec<(PartitionKey, Asked)>) {
+    if more.is_empty() {
+        return;
+    }
+    let planned = plan.partitions.iter().map(|(key, _)| key.clone()).collect::<BTreeSet<_>>();
+    plan.partitions.extend(more.into_iter().filter(|(key, _)| !planned.contains(key)));
 }
 
 fn topic_key(header: &RequestHeader, name: &StrBytes, id: Uuid) -> TopicKey {
@@ -144,16 +183,16 @@ fn session_request(header: &RequestHeader, request: FetchRequest) -> SessionRequ
 }
 
 /// Finds the partitions, each topic looked up once.
-async fn look_up(shared: &Shared, plan: &Plan) -> Vec<Wanted> {
+async fn look_up(shared: &Shared, partitions: &[(PartitionKey, Asked)]) -> Vec<Wanted> {
     let mut keys = Vec::<TopicKey>::new();
-    for ((topic, _), _) in &plan.partitions {
+    for ((topic, _), _) in partitions {
         if keys.last() != Some(topic) {
             keys.push(topic.clone());
         }
     }
     let lookups = shared.topics(&keys).await;
     let mut at = 0;
-    let wanted = plan.partitions.iter().map(|((topic, index), asked)| {
+    let wanted = partitions.iter().map(|((topic, index), asked)| {
         if keys[at] != *topic {
             at += 1;
         }
@@ -227,16 +266,24 @@ async fn records_room(shared: &Shared, bytes: usize, deadline: Instant) -> Recor
     }
 }
 
-fn reply(shared: &Shared, plan: Plan, partitions: Vec<FetchReplyPartition>) -> FetchReply {
-    let told = |partition: &FetchReplyPartition| Told {
+fn reply(
+    shared: &Shared,
+    plan: Plan,
+    wanted: &[Wanted],
+    partitions: Vec<FetchReplyPartition>,
+    watch: Box<dyn WatchTail>,
+) -> FetchReply {
+    let told = |wanted: &Wanted, partition: &FetchReplyPartition| Told {
+        found: wanted.target.ok(),
         high_watermark: partition.high_watermark,
         log_start: partition.log_start,
         has_records: !partition.records.is_empty(),
         is_error: partition.error != ErrorCode::None,
     };
-    let answered = plan.partitions.into_iter().zip(&partitions);
-    let answered = answered.map(|((key, asked), partition)| (key, asked, told(partition))).collect::<Vec<_>>();
-    let (session_id, news) = shared.sessions.finish(shared.parts.clock.now(), plan.mode, &answered);
+    let answered = plan.partitions.into_iter().zip(wanted.iter().zip(&partitions));
+    let answered = answered.map(|((key, asked), (wanted, partition))| (key, asked, told(wanted, partition)));
+    let answered = answered.collect::<Vec<Answered>>();
+    let (session_id, news) = shared.sessions.finish(shared.parts.clock.now(), plan.mode, &answered, watch);
     let mut topics = Vec::<(TopicKey, FetchReplyTopic)>::new();
     for (((key, ..), partition), is_news) in answered.into_iter().zip(partitions).zip(news) {
         if is_news {

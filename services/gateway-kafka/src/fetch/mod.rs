@@ -2,6 +2,7 @@
 
 mod answer;
 mod reads;
+mod session;
 mod sessions;
 
 pub(crate) use answer::answer;

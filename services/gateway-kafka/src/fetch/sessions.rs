@@ -1,14 +1,16 @@
 //! Fetch sessions (KIP-227): a client names its partitions once and from then on only what changes.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
 use parking_lot::Mutex;
 use tidelog_host::Random;
 use tidelog_kafka_wire::ErrorCode;
+use tidelog_model::PartitionId;
 use tokio::time::Instant;
 
+use super::session::{Answered, Session};
 use crate::options::{FETCH_SESSION_IDLE_MIN, FETCH_SESSION_PARTITIONS_MAX, FETCH_SESSIONS_MAX};
+use crate::storage::WatchTail;
 use crate::topics::TopicKey;
 
 /// "No session".
@@ -41,10 +43,11 @@ pub(crate) struct SessionRequest {
 }
 
 /// What to fetch, and how to answer.
-#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) mode: Mode,
     pub(crate) partitions: Vec<(PartitionKey, Asked)>,
+    /// The session's, which [`FetchSessions::finish`] gets back.
+    pub(crate) watch: Option<Box<dyn WatchTail>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,13 +56,15 @@ pub(crate) enum Mode {
     Sessionless,
     /// Everything is answered; a session begins if there is room.
     Begin { by_id: bool },
-    /// Only news are answered.
-    Incremental { id: i32 },
+    /// Only news are answered, to the request of this epoch.
+    Incremental { id: i32, epoch: i32 },
 }
 
 /// What an answer says about a partition, as far as a session remembers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Told {
+    /// Which one it was; it is watched.
+    pub(crate) found: Option<PartitionId>,
     pub(crate) high_watermark: i64,
     pub(crate) log_start: i64,
     pub(crate) has_records: bool,
@@ -78,42 +83,6 @@ struct Inner {
     partitions: usize,
 }
 
-struct Session {
-    /// The epoch that the next request has to carry.
-    epoch: i32,
-    by_id: bool,
-    partitions: BTreeMap<PartitionKey, Cached>,
-    /// The last partition that had records. The next answer begins behind it, so that a busy partition does not starve
-    /// the others.
-    last_served: Option<PartitionKey>,
-    used: Instant,
-}
-
-struct Cached {
-    asked: Asked,
-    /// What the client knows; −1 for nothing.
-    high_watermark: i64,
-    log_start: i64,
-}
-
-impl Cached {
-    fn new(asked: Asked) -> Cached {
-        Cached { asked, high_watermark: -1, log_start: -1 }
-    }
-
-    /// Takes note of what is told; whether it is news.
-    fn tell(&mut self, told: Told) -> bool {
-        let news = told.has_records
-            || told.is_error
-            || self.high_watermark != told.high_watermark
-            || self.log_start != told.log_start;
-        // After an error the partition is answered next time in any case.
-        self.high_watermark = if told.is_error { -1 } else { told.high_watermark };
-        self.log_start = if told.is_error { -1 } else { told.log_start };
-        news
-    }
-}
-
 impl FetchSessions {
     pub(crate) fn new(random: Random) -> FetchSessions {
         FetchSessions { random, inner: Mutex::new(Inner::default()) }
@@ -129,7 +98,7 @@ impl FetchSessions {
             inner.remove(request.id);
             let mode =
                 if request.epoch == EPOCH_FINAL { Mode::Sessionless } else { Mode::Begin { by_id: request.by_id } };
-            return Ok(Plan { mode, partitions: request.partitions });
+            return Ok(Plan { mode, partitions: request.partitions, watch: None });
         }
         let session = inner.sessions.get_mut(&request.id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
         if session.epoch != request.epoch {
@@ -138,57 +107,72 @@ impl FetchSessions {
         if session.by_id != request.by_id {
             return Err(ErrorCode::FetchSessionTopicIdError);
         }
-        session.epoch = if request.epoch == i32::MAX { 1 } else { request.epoch + 1 };
+        session.epoch = epoch_after(request.epoch);
         session.used = now;
-        let before = session.partitions.len();
-        for (key, asked) in request.partitions {
-            session.partitions.entry(key).and_modify(|cached| cached.asked = asked).or_insert(Cached::new(asked));
-        }
-        for key in request.forgotten {
-            session.partitions.remove(&key);
-        }
-        let (plan, after) = (session.in_turn(), session.partitions.len());
+        let before = session.len();
+        request.partitions.into_iter().for_each(|(key, asked)| session.ask(key, asked));
+        request.forgotten.iter().for_each(|key| session.forget(key));
+        let after = session.len();
+        let (partitions, watch) = session.begin();
         inner.partitions = inner.partitions + after - before;
         if after == 0 {
             inner.remove(request.id);
-            return Ok(Plan { mode: Mode::Sessionless, partitions: Vec::new() });
+            return Ok(Plan { mode: Mode::Sessionless, partitions, watch: None });
         }
         if inner.partitions > FETCH_SESSION_PARTITIONS_MAX {
             inner.remove(request.id);
             return Err(ErrorCode::FetchSessionIdNotFound);
         }
-        Ok(Plan { mode: Mode::Incremental { id: request.id }, partitions: plan })
+        Ok(Plan { mode: Mode::Incremental { id: request.id, epoch: request.epoch }, partitions, watch })
     }
 
-    /// Takes note of an answer. Returns the session id to answer with, and for each partition whether it is answered.
+    /// What a Fetch has to look at because it changed while it waited, as its watch says. Nothing when its session has gone
+    /// on without it.
+    pub(crate) fn changed(&self, mode: Mode, changed: Vec<PartitionId>) -> Vec<(PartitionKey, Asked)> {
+        self.of_current(mode, |session| session.asked(changed))
+    }
+
+    /// All partitions of a Fetch's session; nothing when it has gone on without it.
+    pub(crate) fn all(&self, mode: Mode) -> Vec<(PartitionKey, Asked)> {
+        self.of_current(mode, |session| session.all())
+    }
+
+    fn of_current<T: Default>(&self, mode: Mode, look: impl FnOnce(&Session) -> T) -> T {
+        let Mode::Incremental { id, epoch } = mode else { return T::default() };
+        let inner = self.inner.lock();
+        let current = inner.sessions.get(&id).filter(|session| session.epoch == epoch_after(epoch));
+        current.map(look).unwrap_or_default()
+    }
+
+    /// Takes note of an answer, and takes the watch of what was answered. Returns the session id to answer with, and for each
+    /// partition whether it is answered.
     pub(crate) fn finish(
         &self,
         now: Instant,
         mode: Mode,
-        answered: &[(PartitionKey, Asked, Told)],
+        answered: &[Answered],
+        watch: Box<dyn WatchTail>,
     ) -> (i32, Vec<bool>) {
         match mode {
             Mode::Sessionless => (NO_SESSION, vec![true; answered.len()]),
-            Mode::Begin { by_id } => (self.create(now, by_id, answered), vec![true; answered.len()]),
-            Mode::Incremental { id } => {
+            Mode::Begin { by_id } => (self.create(now, by_id, answered, watch), vec![true; answered.len()]),
+            Mode::Incremental { id, epoch } => {
                 let mut inner = self.inner.lock();
-                let session = inner.sessions.get_mut(&id);
-                let Some(session) = session else {
+                let Some(session) = inner.sessions.get_mut(&id) else {
                     // Ended by another connection in the meantime; this answer is still right.
                     return (id, vec![true; answered.len()]);
                 };
-                let tell = |(key, _, told): &(PartitionKey, Asked, Told)| {
-                    if told.has_records {
-                        session.last_served = Some(key.clone());
-                    }
-                    session.partitions.get_mut(key).is_none_or(|cached| cached.tell(*told))
-                };
-                (id, answered.iter().map(tell).collect())
+                let news = session.tell(answered);
+                // Else a later request has begun without this watch, and with one of its own.
+                if session.epoch == epoch_after(epoch) {
+                    session.end(answered, watch);
+                }
+                (id, news)
             }
         }
     }
 
-    fn create(&self, now: Instant, by_id: bool, answered: &[(PartitionKey, Asked, Told)]) -> i32 {
+    fn create(&self, now: Instant, by_id: bool, answered: &[Answered], watch: Box<dyn WatchTail>) -> i32 {
         let mut inner = self.inner.lock();
         if answered.is_empty() || !inner.make_room(now, answered.len()) {
             return NO_SESSION;
@@ -199,25 +183,24 @@ impl FetchSessions {
                 break id;
             }
         };
-        let mut session = Session { epoch: 1, by_id, partitions: BTreeMap::new(), last_served: None, used: now };
-        for (key, asked, told) in answered {
-            let mut cached = Cached::new(*asked);
-            cached.tell(*told);
-            session.partitions.insert(key.clone(), cached);
-            if told.has_records {
-                session.last_served = Some(key.clone());
-            }
-        }
-        inner.partitions += session.partitions.len();
+        let mut session = Session::new(by_id, now);
+        answered.iter().for_each(|(key, asked, _)| session.ask(key.clone(), *asked));
+        session.tell(answered);
+        session.end(answered, watch);
+        inner.partitions += session.len();
         inner.sessions.insert(id, session);
         id
     }
 }
 
+fn epoch_after(epoch: i32) -> i32 {
+    if epoch == i32::MAX { 1 } else { epoch + 1 }
+}
+
 impl Inner {
     fn remove(&mut self, id: i32) {
         if let Some(session) = self.sessions.remove(&id) {
-            self.partitions -= session.partitions.len();
+            self.partitions -= session.len();
         }
     }
 
@@ -236,21 +219,6 @@ impl Inner {
             }
         }
         !is_full(self)
-    }
-}
-
-impl Session {
-    /// All partitions, beginning behind the one that was served last.
-    fn in_turn(&self) -> Vec<(PartitionKey, Asked)> {
-        let asked = |(key, cached): (&PartitionKey, &Cached)| (key.clone(), cached.asked);
-        match &self.last_served {
-            None => self.partitions.iter().map(asked).collect(),
-            Some(last) => {
-                let behind = self.partitions.range((Bound::Excluded(last.clone()), Bound::Unbounded));
-                let rest = self.partitions.range(..=last.clone());
-                behind.chain(rest).map(asked).collect()
-            }
-        }
     }
 }
 

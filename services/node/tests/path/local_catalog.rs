@@ -63,7 +63,7 @@ impl LocalCatalog {
                 index += 1;
                 let applied = applying.write().unwrap().apply(LogIndex(index), &command);
                 for listener in told.lock().unwrap().iter() {
-                    listener.applied(LogIndex(index), &applied.advanced);
+                    listener.applied(LogIndex(index), &applied.changed);
                 }
                 if is_commit && faults.lose_answer_one_in > 0 && random.one_in(faults.lose_answer_one_in) {
                     let _ = answer.send(Err(CatalogError::AnswerLost("lost for the test".into())));
