@@ -20,6 +20,7 @@ use tracing::info;
 
 use super::GroupError;
 use super::durable::{Durable, Storing, has_decided};
+use super::group_clock::{GroupClock, TICK};
 use super::limits::{GROUPS_MAX, SHARDS};
 use super::machine::{Answer, Group, GroupState};
 use super::messages::GroupKey;
@@ -37,6 +38,8 @@ pub struct Coordinator {
     pub(super) catalog: Arc<dyn Catalog>,
     pub(super) shards: Vec<Mutex<Shard>>,
     pub(super) clock: Clock,
+    /// What deadlines of groups are stated in.
+    pub(super) time: GroupClock,
     pub(super) random: Random,
     pub(super) session: SessionId,
     pub(super) initial_rebalance_delay: Duration,
@@ -68,6 +71,7 @@ impl Coordinator {
             stores,
             revisions: AtomicU64::new(0),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            time: GroupClock::new(clock.clone()),
             clock,
             random,
             initial_rebalance_delay,
@@ -167,13 +171,9 @@ impl Coordinator {
     /// Looks at each group when its time has come.
     async fn watch_time(&self, tasks: &Tasks) {
         loop {
-            let next = self.look_at_due();
-            let pause = async {
-                match next {
-                    Some(at) => self.clock.sleep(at.saturating_duration_since(self.clock.now())).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let next = if self.time.tick() { self.look_at_due() } else { None };
+            let until_next = next.map(|at| at.saturating_duration_since(self.time.now()));
+            let pause = self.clock.sleep(until_next.unwrap_or(TICK).min(TICK));
             tokio::select! {
                 () = tasks.stopping() => break,
                 () = self.earlier.notified() => {}
@@ -192,7 +192,7 @@ impl Coordinator {
             loop {
                 // The lock is given back between two groups.
                 let mut shard = shard.lock();
-                let now = self.clock.now();
+                let now = self.time.now();
                 let Some((at, key)) = shard.alarms.first().cloned() else { break };
                 if at > now {
                     next = next.map_or(Some(at), |next: Instant| Some(next.min(at)));
@@ -212,6 +212,12 @@ impl Coordinator {
         key.hash(&mut hasher);
         &self.shards[(hasher.finish() % SHARDS as u64) as usize]
     }
+}
+
+/// Lets a group that is there take a step that puts off what is due in it, and changes nothing else: its alarm comes early
+/// then and is set anew. So a heartbeat costs the same in a large group as in a small one.
+pub(super) fn touch<T>(shard: &mut Shard, key: &GroupKey, step: impl FnOnce(&mut Group) -> T) -> Result<T, GroupError> {
+    shard.groups.get_mut(key).map(|entry| step(&mut entry.group)).ok_or(GroupError::UnknownMember)
 }
 
 /// Says once what has become of a group.

@@ -156,7 +156,7 @@ impl Coordinator {
 
     /// A group that comes into being: from nothing, or from what is left of an earlier one in the catalog.
     pub(super) fn begin(&self, key: &GroupKey) -> (Group, Durable) {
-        let mut group = Group::new(self.initial_rebalance_delay, self.clock.now());
+        let mut group = Group::new(self.initial_rebalance_delay, self.time.now());
         let Some(left) = self.catalog.group_record(key.tenant, &key.group) else { return (group, Durable::default()) };
         group.go_on_from(left.generation);
         (group, Durable::restored())
@@ -169,7 +169,7 @@ impl Coordinator {
 
     /// Takes up the groups that the catalog knows.
     pub(super) fn restore(&self) {
-        let now = self.clock.now();
+        let now = self.time.now();
         for (tenant, name, record) in self.catalog.group_records() {
             let key = GroupKey { tenant, group: name };
             let group = Group::restore(&record, self.initial_rebalance_delay, now);
@@ -233,7 +233,7 @@ impl Coordinator {
             Stored::Refused(problem, generation) => {
                 tracing::warn!(group = &*key.group, problem, "group not stored, rebalancing again");
                 self.refuse(&mut shard, key);
-                let now = self.clock.now();
+                let now = self.time.now();
                 // It is known: it was looked up above.
                 let _ = self.step(&mut shard, key, |group| ((), group.undo_decision(generation, now)));
             }

@@ -105,12 +105,16 @@ impl World {
                 self.group.sync(request, waiter, self.now)
             }
             Happening::Heartbeat { member, generation_lag } => {
+                let due = self.group.deadline();
                 let _ = self.group.heartbeat(&self.claim(member, None, generation_lag), self.now);
+                assert!(self.group.deadline() >= due, "a sign of life brings nothing forward");
                 Vec::new()
             }
             Happening::Commit { member, generation_lag } => {
                 let claim = self.claim(member, None, generation_lag);
+                let due = self.group.deadline();
                 let allowed = self.group.check_commit(&claim, self.now).is_ok();
+                assert!(self.group.deadline() >= due, "a commit brings nothing forward");
                 let without_membership = claim.generation < 0 && self.group.state() == GroupState::Empty;
                 let current = claim.generation == self.generation;
                 assert!(!allowed || current || without_membership, "only the current generation commits");

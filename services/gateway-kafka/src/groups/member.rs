@@ -56,7 +56,12 @@ impl Member {
         (self.session.is_new || !waits).then_some(self.session.expires)
     }
 
-    /// The member is alive.
+    /// A sign of life. One that waits in its first JoinGroup, for longer than a session lasts, loses nothing by it.
+    pub fn is_seen(&mut self, now: Instant) {
+        self.session.expires = self.session.expires.max(now + self.session_timeout);
+    }
+
+    /// Its session begins anew.
     pub fn touch(&mut self, now: Instant) {
         self.session.expires = now + self.session_timeout;
     }

@@ -61,6 +61,7 @@ mod deletion;
 pub mod describe;
 mod durable;
 mod error;
+mod group_clock;
 pub(crate) mod handlers;
 mod join;
 pub mod limits;
@@ -94,6 +95,8 @@ mod join_test;
 mod machine_property_test;
 #[cfg(test)]
 mod member_test;
+#[cfg(test)]
+mod stall_test;
 #[cfg(test)]
 mod static_test;
 #[cfg(test)]

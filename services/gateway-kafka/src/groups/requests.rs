@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tidelog_model::limits::GROUP_ID_BYTES_MAX;
 use tokio::sync::oneshot;
 
+use super::coordinator::touch;
 use super::join::{check_join, request_bytes};
 use super::limits::{ALL_GROUPS_BYTES_MAX, MEMBER_ID_PREFIX_BYTES_MAX};
 use super::machine::Group;
@@ -36,7 +37,7 @@ impl Coordinator {
     }
 
     fn begin_join(&self, request: JoinRequest, answer: oneshot::Sender<JoinAnswer>) -> Result<(), GroupError> {
-        let (key, now) = (request.key.clone(), self.clock.now());
+        let (key, now) = (request.key.clone(), self.time.now());
         let prefix = request.instance_id.as_ref().unwrap_or(&request.client_id);
         let fresh_member_id = self.fresh_member_id(prefix);
         let mut shard = self.shard(&key).lock();
@@ -72,7 +73,7 @@ impl Coordinator {
     }
 
     fn begin_sync(&self, request: SyncRequest, answer: oneshot::Sender<SyncAnswer>) -> Result<(), GroupError> {
-        let (key, now) = (request.key.clone(), self.clock.now());
+        let (key, now) = (request.key.clone(), self.time.now());
         let mut shard = self.known(&key)?;
         let waiter = shard.wait(Waiting::Sync(answer));
         self.step(&mut shard, &key, |group| ((), group.sync(request, waiter, now)))
@@ -84,9 +85,9 @@ impl Coordinator {
     /// With Kafka's code.
     pub fn heartbeat(&self, key: &GroupKey, claim: &Claim) -> Result<(), GroupError> {
         check_group_id(key)?;
-        let now = self.clock.now();
+        let now = self.time.now();
         let mut shard = self.known(key)?;
-        self.step(&mut shard, key, |group| (group.heartbeat(claim, now), Vec::new()))?
+        touch(&mut shard, key, |group| group.heartbeat(claim, now))?
     }
 
     /// LeaveGroup: one answer per member.
@@ -95,7 +96,7 @@ impl Coordinator {
     /// With Kafka's code, when no member could be considered.
     pub fn leave(&self, key: &GroupKey, leaving: &[Leaving]) -> Result<Vec<Result<(), GroupError>>, GroupError> {
         check_group_id(key)?;
-        let now = self.clock.now();
+        let now = self.time.now();
         let mut shard = self.known(key)?;
         self.step(&mut shard, key, |group| match group.leave(leaving, now) {
             Ok((results, answers)) => (Ok(results), answers),
@@ -111,13 +112,13 @@ impl Coordinator {
         claim: &Claim,
         commit: impl FnOnce() -> T,
     ) -> Result<T, GroupError> {
-        let now = self.clock.now();
+        let now = self.time.now();
         let mut shard = self.shard(key).lock();
         if shard.stopped {
             return Err(GroupError::NotAvailable);
         }
         if shard.groups.contains_key(key) {
-            self.step(&mut shard, key, |group| (group.check_commit(claim, now), Vec::new()))??;
+            touch(&mut shard, key, |group| group.check_commit(claim, now))??;
         } else if claim.generation >= 0 {
             // Kafka's answer; the consumer joins again.
             return Err(GroupError::IllegalGeneration);

@@ -109,7 +109,7 @@ impl Group {
             return Err(GroupError::NotAvailable);
         }
         self.check_claim(claim)?;
-        self.member(&claim.member_id).touch(now);
+        self.member(&claim.member_id).is_seen(now);
         match self.state() {
             GroupState::PreparingRebalance => Err(GroupError::RebalanceInProgress),
             GroupState::Empty | GroupState::CompletingRebalance | GroupState::Stable | GroupState::Dead => Ok(()),
@@ -170,7 +170,7 @@ impl Group {
         match state {
             GroupState::Stable | GroupState::PreparingRebalance => {
                 // Before its partitions go to someone else a member commits how far it got.
-                self.member(&claim.member_id).touch(now);
+                self.member(&claim.member_id).is_seen(now);
                 Ok(())
             }
             // It has joined the new generation and would commit what it read in the one before.

@@ -304,7 +304,8 @@ fn certificates_are_looked_at() {
 
 #[test]
 fn unknown_names_are_refused_with_what_was_meant() {
-    let environment = [("TIDELOG_KAFKA_LISTN", "127.0.0.1:9092"), ("TIDELOG_QQQQQQ", "1"), ("TIDELOG_FAILPOINT", "x:1")];
+    let environment =
+        [("TIDELOG_KAFKA_LISTN", "127.0.0.1:9092"), ("TIDELOG_QQQQQQ", "1"), ("TIDELOG_FAILPOINT", "x:1")];
     check_refused(
         &Outside { environment: &environment, ..Outside::default() },
         "TIDELOG_KAFKA_LISTN (environment)
