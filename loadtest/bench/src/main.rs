@@ -4,10 +4,14 @@
 //! `cargo build --release && cargo run --release -p tidelog-bench -- all`
 
 mod floor;
+mod many_groups;
+mod many_partitions;
+mod requests;
 mod restart;
 mod server;
 mod stages;
 mod table;
+mod wire;
 
 use clap::{Parser, ValueEnum};
 
@@ -25,6 +29,16 @@ struct Arguments {
     /// MiB of records per run.
     #[arg(long, default_value_t = 1024)]
     mebibytes: usize,
+    /// Topics of the stage `many-partitions`, of ten partitions each.
+    #[arg(long, default_value_t = 5_000)]
+    topics: usize,
+    /// Groups of the stage `many-groups`.
+    #[arg(long, default_value_t = 1_000)]
+    groups: usize,
+    /// The machine does other things meanwhile: of the stages with many partitions and groups hold the bounds of memory, of
+    /// start and of medians that are compared, but not those of time and of the slowest.
+    #[arg(long)]
+    busy: bool,
     /// The binary to measure.
     #[arg(long, default_value = "target/release/tidelog")]
     binary: std::path::PathBuf,
@@ -40,6 +54,10 @@ enum Stage {
     Memory,
     Partitions,
     Objects,
+    /// 5,000 topics of ten partitions, all with records; see `--topics`.
+    ManyPartitions,
+    /// 1,000 groups of twenty members; see `--groups`.
+    ManyGroups,
     /// Takes 11 GiB of disk below the working folder, for as long as it runs.
     Restart,
 }
@@ -98,6 +116,16 @@ fn main() -> anyhow::Result<()> {
         let runs = repeat(arguments.runs, "objects", || stages::objects(&arguments.binary, arguments.mebibytes))?;
         table.row("objects put at full produce load, per second", &runs, Some(200.0));
     }
+    if wanted(Stage::ManyPartitions) {
+        let runs = repeat(arguments.runs, "many partitions", || {
+            many_partitions::measure(&arguments.binary, arguments.topics)
+        })?;
+        many_partitions::rows(&mut table, &runs, arguments.busy);
+    }
+    if wanted(Stage::ManyGroups) {
+        let runs = repeat(arguments.runs, "many groups", || many_groups::measure(&arguments.binary, arguments.groups))?;
+        many_groups::rows(&mut table, &runs, arguments.busy);
+    }
     if wanted(Stage::Restart) {
         let mut filled = restart::Filled::new(&arguments.binary)?;
         let runs = repeat(arguments.runs, "restart", || filled.restart())?;
@@ -112,7 +140,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn column<T>(runs: &[T], pick: impl Fn(&T) -> f64) -> Vec<f64> {
+pub(crate) fn column<T>(runs: &[T], pick: impl Fn(&T) -> f64) -> Vec<f64> {
     runs.iter().map(pick).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 /// A running `tidelog dev`; killed when dropped.
 pub struct Server {
     child: Child,
+    pub binary: PathBuf,
     pub address: String,
     pub folder: tempfile::TempDir,
     /// From start to the first answered request.
@@ -36,7 +37,7 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .with_context(|| format!("{} did not start", binary.display()))?;
-        let mut server = Server { child, address, folder, start_seconds: 0.0 };
+        let mut server = Server { child, binary: binary.to_owned(), address, folder, start_seconds: 0.0 };
         loop {
             if TcpStream::connect(&server.address).is_ok() && server.partitions(Some("none")).is_ok() {
                 break;

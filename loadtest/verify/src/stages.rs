@@ -38,6 +38,11 @@ pub const STAGES: &[Stage] = &[
     Stage { name: "s3", about: "objects in moto and in Ceph's radosgw: the store's suite, and Tidelog on it", run: s3 },
     Stage { name: "hostile", about: "attacks on the real binary, damage to what it keeps, no room", run: hostile },
     Stage { name: "kills", about: "kill -9 at random moments and failpoints, then the history is checked", run: kills },
+    Stage {
+        name: "many",
+        about: "20,000 partitions and 500 groups on one node: memory, start, those in use",
+        run: many,
+    },
     Stage { name: "mutants", about: "known bugs are planted one by one, and the tests must fail", run: mutants },
     Stage {
         name: "fuzz",
@@ -254,6 +259,20 @@ fn kills(machine: &mut Machine, stage: &'static str) -> Tally {
     let mut tally = build_server(machine, stage);
     if tally.failed == 0 {
         tally.add(cargo_test(machine, stage, &["--workspace", "--test", "kills", "--", "--nocapture"], 10));
+    }
+    tally
+}
+
+/// About a minute once built. The smaller measurements of two stages of `tidelog-bench`, whose whole ones want an idle machine.
+fn many(machine: &mut Machine, stage: &'static str) -> Tally {
+    let mut tally = build_server(machine, stage);
+    if tally.failed > 0 {
+        return tally;
+    }
+    for measured in [["many-partitions", "--topics", "2000"], ["many-groups", "--groups", "500"]] {
+        let mut bench = Command::new(machine.logs.with_file_name("release").join("tidelog-bench"));
+        bench.current_dir(&machine.root).args(measured).args(["--runs", "1", "--busy"]);
+        tally.add(one_check(machine, stage, bench, 5));
     }
     tally
 }
