@@ -10,3 +10,5 @@ pub(crate) use sessions::FetchSessions;
 
 #[cfg(test)]
 mod fetch_test;
+#[cfg(test)]
+mod session_traffic_test;
