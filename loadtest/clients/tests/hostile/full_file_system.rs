@@ -18,7 +18,7 @@ use crate::ONE_AT_A_TIME;
 use crate::batch::Batch;
 use crate::calls::{create_topic, produce, topics};
 use crate::damage::{KAFKA_STORAGE_ERROR, read, value};
-use crate::wire::Client;
+use crate::wire::{Client, Put, Went, body};
 
 const MIB: u64 = 1 << 20;
 /// Room for two segments of the log (64 MiB), for the margin that is kept free (64 MiB), and for some records.
@@ -169,6 +169,21 @@ impl Writer<'_> {
     }
 }
 
+/// Joins a group alone, and asks for the share that it brings itself; the answer is left to come.
+fn ask_for_share(address: &str) -> (Client, i32) {
+    const JOIN_GROUP: i16 = 11;
+    const SYNC_GROUP: i16 = 14;
+    let mut client = Client::connect(address);
+    let request = body().string("readers").i32(30_000).i32(30_000).string("").string("consumer");
+    let mut joined = client.call(JOIN_GROUP, 2, &request.i32(1).string("range").bytes(b""));
+    assert_eq!((joined.i32(), joined.i16()), (0, 0));
+    let (generation, _protocol, _leader, member) = (joined.i32(), joined.string(), joined.string(), joined.string());
+    let member = member.unwrap();
+    let request = body().string("readers").i32(generation).string(&member);
+    let sync = client.send(SYNC_GROUP, 1, &request.i32(1).string(&member).bytes(b"all"));
+    (client, sync)
+}
+
 fn start(folder: &Path) -> Server {
     Server::start_in(TempDir::new_in(folder).unwrap(), Options::default()).expect("the server starts")
 }
@@ -198,15 +213,24 @@ fn a_full_file_system_refuses_appends_and_nothing_else() {
         small.free_bytes()
     );
 
-    // Nothing at all is left.
+    // Nothing at all is left. A group cannot store what it decides, and its member waits.
     small.fill();
     writer.check_full();
+    let (mut member, sync) = ask_for_share(server.address());
+    assert_eq!(
+        member.went(Duration::from_secs(3)),
+        Went::Waits,
+        "what is not stored is not told, nor is it decided again"
+    );
 
     // There is room again.
     small.remove("rest");
     small.remove("ballast");
     TOPICS.iter().for_each(|(topic, bytes)| writer.append_until_taken(topic, *bytes));
     writer.check_reads();
+    member.stream.set_read_timeout(Some(ACCEPTED_AGAIN_MAX)).unwrap();
+    let mut share = member.receive(sync);
+    assert_eq!((share.i32(), share.i16(), share.bytes()), (0, 0, b"all".to_vec()));
 
     // Killed while there is none, and started while there is none.
     small.fill();
