@@ -24,7 +24,7 @@ pub fn config(address: &str) -> ClientConfig {
     config
 }
 
-async fn create_topic(address: &str, topic: &str, partitions: i32) {
+pub async fn create_topic(address: &str, topic: &str, partitions: i32) {
     let admin: AdminClient<_> = config(address).create().unwrap();
     let topic = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
     let made = admin.create_topics([&topic], &AdminOptions::new().request_timeout(Some(WAIT))).await.unwrap();

@@ -10,6 +10,7 @@ mod librdkafka;
 mod lifecycle;
 mod membership;
 mod quotas;
+mod recreation;
 mod rskafka_client;
 mod topic_settings;
 
