@@ -8,6 +8,7 @@ use tidelog_kafka_wire::messages::{
     ApiVersionsRequest, ApiVersionsResponse, MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse,
 };
 use tidelog_kafka_wire::{ADVERTISED, ErrorCode, Uuid, message};
+use tidelog_model::PartitionId;
 use tidelog_model::limits::FRAME_BYTES_MAX;
 use tokio::io::AsyncWriteExt;
 
@@ -108,6 +109,24 @@ async fn a_topic_s_rules_for_timestamps_reach_its_producers() {
         let response: ProduceResponse = client.answer().await;
         assert_eq!(outcome(&response), (0, 4));
         assert_eq!(response.responses[0].partition_responses[0].log_append_time_ms, stamp.0, "v{version}");
+    }
+}
+
+#[tokio::test]
+async fn the_time_of_a_duplicate_is_looked_for_in_the_log_where_topics_stamp() {
+    let mut door = Door::open().await;
+    let id = door.catalog.add(TENANT, "t", 1);
+    door.fetch.advance(PartitionId { topic: id, index: 0 }, 5);
+    let mut client = door.connect().await;
+    for (timestamp_type, reads) in [("CreateTime", 0), ("LogAppendTime", 1)] {
+        door.catalog.set(id, "message.timestamp.type", timestamp_type);
+        client.send(9, &produce(-1, 0)).await;
+        take(&mut door, 1).await.remove(0).succeed_again(2);
+        let response: ProduceResponse = client.answer().await;
+        assert_eq!(outcome(&response), (0, 2));
+        // What is read here is no batch, so there is no time to be told.
+        assert_eq!(response.responses[0].partition_responses[0].log_append_time_ms, -1);
+        assert_eq!(door.fetch.bytes_asked.lock().len(), reads, "{timestamp_type}");
     }
 }
 

@@ -355,6 +355,13 @@ impl Appending {
         let _ = self.answer.send(Ok(appended));
     }
 
+    /// As what had been appended before.
+    pub(crate) fn succeed_again(self, base_offset: u64) {
+        let base_offset = Offset(base_offset);
+        let again = Appended { base_offset, log_append_time: None, is_duplicate: true, log_start: Offset(0) };
+        let _ = self.answer.send(Ok(again));
+    }
+
     pub(crate) fn fail(self, error: AppendError) {
         let _ = self.answer.send(Err(error));
     }
