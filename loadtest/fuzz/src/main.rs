@@ -112,7 +112,10 @@ fn fuzz(target: &targets::Target, seed: u64, arguments: &Arguments) -> Result<u6
     while executions * target.worth < arguments.executions || Instant::now() < ends {
         executions += 1;
         let mut input = target.corpus[random.below(target.corpus.len() as u64) as usize].clone();
-        if executions > target.corpus.len() as u64 {
+        let made = target.make.as_ref().filter(|_| random.one_in(2));
+        if let Some(make) = made {
+            input = make(&random);
+        } else if executions > target.corpus.len() as u64 {
             damage::damage(&mut input, &target.corpus, &random);
             if random.one_in(2) {
                 (target.repair)(&mut input);

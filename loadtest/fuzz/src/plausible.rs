@@ -1,8 +1,9 @@
 //! A plausible request of every API and version that is offered, as corpus: a new one is damaged from its first day on.
 
 use anyhow::Context;
+use tidelog_host::Random;
 use tidelog_kafka_wire::ADVERTISED;
-use tidelog_schemas::{Api, Versions, World, apis, request, write_request};
+use tidelog_schemas::{Api, World, apis, mixed, request, write_request};
 
 /// APIs that take away what they are asked about: they get what others make, and not what all are asked about.
 const CONSUMING: [&str; 3] = ["DeleteTopics", "DeleteGroups", "OffsetDelete"];
@@ -22,32 +23,66 @@ pub fn world(batch: Vec<u8>) -> World {
     }
 }
 
-/// All frames, without their lengths.
-///
-/// # Errors
-/// One is offered whose schema is not known.
-pub fn frames(world: &World) -> anyhow::Result<Vec<Vec<u8>>> {
-    let schemas = apis();
-    let mut frames = Vec::new();
-    for row in &ADVERTISED {
-        let api = schema(&schemas, row.api.key()).with_context(|| {
-            format!("{} is not in the table of loadtest/schemas: its main.rs says how that is made", row.api.name())
-        })?;
-        let Versions { min, max } = api.request.versions;
-        anyhow::ensure!(row.version_max <= max, "the schemas are older than {} v{}", api.name, row.version_max);
-        for version in row.version_understood_min.max(min)..=row.version_max {
-            let taken = World { topic: world.fresh.clone(), group: world.fresh.clone(), ..world.clone() };
-            let world = if CONSUMING.contains(&&*api.name) { &taken } else { world };
-            let frame = write_request(api, version, 1, Some("fuzz"), &request(api, version, world, &[]));
-            anyhow::ensure!(
-                tidelog_kafka_wire::decode_request(frame[4..].to_vec().into()).is_ok(),
-                "a plausible {} v{version} is understood",
-                api.name
-            );
-            frames.push(frame[4..].to_vec());
+/// Requests of every API and version that is offered.
+pub struct Requests {
+    schemas: Vec<Api>,
+    /// Places in the list of schemas, with a version each.
+    offered: Vec<(usize, i16)>,
+    world: World,
+}
+
+impl Requests {
+    /// About what is in `world`.
+    ///
+    /// # Errors
+    /// An API or version is offered whose schema is not known, or its plausible request is not understood.
+    pub fn new(world: World) -> anyhow::Result<Requests> {
+        let schemas = apis();
+        let mut offered = Vec::new();
+        for row in &ADVERTISED {
+            let known = schemas.iter().position(|api| api.key == row.api.key());
+            let index = known.filter(|index| schemas[*index].request.versions.max >= row.version_max);
+            let index = index.with_context(|| {
+                format!(
+                    "{} v{} is not in the table of loadtest/schemas: its main.rs says how that is made",
+                    row.api.name(),
+                    row.version_max
+                )
+            })?;
+            offered.extend((row.version_understood_min..=row.version_max).map(|version| (index, version)));
+        }
+        let requests = Requests { schemas, offered, world };
+        for frame in requests.frames() {
+            tidelog_kafka_wire::decode_request(frame.into()).context("a plausible request is not understood")?;
+        }
+        Ok(requests)
+    }
+
+    /// The plausible one of each, without its length.
+    pub fn frames(&self) -> Vec<Vec<u8>> {
+        let frame = |(index, version): &(usize, i16)| {
+            let api = &self.schemas[*index];
+            let body = request(api, *version, &self.world_of(api), &[]);
+            write_request(api, *version, 1, Some("fuzz"), &body)[4..].to_vec()
+        };
+        self.offered.iter().map(frame).collect()
+    }
+
+    /// One of any, with some of its fields at their edges, without its length.
+    pub fn mixed(&self, random: &Random) -> Vec<u8> {
+        let choose = |below: usize| random.below(below as u64) as usize;
+        let (index, version) = self.offered[choose(self.offered.len())];
+        let api = &self.schemas[index];
+        mixed(api, version, &self.world_of(api), choose)[4..].to_vec()
+    }
+
+    fn world_of(&self, api: &Api) -> World {
+        let world = self.world.clone();
+        match CONSUMING.contains(&&*api.name) {
+            true => World { topic: world.fresh.clone(), group: world.fresh.clone(), ..world },
+            false => world,
         }
     }
-    Ok(frames)
 }
 
 /// The API with this key.

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use crate::node::Fuzzed;
-use crate::plausible;
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, checksum};
 use tidelog_catalog::{PartId, State};
@@ -13,15 +11,21 @@ use tidelog_catalog_api::{
 };
 use tidelog_format::flush_object::{FlushObjectBuilder, TRAILER_BYTES, check_object, read_footer, read_trailer};
 use tidelog_format::records;
+use tidelog_host::Random;
 use tidelog_model::{
     Codec, CommitSequence, HEADER_BYTES, Incarnation, LaneId, LogIndex, NodeId, ObjectId, Offset, PartitionId,
     ProducerEpoch, ProducerId, SessionId, TenantId, TimestampMs, TopicId,
 };
 
+use crate::node::Fuzzed;
+use crate::plausible::{self, Requests};
+
 /// Something that decodes.
 pub struct Target {
     pub name: &'static str,
     pub corpus: Vec<Vec<u8>>,
+    /// Where inputs come from beside the corpus: they are not damaged.
+    pub make: Option<Make>,
     pub run: Run,
     /// Makes checksums right again.
     pub repair: fn(&mut [u8]),
@@ -32,6 +36,9 @@ pub struct Target {
     pub worth: u64,
 }
 
+/// Makes an input.
+pub type Make = Box<dyn Fn(&Random) -> Vec<u8> + Send + Sync>;
+
 /// What is done with an input.
 pub type Run = Box<dyn Fn(&[u8]) + Send + Sync>;
 
@@ -41,15 +48,17 @@ pub fn all(plant: bool, more_frames: Option<&Path>) -> anyhow::Result<Vec<Target
     let mut recorded = recorded(more_frames)?;
     let mut requests = recorded.clone();
     let mut world = plausible::world(batches[0].clone());
-    requests.extend(plausible::frames(&world)?);
+    requests.extend(Requests::new(world.clone())?.frames());
     let node = Fuzzed::start(&mut world)?;
-    recorded.extend(plausible::frames(&world)?);
+    let to_node = Requests::new(world)?;
+    recorded.extend(to_node.frames());
     let mut targets = vec![
         // First, as it takes longest.
         Target {
             worth: 25,
             // Its answers are as large as clients let them be; the node's own memory is not this thread's.
             bytes_fixed: 256 << 20,
+            make: Some(Box::new(move |random| to_node.mixed(random))),
             ..target("node", recorded, move |input| node.run(input))
         },
         target("request", requests.clone(), |input| {
@@ -87,7 +96,16 @@ pub fn all(plant: bool, more_frames: Option<&Path>) -> anyhow::Result<Vec<Target
 }
 
 fn target(name: &'static str, corpus: Vec<Vec<u8>>, run: impl Fn(&[u8]) + Send + Sync + 'static) -> Target {
-    Target { name, corpus, run: Box::new(run), repair: |_| {}, bytes_per_byte: 64, bytes_fixed: 1 << 20, worth: 1 }
+    Target {
+        name,
+        corpus,
+        make: None,
+        run: Box::new(run),
+        repair: |_| {},
+        bytes_per_byte: 64,
+        bytes_fixed: 1 << 20,
+        worth: 1,
+    }
 }
 
 /// Frames of real clients: those that belong to the sources, and more.

@@ -1,7 +1,7 @@
 //! Each field of a request at its edges, one at a time.
 
 use crate::plausible::{World, request};
-use crate::schema::{Api, Kind};
+use crate::schema::{Api, Field, Kind};
 use crate::value::{Tags, Value, varint, write_request};
 
 /// Elements of an array that has many.
@@ -15,6 +15,9 @@ const TEXT_BYTES_MAX: usize = 32_767;
 /// A number that says more than any frame holds, as a varint and as one that does not end.
 const MUCH: [u8; 5] = [0xff, 0xff, 0xff, 0xff, 0x0f];
 const ENDLESS: [u8; 6] = [0xff; 6];
+
+/// Fields that are at an edge at once, where it is more than one.
+const FIELDS_AT_ONCE_MAX: usize = 4;
 
 /// What has to come of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,17 +68,42 @@ pub fn cases(api: &Api, version: i16, mut world: impl FnMut() -> World) -> Vec<C
     cases.push(case("bytes behind it".to_owned(), &resized(&frame, 7), &plain, Fate::Answered));
     cases.push(case("its last byte missing".to_owned(), &resized(&frame, -1), &plain, Fate::Closed));
 
-    let mut places = Vec::new();
-    walk(&api.request.body, version, flexible, &mut Vec::new(), "", &mut places);
-    for place in places {
-        for edge in place.edges {
+    for place in places(api, version) {
+        for edge in place.edges(version, flexible) {
             let mut body = request(api, version, &world(), &place.path);
-            edge.put(at(&mut body, &place.path));
+            let is_put = at(&mut body, &place.path).is_some_and(|value| edge.put(value));
+            assert!(is_put, "{} {} has no place in {body:?}", place.name, edge.what);
             let frame = write_request(api, version, 0, client, &body);
             cases.push(case(format!("{} {}", place.name, edge.what), &frame, &body, edge.fate));
         }
     }
     cases
+}
+
+/// The frame of a request that has some of its fields at edges at once. It fits its schema. Which they are is chosen by
+/// `choose`, which gives a number below the one that it is given.
+#[must_use]
+pub fn mixed(api: &Api, version: i16, world: &World, mut choose: impl FnMut(usize) -> usize) -> Vec<u8> {
+    let flexible = api.request.flexible.has(version);
+    let places = places(api, version);
+    let count = if places.is_empty() { 0 } else { 1 + choose(FIELDS_AT_ONCE_MAX) };
+    let chosen: Vec<&Place> = (0..count).map(|_| &places[choose(places.len())]).collect();
+    let mut body = request(api, version, world, chosen.first().map_or(&[], |place| &place.path));
+    let mut is_long = false;
+    for place in chosen {
+        let mut edges = place.edges(version, flexible);
+        // One array of many is enough: many of many would be millions.
+        edges.retain(|edge| edge.fate == Fate::Answered && !(is_long && matches!(edge.put, Put::Times(_))));
+        if edges.is_empty() {
+            continue;
+        }
+        let edge = edges.swap_remove(choose(edges.len()));
+        // An array that another edge has emptied has no place for this one.
+        if let Some(value) = at(&mut body, &place.path) {
+            is_long |= edge.put(value) && matches!(edge.put, Put::Times(_));
+        }
+    }
+    write_request(api, version, 0, Some("edge-client"), &body)
 }
 
 fn resized(frame: &[u8], by: isize) -> Vec<u8> {
@@ -86,10 +114,28 @@ fn resized(frame: &[u8], by: isize) -> Vec<u8> {
     frame
 }
 
-struct Place {
+/// A field, or the tagged fields of a structure.
+struct Place<'s> {
     path: Vec<usize>,
     name: String,
-    edges: Vec<Edge>,
+    field: Option<&'s Field>,
+}
+
+impl Place<'_> {
+    fn edges(&self, version: i16, flexible: bool) -> Vec<Edge> {
+        let Some(field) = self.field else { return of_tags() };
+        let mut all = edges(&field.kind, field.nullable.has(version), flexible);
+        if let Kind::Array(element) = &field.kind {
+            // What an element may be: never null.
+            all.extend(edges(element, false, flexible).into_iter().filter_map(|edge| match edge.put {
+                Put::Instead(value) => {
+                    Some(Edge { what: format!("with an element {}", edge.what), put: Put::Element(value), ..edge })
+                }
+                _ => None,
+            }));
+        }
+        all
+    }
 }
 
 struct Edge {
@@ -110,57 +156,67 @@ enum Put {
 }
 
 impl Edge {
-    fn put(&self, place: &mut Value) {
+    /// Whether there was a place for it.
+    fn put(&self, place: &mut Value) -> bool {
         match (&self.put, place) {
             (Put::Instead(value), place) => *place = value.clone(),
-            (Put::Element(value), Value::Array(Some(elements))) => elements[0] = value.clone(),
-            (Put::Times(count), Value::Array(Some(elements))) => *elements = vec![elements[0].clone(); *count],
-            (Put::Tags(tags), Value::Array(Some(elements))) => match &mut elements[0] {
-                Value::Struct(_, there) => *there = tags.clone(),
-                other => panic!("no structure: {other:?}"),
-            },
-            (Put::Tags(tags), Value::Struct(_, there)) => *there = tags.clone(),
-            (_, other) => panic!("not there: {other:?}"),
+            (Put::Element(value), Value::Array(Some(elements))) if !elements.is_empty() => elements[0] = value.clone(),
+            (Put::Times(count), Value::Array(Some(elements))) if !elements.is_empty() => {
+                *elements = vec![elements[0].clone(); *count];
+            }
+            (Put::Tags(tags), place) => {
+                let place = match place {
+                    Value::Array(Some(elements)) if !elements.is_empty() => &mut elements[0],
+                    place => place,
+                };
+                let Value::Struct(Some(_), there) = place else { return false };
+                *there = tags.clone();
+            }
+            _ => return false,
         }
+        true
     }
 }
 
 /// The value that `path` leads to, by the first element of each array.
-fn at<'v>(mut value: &'v mut Value, path: &[usize]) -> &'v mut Value {
+fn at<'v>(mut value: &'v mut Value, path: &[usize]) -> Option<&'v mut Value> {
     for index in path {
-        if let Value::Array(Some(elements)) = value {
-            value = &mut elements[0];
-        }
-        match value {
-            Value::Struct(Some(fields), _) => value = &mut fields[*index],
-            other => panic!("no structure: {other:?}"),
-        }
+        let structure = match value {
+            Value::Array(Some(elements)) => elements.first_mut()?,
+            value => value,
+        };
+        let Value::Struct(Some(fields), _) = structure else { return None };
+        value = &mut fields[*index];
     }
-    value
+    Some(value)
+}
+
+/// All places of a request.
+fn places(api: &Api, version: i16) -> Vec<Place<'_>> {
+    let mut places = Vec::new();
+    walk(&api.request.body, version, api.request.flexible.has(version), &mut Vec::new(), "", &mut places);
+    places
 }
 
 /// Finds all places below `kind`.
-fn walk(kind: &Kind, version: i16, flexible: bool, path: &mut Vec<usize>, name: &str, places: &mut Vec<Place>) {
+fn walk<'s>(
+    kind: &'s Kind,
+    version: i16,
+    flexible: bool,
+    path: &mut Vec<usize>,
+    name: &str,
+    places: &mut Vec<Place<'s>>,
+) {
     let kind = if let Kind::Array(element) = kind { element } else { kind };
     let Kind::Struct(fields) = kind else { return };
     if flexible {
-        places.push(Place { path: path.clone(), name: format!("{name} tagged fields"), edges: of_tags() });
+        places.push(Place { path: path.clone(), name: format!("{name} tagged fields"), field: None });
     }
     for (index, field) in fields.iter().enumerate().filter(|(_, field)| field.versions.has(version)) {
         path.push(index);
         let name = if name.is_empty() { field.name.clone() } else { format!("{name}.{}", field.name) };
         walk(&field.kind, version, flexible, path, &name, places);
-        let mut edges = edges(&field.kind, field.nullable.has(version), flexible);
-        if let Kind::Array(element) = &field.kind {
-            // What an element may be: never null.
-            edges.extend(self::edges(element, false, flexible).into_iter().filter_map(|edge| match edge.put {
-                Put::Instead(value) => {
-                    Some(Edge { what: format!("with an element {}", edge.what), put: Put::Element(value), ..edge })
-                }
-                _ => None,
-            }));
-        }
-        places.push(Place { path: path.clone(), name, edges });
+        places.push(Place { path: path.clone(), name, field: Some(field) });
         path.pop();
     }
 }

@@ -13,7 +13,7 @@ mod read;
 mod schema;
 mod value;
 
-pub use edges::{Case, Fate, cases};
+pub use edges::{Case, Fate, cases, mixed};
 pub use look::{Look, look_at_answer, look_at_request, put_in_request};
 pub use plausible::{World, request};
 pub use read::{ReadError, error_codes, read_answer};

@@ -90,9 +90,9 @@ fn fields(out: &mut String, schema: &Value, all: &Value, depth: usize) {
         if is_struct {
             let own = &field["fields"];
             let common = schema["commonStructs"].as_array().into_iter().flatten();
-            let common = common.filter(|one| text_of(one, "name") == element).map(|one| &one["fields"]);
+            let mut common = common.filter(|one| text_of(one, "name") == element).map(|one| &one["fields"]);
             let nested =
-                if own.is_array() { own } else { common.last().expect("a structure has its fields somewhere") };
+                if own.is_array() { own } else { common.next().expect("a structure has its fields somewhere") };
             fields(out, schema, nested, depth + 1);
         }
     }

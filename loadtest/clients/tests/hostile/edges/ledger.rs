@@ -125,7 +125,7 @@ impl Ledger {
                     if went_well(&partition) {
                         self.may.insert((Thing::Group, group.clone()));
                         let index = partition.int("PartitionIndex").expect("its number");
-                        let name = format!("{group}/{}/{index}", topic.text("Name").expect("as asked"));
+                        let name = format!("{group}/{}/{index}", self.topic(topic));
                         let says = committed(asked);
                         self.must.insert((Thing::Offset, name), Must::Say(says));
                     }
@@ -136,7 +136,7 @@ impl Ledger {
                 for (topic, partition) in pairs(answered.items("Topics"), "Partitions") {
                     if went_well(&partition) {
                         let index = partition.int("PartitionIndex").expect("its number");
-                        let name = format!("{group}/{}/{index}", topic.text("Name").expect("as asked"));
+                        let name = format!("{group}/{}/{index}", self.topic(topic));
                         self.must.insert((Thing::Offset, name), Must::BeGone);
                     }
                 }
@@ -189,7 +189,10 @@ impl Ledger {
                 None => was == is || self.may_change(key, owner),
             };
             if !good {
-                found.push(format!("after {after}: {key:?} was {was:?} and is {is:?}, not {:?}", self.must.get(key)));
+                found.push(format!(
+                    "after {after}: {key:?} was {was:?} and is {is:?}; the answers say {:?}",
+                    self.must.get(key)
+                ));
             }
         }
         found.truncate(DIFFERENCES_MAX);
