@@ -1,8 +1,9 @@
 //! What goes into the word count and what must come out of it.
 //!
-//! Kafka Streams works at least once here: what is read again after a failure is counted again. So every line says how often
-//! it may count at most: once when it was dealt with while nothing failed, which is also when its offset is committed, and
-//! once more for each failure that it lived through.
+//! Kafka Streams works at least once here: what an instance had not committed when it was killed is read again, and counted
+//! again. So every line says how often it may count at most: once when it was dealt with, which is also when its offset is
+//! committed, while no instance was killed, and once more for each kill that it lived through. The server's end is no reason
+//! to count anything twice.
 
 use std::collections::BTreeMap;
 
@@ -58,9 +59,9 @@ struct Bounds {
 }
 
 impl Bounds {
-    fn add(&mut self, failures: u64) {
+    fn add(&mut self, kills: u64) {
         self.least += 1;
-        self.most += 1 + failures;
+        self.most += 1 + kills;
     }
 }
 
@@ -85,17 +86,17 @@ impl Expected {
         Expected { base_ms, ..Expected::default() }
     }
 
-    /// `lines` were written, and `failures` happened until they were dealt with.
-    pub fn add(&mut self, lines: &[Line], failures: u64) {
+    /// `lines` were written, and `kills` of instances happened until they were dealt with.
+    pub fn add(&mut self, lines: &[Line], kills: u64) {
         for line in lines {
             let text = line.text();
             if !text.is_empty() {
-                self.loud.entry(format!("{}={}", line.0, text.to_uppercase())).or_default().add(failures);
+                self.loud.entry(format!("{}={}", line.0, text.to_uppercase())).or_default().add(kills);
             }
             let window = line.window_ms(self.base_ms);
             for word in text.split(' ') {
-                self.counts.entry(format!("{word}@{window}")).or_default().add(failures);
-                self.totals.entry(word.to_owned()).or_default().add(failures);
+                self.counts.entry(format!("{word}@{window}")).or_default().add(kills);
+                self.totals.entry(word.to_owned()).or_default().add(kills);
             }
         }
     }
@@ -180,14 +181,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_repeated_needs_a_failure() {
-        let (mut calm, mut failing) = (Expected::new(0), Expected::new(0));
+    fn what_is_repeated_needs_a_kill() {
+        let (mut calm, mut killed) = (Expected::new(0), Expected::new(0));
         calm.add(&lines(100), 0);
-        failing.add(&lines(100), 1);
+        killed.add(&lines(100), 1);
         let twice = made_of(&lines(100), 2);
         assert!(calm.check(&twice).unwrap_err().to_string().starts_with("repeated: "));
-        assert!(failing.check(&twice).unwrap() > 0);
-        assert!(failing.check(&made_of(&lines(100), 3)).is_err());
+        assert!(killed.check(&twice).unwrap() > 0);
+        assert!(killed.check(&made_of(&lines(100), 3)).is_err());
     }
 
     #[test]
