@@ -27,6 +27,10 @@ fn connect_brings_each_line_once_and_goes_on_after_a_restart() {
     cluster.append(SOME, 0).unwrap();
     let worker = cluster.start().unwrap();
     assert_eq!(cluster.check(&worker).unwrap(), 0);
+    worker.reset("sink").unwrap();
+    let said = cluster.check(&worker).unwrap_err().to_string();
+    let again = format!("repeated: {} lines: 0 0: 2 times, 0 1: 2 times", 3 * SOME * TOPICS.len());
+    assert!(said.starts_with(&again), "all that there is comes once more: {said}");
     worker.stop().unwrap();
 
     for topic in ["connect-configs", "connect-offsets", "connect-status"] {

@@ -21,6 +21,11 @@ pub fn put(address: &str, path: &str, body: &str) -> anyhow::Result<String> {
     request(address, "PUT", path, body)
 }
 
+/// Deletes what is at `path`.
+pub fn delete(address: &str, path: &str) -> anyhow::Result<String> {
+    request(address, "DELETE", path, "")
+}
+
 fn request(address: &str, method: &str, path: &str, body: &str) -> anyhow::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(ANSWER_MAX))?;

@@ -195,6 +195,17 @@ impl Worker {
         runs.with_context(|| format!("running and there: {seen:?}\n{}", self.program.output()))
     }
 
+    /// Has a connector forget how far it has come, and go on from there.
+    pub fn reset(&self, name: &str) -> anyhow::Result<()> {
+        let path = |what: &str| format!("/connectors/{name}/{what}");
+        rest::put(&self.rest, &path("stop"), "")?;
+        // It is refused until its tasks have left their group.
+        let deleted = wait_until("reset", || Ok(rest::delete(&self.rest, &path("offsets")).is_ok()));
+        deleted.with_context(|| self.program.output())?;
+        rest::put(&self.rest, &path("resume"), "")?;
+        Ok(())
+    }
+
     pub fn stop(self) -> anyhow::Result<()> {
         let status = self.program.stop()?;
         // By the signal that it was sent, in Java's words.
