@@ -62,8 +62,11 @@ fn every_answer_says_it_where_the_codec_does() {
         OffsetDelete: OffsetDeleteResponse,
         DescribeClientQuotas: DescribeClientQuotasResponse,
         AlterClientQuotas: AlterClientQuotasResponse,
+        UpdateFeatures: UpdateFeaturesResponse,
         DescribeCluster: DescribeClusterResponse,
         DescribeProducers: DescribeProducersResponse,
+        GetTelemetrySubscriptions: GetTelemetrySubscriptionsResponse,
+        PushTelemetry: PushTelemetryResponse,
         ListConfigResources: ListConfigResourcesResponse,
         DescribeTopicPartitions: DescribeTopicPartitionsResponse,
     );
