@@ -1,7 +1,5 @@
 //! Metrics subscriptions, GetTelemetrySubscriptions and PushTelemetry.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use kafka_protocol::messages::{
     GetTelemetrySubscriptionsRequest, GetTelemetrySubscriptionsResponse, ListConfigResourcesRequest,
@@ -14,8 +12,6 @@ use crate::exchange::Exchange;
 
 /// Kind of resource.
 const CLIENT_METRICS: i8 = 16;
-/// The shortest interval that there is, and a bit more.
-const INTERVAL: Duration = Duration::from_millis(150);
 const PUSH_BYTES_MAX: usize = 1 << 20;
 /// A metric called `a`, in OpenTelemetry's protobuf.
 const METRIC: &[u8] = b"\x0a\x07\x12\x05\x12\x03\x0a\x01a";
@@ -129,33 +125,38 @@ pub fn asked(x: &mut Exchange) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Every step is about a client of its own, which has just asked: its first push comes at its time, however slow the machine.
 pub fn pushed(x: &mut Exchange) -> anyhow::Result<()> {
-    let name = subscribe(x, "all", &[("metrics", "*"), ("interval.ms", "100")])?;
-    let told = x.ask("first", &get(Uuid::nil()))?;
-    let later = || std::thread::sleep(INTERVAL);
-    later();
-    x.ask("a metric", &push(&told, METRIC))?;
-    x.ask("too early", &push(&told, METRIC))?;
-    later();
-    x.ask("nothing", &push(&told, &b""[..]))?;
-    later();
-    let other = told.subscription_id ^ 1;
-    x.ask("another subscription", &push(&told, METRIC).with_subscription_id(other))?;
-    x.ask("asked at once", &get(told.client_instance_id))?;
-    later();
-    x.ask("no codec", &push(&told, METRIC).with_compression_type(9))?;
-    later();
-    x.ask("no gzip", &push(&told, METRIC).with_compression_type(1))?;
-    later();
-    x.ask("too large", &push(&told, vec![0; PUSH_BYTES_MAX + 1]))?;
-    later();
-    x.ask("noise", &push(&told, &b"zz"[..]))?;
-    for (what, id) in [("without an id", Uuid::nil()), ("with the id of nobody", Uuid::from_u128(1))] {
-        x.ask(what, &push(&told, METRIC).with_client_instance_id(id))?;
+    let name = subscribe(x, "all", &[("metrics", "*"), ("interval.ms", "3600000")])?;
+    let told = |x: &mut Exchange| x.quietly(&get(Uuid::nil()));
+    let first = x.ask("first", &get(Uuid::nil()))?;
+    x.ask("a metric", &push(&first, METRIC))?;
+    x.ask("too early", &push(&first, METRIC))?;
+    let other = told(x)?;
+    x.ask("another subscription", &push(&other, METRIC).with_subscription_id(other.subscription_id ^ 1))?;
+    x.ask("asked at once", &get(other.client_instance_id))?;
+    for (what, bytes) in
+        [("nothing", Vec::new()), ("noise", b"zz".to_vec()), ("too large", vec![0; PUSH_BYTES_MAX + 1])]
+    {
+        let request = push(&told(x)?, bytes);
+        x.ask(what, &request)?;
     }
-    x.ask("of an unknown client", &push(&told, METRIC).with_client_instance_id(Uuid::from_u128(7 << 64)))?;
-    x.ask("at its end", &push(&told, METRIC).with_terminating(true))?;
-    later();
-    x.ask("after its end", &push(&told, METRIC))?;
+    for (what, codec) in [("no codec", 9), ("no gzip", 1)] {
+        let request = push(&told(x)?, METRIC).with_compression_type(codec);
+        x.ask(what, &request)?;
+    }
+    let unknown = Uuid::from_u128(7 << 64);
+    for (what, id) in [
+        ("without an id", Uuid::nil()),
+        ("with the id of nobody", Uuid::from_u128(1)),
+        ("of an unknown client", unknown),
+    ] {
+        let request = push(&told(x)?, METRIC).with_client_instance_id(id);
+        x.ask(what, &request)?;
+    }
+    let ending = told(x)?;
+    x.ask("before its end", &push(&ending, METRIC))?;
+    x.ask("at its end", &push(&ending, METRIC).with_terminating(true))?;
+    x.ask("after its end", &push(&ending, METRIC))?;
     delete(x, "delete", &name)
 }
