@@ -120,7 +120,7 @@ fn main() -> anyhow::Result<()> {
         let runs = repeat(arguments.runs, "many partitions", || {
             many_partitions::measure(&arguments.binary, arguments.topics)
         })?;
-        many_partitions::rows(&mut table, &runs, arguments.busy);
+        many_partitions::rows(&mut table, &runs, arguments.topics, arguments.busy);
     }
     if wanted(Stage::ManyGroups) {
         let runs = repeat(arguments.runs, "many groups", || many_groups::measure(&arguments.binary, arguments.groups))?;

@@ -62,7 +62,7 @@ pub(crate) const PRODUCE_TIMEOUT_MIN: Duration = Duration::from_secs(5);
 pub(crate) const PRODUCE_TIMEOUT_MAX: Duration = Duration::from_secs(120);
 /// Fetch sessions kept on the node; Kafka's `max.incremental.fetch.session.cache.slots`.
 pub(crate) const FETCH_SESSIONS_MAX: usize = 1_000;
-/// Partitions in all of them.
+/// Partitions in all of them, about 250 bytes each.
 pub(crate) const FETCH_SESSION_PARTITIONS_MAX: usize = 500_000;
 /// A session may be displaced by a new one when it was not used for this long; Kafka's number.
 pub(crate) const FETCH_SESSION_IDLE_MIN: Duration = Duration::from_secs(120);
