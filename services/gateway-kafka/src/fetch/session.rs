@@ -40,6 +40,9 @@ struct Cached {
     watched: Option<PartitionId>,
 }
 
+/// A partition, and what is asked of it.
+type Wish = (PartitionKey, Asked);
+
 /// A partition's answer.
 pub(crate) type Answered = (PartitionKey, Asked, Told);
 
@@ -93,7 +96,7 @@ impl Session {
     }
 
     /// What a Fetch has to look at, beginning behind the partition that was served last, and the watch that tells it of more.
-    pub fn begin(&mut self) -> (Vec<(PartitionKey, Asked)>, Option<Box<dyn WatchTail>>) {
+    pub fn begin(&mut self) -> (Vec<Wish>, Option<Box<dyn WatchTail>>) {
         let mut watch = self.watch.take();
         match &mut watch {
             Some(watch) => {
@@ -150,13 +153,13 @@ impl Session {
     }
 
     /// Partitions that a Fetch of this session learns of while it waits.
-    pub fn asked(&self, changed: Vec<PartitionId>) -> Vec<(PartitionKey, Asked)> {
+    pub fn asked(&self, changed: Vec<PartitionId>) -> Vec<Wish> {
         let asked = |key: PartitionKey| Some((key.clone(), self.partitions.get(&key)?.asked));
         self.named(changed).into_iter().filter_map(asked).collect()
     }
 
     /// All of them.
-    pub fn all(&self) -> Vec<(PartitionKey, Asked)> {
+    pub fn all(&self) -> Vec<Wish> {
         self.partitions.iter().map(|(key, cached)| (key.clone(), cached.asked)).collect()
     }
 
