@@ -3,18 +3,22 @@
 //! Nothing here takes memory because a client's bytes say so: declared lengths are compared with what is there, and
 //! compressed bodies are walked through a small buffer wherever the codec allows it.
 
+mod build;
 mod check;
 mod compress;
 mod decoder;
+mod open;
 mod snappy;
 mod walk;
 
 use tidelog_model::{BatchError, Codec, ErrorKind};
 
+pub use build::{BatchBuilder, RECORD_OVERHEAD_BYTES_MAX};
 pub use check::{CheckedBatch, check_batch, check_batch_with, for_each_record, for_each_timestamp};
 pub use compress::{Encoding, compress, recompress};
 pub use decoder::decompress;
-pub use walk::Record;
+pub use open::OpenBatch;
+pub use walk::{Headers, Record};
 
 /// What is wrong with the records of a batch. The text is fit to be shown to the client that sent them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +54,9 @@ impl RecordsError {
     }
 }
 
+#[cfg(test)]
+#[path = "records/build_test.rs"]
+mod build_test;
 #[cfg(test)]
 #[path = "records/records_test.rs"]
 mod tests;

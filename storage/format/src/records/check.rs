@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use tidelog_model::limits::BATCH_DECOMPRESSED_BYTES_MAX;
 use tidelog_model::{BatchHeader, Codec, HEADER_BYTES, TimestampMs, TimestampType};
 
-use super::walk::{Record, Unfolding, walk};
+use super::walk::{Headers, Record, Unfolding, walk};
 use super::{RecordsError, decompress};
 
 /// A batch that may be stored.
@@ -86,7 +86,8 @@ pub fn for_each_record(batch: &[u8], mut visit: impl FnMut(Record<'_>) -> Contro
     };
     walk(&mut records, count, |found| {
         let timestamp = timestamp(&header, found.timestamp_delta);
-        visit(Record { offset_delta: found.index, timestamp, key: found.key, value: found.value })
+        let headers = Headers(found.headers);
+        visit(Record { offset_delta: found.index, timestamp, key: found.key, value: found.value, headers })
     })?;
     Ok(())
 }
@@ -115,7 +116,7 @@ fn walk_times(
     Ok(())
 }
 
-fn timestamp(header: &BatchHeader, delta: i64) -> TimestampMs {
+pub(super) fn timestamp(header: &BatchHeader, delta: i64) -> TimestampMs {
     match header.timestamp_type() {
         TimestampType::CreateTime => TimestampMs(header.base_timestamp.0.saturating_add(delta)),
         TimestampType::LogAppendTime => header.max_timestamp,

@@ -26,12 +26,40 @@ pub struct Record<'a> {
     pub key: Option<&'a [u8]>,
     /// Its value; none is a tombstone.
     pub value: Option<&'a [u8]>,
+    /// Its headers.
+    pub headers: Headers<'a>,
+}
+
+/// The headers of one record, in order: name, and value if there is one. A name may be there more than once, and is not
+/// always UTF-8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Headers<'a>(pub(super) &'a [u8]);
+
+impl<'a> Iterator for Headers<'a> {
+    type Item = (&'a [u8], Option<&'a [u8]>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let left = self.0.len();
+        let mut rest = Inside { source: &mut self.0, left };
+        let name = rest.nullable("").ok().flatten();
+        let value = rest.nullable("").ok();
+        Some((name?, value?))
+    }
 }
 
 /// Where records are read from.
 pub(super) trait Source {
     /// What is kept of a key or value.
     type Piece;
+    /// A place that was passed.
+    type Place;
+    /// Where the source is now.
+    fn place(&self) -> Self::Place;
+    /// What was passed since.
+    fn since(&self, place: Self::Place) -> Self::Piece;
     /// The next bytes: at least `wanted` (at most 16), or all that are left.
     fn front(&mut self, wanted: usize) -> Result<&[u8], RecordsError>;
     /// Passes bytes that [`Source::front`] has shown.
@@ -46,6 +74,7 @@ pub(super) struct Found<P> {
     pub(super) timestamp_delta: i64,
     pub(super) key: Option<P>,
     pub(super) value: Option<P>,
+    pub(super) headers: P,
 }
 
 /// Checks that there are exactly `count` records with offset deltas 0, 1, 2…, and nothing after them, showing each to
@@ -56,10 +85,7 @@ pub(super) fn walk<S: Source>(
     mut visit: impl FnMut(Found<S::Piece>) -> ControlFlow<()>,
 ) -> Result<bool, RecordsError> {
     for index in 0..count {
-        let found = read_record(source, index).map_err(|bad| match bad {
-            Bad::Record(what) => BatchError::Record { index, what }.into(),
-            Bad::Source(error) => error,
-        })?;
+        let found = next(source, index)?;
         if visit(found).is_break() {
             return Ok(false);
         }
@@ -69,6 +95,14 @@ pub(super) fn walk<S: Source>(
     } else {
         Err(BatchError::Record { index: count, what: "bytes follow the last record" }.into())
     }
+}
+
+/// The record at the front of `source`, which is number `index` of its batch.
+pub(super) fn next<S: Source>(source: &mut S, index: u32) -> Result<Found<S::Piece>, RecordsError> {
+    read_record(source, index).map_err(|bad| match bad {
+        Bad::Record(what) => BatchError::Record { index, what }.into(),
+        Bad::Source(error) => error,
+    })
 }
 
 enum Bad {
@@ -106,6 +140,7 @@ fn read_record<S: Source>(source: &mut S, index: u32) -> Result<Found<S::Piece>,
     if headers < 0 || headers as usize > record.left / 2 {
         return Err(Bad::Record("its header count does not fit its length"));
     }
+    let before = record.source.place();
     for _ in 0..headers {
         let key_bytes = record.int("a header key has no length")?;
         let key_bytes = usize::try_from(key_bytes).map_err(|_| "a header key is null")?;
@@ -115,7 +150,8 @@ fn read_record<S: Source>(source: &mut S, index: u32) -> Result<Found<S::Piece>,
     if record.left != 0 {
         return Err(Bad::Record("bytes follow its last header"));
     }
-    Ok(Found { index, timestamp_delta, key, value })
+    let headers = record.source.since(before);
+    Ok(Found { index, timestamp_delta, key, value, headers })
 }
 
 /// The part of a source that belongs to one record.
@@ -164,6 +200,15 @@ impl<S: Source> Inside<'_, S> {
 /// Records in memory.
 impl<'a> Source for &'a [u8] {
     type Piece = &'a [u8];
+    type Place = &'a [u8];
+
+    fn place(&self) -> &'a [u8] {
+        self
+    }
+
+    fn since(&self, place: &'a [u8]) -> &'a [u8] {
+        &place[..place.len() - self.len()]
+    }
 
     fn front(&mut self, _wanted: usize) -> Result<&[u8], RecordsError> {
         Ok(self)
@@ -201,6 +246,11 @@ impl<'a> Unfolding<'a> {
 
 impl Source for Unfolding<'_> {
     type Piece = ();
+    type Place = ();
+
+    fn place(&self) {}
+
+    fn since(&self, (): ()) {}
 
     fn front(&mut self, wanted: usize) -> Result<&[u8], RecordsError> {
         if self.to - self.from < wanted {
