@@ -31,7 +31,7 @@ impl Server {
         let address = format!("127.0.0.1:{port}");
         let started = Instant::now();
         let child = Command::new(binary)
-            .args(["dev", "--kafka-listen", &address, "--data-dir"])
+            .args(["dev", "--kafka-listen", &address, "--http-listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder.path().join("data"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -33,6 +33,7 @@ pub struct Options {
 pub struct Server {
     folder: Option<TempDir>,
     address: String,
+    http_address: String,
     options: Options,
     life: Option<Life>,
     output: Arc<Mutex<VecDeque<String>>>,
@@ -61,10 +62,12 @@ impl Server {
     pub fn start_in(folder: TempDir, options: Options) -> anyhow::Result<Server> {
         // Taken and given back, so that every life of this server has the same address. Loopback ports are handed out in
         // turn, so it is not given to somebody else soon.
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let free = || anyhow::Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string());
+        let (address, http_address) = (free()?, free()?);
         let mut server = Server {
             folder: Some(folder),
             address,
+            http_address,
             options,
             life: None,
             output: Arc::new(Mutex::new(VecDeque::new())),
@@ -78,6 +81,12 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// `host:port` for HTTP clients.
+    #[must_use]
+    pub fn http_address(&self) -> &str {
+        &self.http_address
     }
 
     /// The folder that holds everything of this server.
@@ -101,7 +110,7 @@ impl Server {
         let binary = binary()?;
         let mut command = Command::new(&binary);
         command.arg("dev").arg("--data-dir").arg(self.folder().join("data"));
-        command.args(["--kafka-listen", &self.address]).args(&self.options.flags);
+        command.args(["--kafka-listen", &self.address, "--http-listen", &self.http_address]).args(&self.options.flags);
         command.env_remove("TIDELOG_FAILPOINT").envs(self.options.environment.iter().cloned());
         if let Some(failpoint) = failpoint {
             command.env("TIDELOG_FAILPOINT", failpoint);

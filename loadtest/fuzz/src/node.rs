@@ -50,6 +50,7 @@ impl Fuzzed {
             kafka_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             kafka_advertised: None,
             zone: None,
+            http_listen: None,
             cache: CacheOptions {
                 memory_bytes: 32 * MIB,
                 written_bytes: 32 * MIB,

@@ -21,6 +21,17 @@ pub const DOORS: &[(&str, &[&str])] = &[
     // The server takes the lock on its folder and the signals.
     ("rustix", &["tidelog-host", "tidelog-server"]),
     ("metrics-util", &["tidelog-host"]),
+    ("axum", &["tidelog-gateway-http"]),
+    ("hyper", &["tidelog-gateway-http"]),
+    ("hyper-util", &["tidelog-gateway-http"]),
+    ("http-body", &["tidelog-gateway-http"]),
+    ("http-body-util", &["tidelog-gateway-http"]),
+    ("tower", &["tidelog-gateway-http"]),
+    ("tower-http", &["tidelog-gateway-http"]),
+    ("form_urlencoded", &["tidelog-gateway-http"]),
+    ("base64", &["tidelog-gateway-http"]),
+    ("utoipa", &["tidelog-http-api", "tidelog-gateway-http"]),
+    ("utoipa-axum", &["tidelog-gateway-http"]),
     ("socket2", &["tidelog-gateway-kafka"]),
     ("figment", &["tidelog-server"]),
     ("tracing-subscriber", &["tidelog-server"]),
@@ -41,7 +52,18 @@ pub const DOORS: &[(&str, &[&str])] = &[
         ],
     ),
     // Domain types are not serialisable by accident: layouts are written by hand in `format`.
-    ("serde", &["tidelog-server", "tidelog-history", "tidelog-clients", "tidelog-tidy"]),
+    // What is said over HTTP has types of its own, in `http-api`.
+    (
+        "serde",
+        &[
+            "tidelog-server",
+            "tidelog-history",
+            "tidelog-clients",
+            "tidelog-tidy",
+            "tidelog-http-api",
+            "tidelog-gateway-http",
+        ],
+    ),
 ];
 
 /// Only tests may use these, whoever they are.
@@ -58,6 +80,7 @@ pub const UNKNOWN: &[(&str, &[&str])] = &[
     ("tidelog-catalog", &["tokio", "futures", "tracing", "metrics", "parking_lot", "rand"]),
     ("tidelog-access", &["tokio", "futures", "tracing"]),
     ("tidelog-kafka-wire", &["tokio", "futures", "tracing"]),
+    ("tidelog-http-api", &["tokio", "futures", "tracing"]),
     ("tidelog-verify", &["anyhow", "libc", "serde"]),
 ];
 

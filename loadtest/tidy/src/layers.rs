@@ -4,14 +4,14 @@ use crate::workspace::{Crate, Kind};
 
 /// From the bottom up; a crate depends only on crates of earlier rows. Names without the `tidelog-` in front.
 pub const LAYERS: &[&[&str]] = &[
-    &["model", "history", "schemas", "verify", "tidy"],
+    &["model", "http-api", "history", "schemas", "verify", "tidy"],
     &["host", "format", "kafka-wire"],
     &["blob", "catalog-api"],
     &["cache", "catalog"],
     &["cache-nvme", "catalog-raft"],
     &["ingest", "fetch", "access"],
     &["topic-configs"],
-    &["gateway-kafka"],
+    &["gateway-kafka", "gateway-http"],
     &["node"],
     &["server"],
     &["clients", "bench", "fuzz"],
@@ -42,6 +42,9 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
         "gateway-kafka",
         &["model", "host", "format", "catalog-api", "ingest", "fetch", "access", "topic-configs", "kafka-wire"],
     ),
+    ("gateway-http", &["model", "host", "format", "catalog-api", "ingest", "fetch", "topic-configs", "http-api"]),
+    // What is said over HTTP, which clients know too.
+    ("http-api", &[]),
     (
         "node",
         &[
@@ -57,6 +60,7 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
             "ingest",
             "fetch",
             "gateway-kafka",
+            "gateway-http",
         ],
     ),
     ("server", &["model", "host", "node"]),

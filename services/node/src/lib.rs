@@ -9,7 +9,7 @@ mod node;
 mod options;
 mod store;
 
-pub use node::{Node, StartError};
+pub use node::{DoorName, Node, StartError};
 pub use options::{CacheOptions, IoEngine, NodeOptions, StoreOptions};
 /// Why the catalog's folder cannot be used.
 pub use tidelog_catalog_raft::OpenError as CatalogOpenError;

@@ -11,6 +11,7 @@ use tidelog_cache_nvme::{FoyerCache, FoyerOptions, Stamp};
 use tidelog_catalog_api::{Catalog, ClusterView};
 use tidelog_catalog_raft::{RaftCatalog, RaftOptions};
 use tidelog_fetch::Fetch;
+use tidelog_gateway_http as http;
 use tidelog_gateway_kafka::groups::Coordinator;
 use tidelog_gateway_kafka::{Gateway, GatewayOptions, GatewayParts};
 use tidelog_host::disk::RealDisk;
@@ -51,11 +52,22 @@ pub enum StartError {
     /// Nobody can listen there.
     #[error("cannot listen on {address}: {problem}")]
     Listen {
+        /// Who would come there.
+        door: DoorName,
         /// As configured.
         address: SocketAddr,
         /// The operating system's words.
         problem: std::io::Error,
     },
+}
+
+/// Whom a door is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DoorName {
+    /// Kafka clients.
+    Kafka,
+    /// HTTP clients.
+    Http,
 }
 
 /// A node that serves.
@@ -72,13 +84,16 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a node. When it returns, Kafka clients are served.
+    /// Starts a node. When it returns, clients are served.
     ///
     /// # Errors
     /// [`StartError`]; whatever had been started is stopped.
     pub async fn start(options: NodeOptions) -> Result<Node, StartError> {
         // Before anything is made: an address that is taken is the commonest mistake, and should leave nothing behind.
-        let door = Door::bind(options.kafka_listen)?;
+        let bound = BoundDoors {
+            kafka: Door::bind(DoorName::Kafka, options.kafka_listen)?,
+            http: options.http_listen.map(|address| Door::bind(DoorName::Http, address)).transpose()?,
+        };
         let clock = Clock::real();
         let random = Random::real();
         let base = Tasks::on_current_runtime();
@@ -93,7 +108,7 @@ impl Node {
             None => store::open(&options.store, disk, &clock, &random).await,
         };
         let served = match opened {
-            Ok(opened) => Node::serve(options, door, opened, catalog.clone(), clock, random, base.clone()).await,
+            Ok(opened) => Node::serve(options, bound, opened, catalog.clone(), clock, random, base.clone()).await,
             Err(error) => Err(error),
         };
         match served {
@@ -108,7 +123,7 @@ impl Node {
 
     async fn serve(
         options: NodeOptions,
-        door: Door,
+        bound: BoundDoors,
         opened: OpenStore,
         catalog: Arc<RaftCatalog>,
         clock: Clock,
@@ -129,7 +144,8 @@ impl Node {
             Ingest::start(ingest_options, catalog.clone(), store.clone(), reader, clock.clone(), base.clone()).await?;
 
         let doors = Tasks::on_current_runtime();
-        let (listener, kafka) = door.open()?;
+        let (listener, kafka) = bound.kafka.open()?;
+        let http = bound.http.map(Door::open).transpose()?;
         let (host, port) = options.kafka_advertised.clone().unwrap_or_else(|| (kafka.ip().to_string(), kafka.port()));
         let gateway_options = GatewayOptions {
             zone: options.zone.clone(),
@@ -145,6 +161,24 @@ impl Node {
             &doors,
             INITIAL_REBALANCE_DELAY,
         );
+        let http_address = http.as_ref().map(|(_, address)| *address);
+        if let Some((listener, _)) = http {
+            let http_options = http::GatewayOptions {
+                auto_create_topics: options.auto_create_topics,
+                partitions_default: options.default_partitions,
+                ..http::GatewayOptions::embedded(TENANT)
+            };
+            let parts = http::GatewayParts {
+                catalog: catalog.clone(),
+                ingest: ingest.clone(),
+                fetch: fetch.clone(),
+                clock: clock.clone(),
+                random: random.clone(),
+                tasks: doors.clone(),
+            };
+            let gateway = http::Gateway::new(http_options, parts);
+            doors.spawn("gateway-http", OnPanic::EndProcess, async move { gateway.serve(listener).await });
+        }
         let parts = GatewayParts {
             catalog: catalog.clone(),
             ingest: ingest.clone(),
@@ -159,6 +193,7 @@ impl Node {
 
         let mut about = vec![
             ("kafka".to_owned(), advertised(kafka, &host, port)),
+            ("http".to_owned(), http_address.map_or_else(|| "off".to_owned(), |address| format!("http://{address}"))),
             ("data".to_owned(), options.data_dir.display().to_string()),
             ("store".to_owned(), format!("{} ({abilities})", store.describe())),
             ("cache".to_owned(), cache.describe()),
@@ -201,14 +236,20 @@ impl Node {
     }
 }
 
-/// The address of the Kafka clients: taken first, opened last, so that nobody connects to a node that cannot answer yet.
+/// The addresses of clients: taken first, opened last, so that nobody connects to a node that cannot answer yet.
+struct BoundDoors {
+    kafka: Door,
+    http: Option<Door>,
+}
+
 struct Door {
+    name: DoorName,
     address: SocketAddr,
     socket: TcpSocket,
 }
 
 impl Door {
-    fn bind(address: SocketAddr) -> Result<Door, StartError> {
+    fn bind(name: DoorName, address: SocketAddr) -> Result<Door, StartError> {
         let bound = || {
             let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
             // Connections of an earlier process that are being forgotten are no reason to wait.
@@ -216,16 +257,16 @@ impl Door {
             socket.bind(address)?;
             Ok(socket)
         };
-        let socket = bound().map_err(|problem| StartError::Listen { address, problem })?;
-        Ok(Door { address, socket })
+        let socket = bound().map_err(|problem| StartError::Listen { door: name, address, problem })?;
+        Ok(Door { name, address, socket })
     }
 
     /// Connections are taken from now on. Where they come to is returned too.
     fn open(self) -> Result<(TcpListener, SocketAddr), StartError> {
-        let address = self.address;
+        let (door, address) = (self.name, self.address);
         let listening = self.socket.listen(LISTEN_BACKLOG);
         let opened = listening.and_then(|listener| listener.local_addr().map(|local| (listener, local)));
-        opened.map_err(|problem| StartError::Listen { address, problem })
+        opened.map_err(|problem| StartError::Listen { door, address, problem })
     }
 }
 

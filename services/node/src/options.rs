@@ -16,6 +16,8 @@ pub struct NodeOptions {
     pub kafka_listen: SocketAddr,
     /// What clients are told to connect to; the listening address when not set.
     pub kafka_advertised: Option<(String, u16)>,
+    /// Where HTTP clients connect; nowhere when not set. Port 0 takes a free one.
+    pub http_listen: Option<SocketAddr>,
     /// The zone it is in, if that was said.
     pub zone: Option<String>,
     /// The block cache.

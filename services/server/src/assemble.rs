@@ -20,6 +20,7 @@ pub fn node_options(settings: &Settings, data_dir: &Path) -> NodeOptions {
         store: store_options(&settings.store, data_dir),
         kafka_listen: settings.kafka_listen,
         kafka_advertised: settings.kafka_advertised.clone().map(|advertised| (advertised.host, advertised.port)),
+        http_listen: settings.http_listen,
         cache: CacheOptions {
             memory_bytes: fits(settings.cache_memory_bytes - written),
             written_bytes: fits(written),

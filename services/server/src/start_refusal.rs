@@ -4,17 +4,18 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use tidelog_node::{CatalogOpenError, StartError};
+use tidelog_node::{CatalogOpenError, DoorName, StartError};
 
-use crate::settings::{DATA_DIR, Effective, KAFKA_LISTEN, Refusal};
+use crate::settings::{DATA_DIR, Effective, HTTP_LISTEN, KAFKA_LISTEN, Refusal};
 
-/// The default port of Kafka, which needs no privileges.
+/// The default ports, which need no privileges.
 const KAFKA_PORT: u16 = 9092;
+const HTTP_PORT: u16 = 8080;
 
 /// The error as people are told it.
 pub fn explained(error: StartError, effective: &Effective) -> anyhow::Error {
     let refusal = match &error {
-        StartError::Listen { address, problem } => listen_refusal(*address, problem, effective),
+        StartError::Listen { door, address, problem } => listen_refusal(*door, *address, problem, effective),
         StartError::Catalog(CatalogOpenError::Folder { path, tried, error }) => {
             folder_refusal(&format!("cannot {tried} {}: {error}", path.display()), effective)
         }
@@ -43,19 +44,23 @@ fn folder_refusal(problem: &str, effective: &Effective) -> Refusal {
     effective.refusal(DATA_DIR, &problem, &[(DATA_DIR, &works)])
 }
 
-fn listen_refusal(address: SocketAddr, problem: &io::Error, effective: &Effective) -> Refusal {
+fn listen_refusal(door: DoorName, address: SocketAddr, problem: &io::Error, effective: &Effective) -> Refusal {
+    let (key, port) = match door {
+        DoorName::Kafka => (KAFKA_LISTEN, KAFKA_PORT),
+        DoorName::Http => (HTTP_LISTEN, HTTP_PORT),
+    };
     let any_port = SocketAddr::new(address.ip(), 0).to_string();
     let this_machine = SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())).to_string();
-    let unprivileged = SocketAddr::new(address.ip(), KAFKA_PORT).to_string();
+    let unprivileged = SocketAddr::new(address.ip(), port).to_string();
     let (what, works) = match problem.kind() {
         io::ErrorKind::AddrInUse => ("another process listens there; with port 0 any free port is taken", any_port),
         io::ErrorKind::AddrNotAvailable => ("this machine does not have that address", this_machine),
         io::ErrorKind::PermissionDenied => ("this user may not listen on that port", unprivileged),
         _ => ("the operating system refuses it", any_port),
     };
-    effective.refusal(
-        KAFKA_LISTEN,
-        &format!("cannot listen on {address}: {what} ({problem})"),
-        &[(KAFKA_LISTEN, &works)],
-    )
+    let problem = format!("cannot listen on {address}: {what} ({problem})");
+    match door {
+        DoorName::Kafka => effective.refusal(key, &problem, &[(key, &works)]),
+        DoorName::Http => effective.refusal(key, &problem, &[(key, &works), (key, "off")]),
+    }
 }

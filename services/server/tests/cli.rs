@@ -108,7 +108,9 @@ struct Serving {
 impl Serving {
     /// Starts it on a free port with its data in `folder`, and reads the banner to its end.
     fn start(folder: &Path, more: &[&str]) -> Serving {
-        let arguments = [&["dev", "--kafka-listen", "127.0.0.1:0", "--data-dir", "data"], more].concat();
+        let arguments =
+            [&["dev", "--kafka-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--data-dir", "data"], more]
+                .concat();
         let mut command = command(folder, &[], &arguments);
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("tidelog starts");
         let mut lines = BufReader::new(process.stdout.take().expect("piped above")).lines();
@@ -164,7 +166,7 @@ fn dev_serves_until_told_to_stop() {
 fn a_folder_in_use_is_refused() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let first = Serving::start(folder.path(), &[]);
-    let arguments = ["dev", "--kafka-listen", "127.0.0.1:0", "--data-dir", "data"];
+    let arguments = ["dev", "--kafka-listen", "127.0.0.1:0", "--http-listen", "off", "--data-dir", "data"];
     let mut command = command(folder.path(), &[], &arguments);
     let mut second = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("tidelog starts");
     // Nothing is printed by one that is refused; one that serves would never end by itself.
@@ -184,7 +186,7 @@ fn a_folder_in_use_is_refused() {
 /// `tidelog dev` with these arguments does not start, says these things, and leaves nothing in its folder.
 fn check_not_started(arguments: &[&str], says: &[&str]) -> String {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let output = tidelog(folder.path(), &[], &[&["dev"], arguments].concat());
+    let output = tidelog(folder.path(), &[], &[&["dev", "--http-listen", "127.0.0.1:0"], arguments].concat());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
     for text in says {
@@ -203,6 +205,18 @@ fn a_port_in_use_is_refused_before_anything_is_made() {
     let says = [said.as_str(), "another process listens there", "this works: --kafka-listen 127.0.0.1:0"];
     check_not_started(&["--kafka-listen", &address], &says);
     check_not_started(&["--kafka-listen", &address, "--store", "memory:"], &says);
+}
+
+#[test]
+fn a_port_of_http_in_use_is_refused_before_anything_is_made() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("it is bound").to_string();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let output = tidelog(folder.path(), &[], &["dev", "--kafka-listen", "127.0.0.1:0", "--http-listen", &address]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let works = "this works: --http-listen 127.0.0.1:0  or  --http-listen off";
+    assert!(said.contains("another process listens there") && said.contains(works), "{said}");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 0);
 }
 
 #[test]
@@ -310,7 +324,7 @@ fn a_store_that_cannot_be_used_leaves_nothing_in_the_way_of_the_next_start() {
 #[test]
 fn the_log_may_be_json() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let arguments = ["dev", "--log-format=json", "--store=memory:", "--kafka-listen=127.0.0.1:0"];
+    let arguments = ["dev", "--log-format=json", "--store=memory:", "--kafka-listen=127.0.0.1:0", "--http-listen=off"];
     let mut process = command(folder.path(), &[], &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let process = process.as_mut().expect("tidelog starts");
     let mut lines = BufReader::new(process.stderr.take().expect("piped above")).lines();

@@ -37,7 +37,12 @@ fn a_second_start_on_the_same_folder_is_refused() {
     let server = server();
     let program = std::fs::read_link(format!("/proc/{}/exe", server.process().unwrap())).unwrap();
     let mut second = bounded(program.to_str().unwrap(), 30);
-    second.arg("dev").arg("--data-dir").arg(server.folder().join("data")).args(["--kafka-listen", "127.0.0.1:0"]);
+    second.arg("dev").arg("--data-dir").arg(server.folder().join("data")).args([
+        "--kafka-listen",
+        "127.0.0.1:0",
+        "--http-listen",
+        "off",
+    ]);
     let output = second.output().unwrap();
     assert_eq!(output.status.code(), Some(1), "124 would be: still running");
     let said = String::from_utf8_lossy(&output.stderr).to_lowercase();

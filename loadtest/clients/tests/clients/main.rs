@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod confluent;
+mod curl;
 mod groups;
 mod java;
 mod kcat;

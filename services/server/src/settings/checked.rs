@@ -27,6 +27,8 @@ pub struct Settings {
     pub store: StoreSettings,
     pub kafka_listen: SocketAddr,
     pub kafka_advertised: Option<Advertised>,
+    /// `None`: nowhere.
+    pub http_listen: Option<SocketAddr>,
     pub zone: Option<String>,
     pub auto_create_topics: bool,
     pub default_partitions: u32,
@@ -90,9 +92,13 @@ impl Settings {
         let advertised = checks.value_if_set(list::KAFKA_ADVERTISED, |text| {
             parse::host_and_port(text).map(|(host, port)| Advertised { host, port })
         });
+        let http_listen = checks.value(list::HTTP_LISTEN, parse::listen_or_off);
         let insecure = checks.value(list::INSECURE, parse::boolean);
         if let (Some(listen), Some(insecure), Some(advertised)) = (listen, insecure, &advertised) {
             checks.reachability(listen, insecure, advertised.is_some());
+        }
+        if let (Some(Some(listen)), Some(insecure)) = (http_listen, insecure) {
+            checks.openness(list::HTTP_LISTEN, listen, insecure);
         }
         let zone = checks.value_if_set(list::ZONE, parse::zone);
         let auto_create_topics = checks.value(list::AUTO_CREATE_TOPICS, parse::boolean);
@@ -128,6 +134,7 @@ impl Settings {
             store: store.expect(all),
             kafka_listen: listen.expect(all),
             kafka_advertised: advertised.expect(all),
+            http_listen: http_listen.expect(all),
             zone: zone.expect(all),
             auto_create_topics: auto_create_topics.expect(all),
             default_partitions: default_partitions.expect(all),
@@ -223,11 +230,7 @@ impl Checks<'_> {
     /// Who can connect, and whether they are told an address that works.
     fn reachability(&mut self, listen: SocketAddr, insecure: bool, is_advertised: bool) {
         let port = if listen.port() == 0 { 9092 } else { listen.port() };
-        if !listen.ip().is_loopback() && !insecure {
-            let problem = "this can be reached from other machines, and clients do not authenticate";
-            let on_loopback = format!("127.0.0.1:{port}");
-            self.refuse(list::KAFKA_LISTEN, problem, &[(list::INSECURE, "true"), (list::KAFKA_LISTEN, &on_loopback)]);
-        }
+        self.openness(list::KAFKA_LISTEN, listen, insecure);
         if listen.ip().is_unspecified() && !is_advertised {
             let problem = format!("this is missing: clients cannot be told to connect to {}", listen.ip());
             let name = format!("tidelog.example.com:{port}");
@@ -236,6 +239,15 @@ impl Checks<'_> {
                 written(setting(list::KAFKA_ADVERTISED), &name, &self.effective.entry(list::KAFKA_LISTEN).source);
             let refusal = Refusal::of(setting(list::KAFKA_ADVERTISED), None, &Source::Default, &problem, &[works]);
             self.refusals.push(refusal);
+        }
+    }
+
+    /// Who can connect to the address that `key` says.
+    fn openness(&mut self, key: &str, listen: SocketAddr, insecure: bool) {
+        if !listen.ip().is_loopback() && !insecure {
+            let problem = "this can be reached from other machines, and clients do not authenticate";
+            let on_loopback = nearest(setting(key), &listen.to_string());
+            self.refuse(key, problem, &[(list::INSECURE, "true"), (key, &on_loopback)]);
         }
     }
 

@@ -30,6 +30,7 @@ pub const STORE_CA_FILE: &str = "store.ca_file";
 pub const STORE_ALLOW_HTTP: &str = "store.allow_http";
 pub const KAFKA_LISTEN: &str = "kafka.listen";
 pub const KAFKA_ADVERTISED: &str = "kafka.advertised";
+pub const HTTP_LISTEN: &str = "http.listen";
 pub const INSECURE: &str = "insecure";
 pub const ZONE: &str = "node.zone";
 pub const AUTO_CREATE_TOPICS: &str = "kafka.auto_create_topics";
@@ -138,6 +139,17 @@ pub const SETTINGS: &[Setting] = &[
         summary: "The address that clients are told to use. Unset: the address listened on; required when that is all \
                   interfaces (0.0.0.0 or [::]).",
         trade: "Clients reconnect to exactly this, so it must resolve from where they run.",
+    },
+    Setting {
+        key: HTTP_LISTEN,
+        variable: "TIDELOG_HTTP_LISTEN",
+        flag: "http-listen",
+        placeholder: "IP:PORT",
+        default: Some("127.0.0.1:8080"),
+        example: "127.0.0.1:8080",
+        summary: "Where HTTP clients connect, or `off`. Port 0 takes any free port and prints it.",
+        trade: "Outside loopback, everyone who can reach it can read and write everything: needs `insecure`. Switched off, \
+                nobody can ask whether the process is ready.",
     },
     Setting {
         key: INSECURE,

@@ -12,7 +12,7 @@ mod show;
 mod sources;
 
 pub use checked::{CacheIo, LogFormat, Settings, StoreSettings};
-pub use list::{CONFIG_FLAG, DATA_DIR, KAFKA_LISTEN, SETTINGS, Setting};
+pub use list::{CONFIG_FLAG, DATA_DIR, HTTP_LISTEN, KAFKA_LISTEN, SETTINGS, Setting};
 pub use parse::StoreUrl;
 pub use refusal::{Refusal, Refused};
 pub use show::{as_json, as_table};

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::list::{KAFKA_ADVERTISED, KAFKA_LISTEN, STORE_URL, Setting};
+use super::list::{HTTP_LISTEN, KAFKA_ADVERTISED, KAFKA_LISTEN, STORE_URL, Setting};
 
 /// What to recommend to someone who wrote `text`. Always a value that is accepted.
 pub fn nearest(setting: &Setting, text: &str) -> String {
     let port = text.rsplit_once(':').map_or(text, |(_, port)| port).parse::<u16>().ok();
     match (setting.key, port) {
-        (KAFKA_LISTEN, Some(port)) => format!("127.0.0.1:{port}"),
+        (KAFKA_LISTEN | HTTP_LISTEN, Some(port)) => format!("127.0.0.1:{port}"),
         (KAFKA_ADVERTISED, Some(port)) if port > 0 => format!("tidelog.example.com:{port}"),
         (STORE_URL, _) if text.starts_with("s3") => "s3://bucket/prefix".to_owned(),
         (STORE_URL, _) if text.starts_with("mem") => "memory:".to_owned(),

@@ -62,6 +62,11 @@ pub fn listen(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
+/// An address to listen on, or none.
+pub fn listen_or_off(text: &str) -> Result<Option<SocketAddr>, String> {
+    if text == "off" { Ok(None) } else { listen(text).map(Some) }
+}
+
 /// An address for others to connect to: name or IP address, and port.
 pub fn host_and_port(text: &str) -> Result<(String, u16), String> {
     if let Ok(address) = text.parse::<SocketAddr>() {

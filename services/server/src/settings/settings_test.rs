@@ -256,6 +256,13 @@ fn a_bind_outside_loopback_needs_consent_and_an_address_to_advertise() {
         this is missing: clients cannot be told to connect to 0.0.0.0
         this works: --kafka-advertised tidelog.example.com:19092"#,
     );
+    check_refused(
+        &flags(&["--http-listen=0.0.0.0:18080"]),
+        r#"http.listen = "0.0.0.0:18080" (flag --http-listen)
+        this can be reached from other machines, and clients do not authenticate
+        this works: --insecure  or  --http-listen 127.0.0.1:18080"#,
+    );
+    assert_eq!(flags(&["--http-listen=off"]).settings().unwrap().http_listen, None);
     assert!(flags(&["--kafka-listen=[::1]:9092"]).settings().is_ok());
     assert!(flags(&["--kafka-listen=10.0.0.7:9092"]).settings().is_err());
     assert!(flags(&["--kafka-listen=10.0.0.7:9092", "--insecure"]).settings().is_ok());

@@ -1,0 +1,21 @@
+//! What is said over HTTP: every body, as a type.
+//!
+//! **Owns:** the JSON of requests and answers, of problems (RFC 9457) and of events, with their OpenAPI schemas. **Promises:**
+//! server and clients that use these types agree. **Does not know:** the server, transports, and what any of it means.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod offset;
+mod problem;
+mod records;
+mod topics;
+
+pub use offset::WireOffset;
+pub use problem::{Place, Problem, RecordOutcome};
+pub use records::{
+    HeaderInput, HeaderOutput, LineRun, PartitionPlaces, Produced, ProducedLines, Record, RecordInput, RecordPage,
+    RecordPlace, RecordsInput,
+};
+pub use topics::{
+    ConfigValue, ConfigView, PartitionInfo, TopicCreated, TopicInfo, TopicInput, TopicList, TopicSummary,
+};

@@ -1,0 +1,119 @@
+//! Topics.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::WireOffset;
+
+/// A topic to create.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TopicInput {
+    /// 1 to 249 of `a-z A-Z 0-9 . _ -`.
+    pub name: String,
+    /// How many partitions; the server's default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 100_000)]
+    pub partitions: Option<u32>,
+    /// Settings by Kafka's names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub configs: BTreeMap<String, ConfigValue>,
+}
+
+/// The value of a setting.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum ConfigValue {
+    /// As Kafka writes it.
+    Text(String),
+    /// A number is as good as its digits.
+    #[schema(value_type = f64)]
+    Number(serde_json::Number),
+    /// `true` or `false`.
+    Boolean(bool),
+}
+
+impl fmt::Display for ConfigValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigValue::Text(text) => f.write_str(text),
+            ConfigValue::Number(number) => number.fmt(f),
+            ConfigValue::Boolean(boolean) => boolean.fmt(f),
+        }
+    }
+}
+
+/// A topic that now exists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TopicCreated {
+    /// Its name.
+    pub name: String,
+    /// Its id, a UUID, which never names another topic.
+    pub id: String,
+    /// How many partitions it has.
+    pub partitions: u32,
+}
+
+/// A topic among others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TopicSummary {
+    /// Its name.
+    pub name: String,
+    /// Its id, a UUID, which never names another topic.
+    pub id: String,
+    /// How many partitions it has.
+    pub partitions: u32,
+}
+
+/// Topics, by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TopicList {
+    /// As many as were asked for.
+    pub topics: Vec<TopicSummary>,
+    /// When there are more: what to say as `after` to get them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// All about a topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TopicInfo {
+    /// Its name.
+    pub name: String,
+    /// Its id, a UUID, which never names another topic.
+    pub id: String,
+    /// How many partitions it has.
+    pub partition_count: u32,
+    /// Its partitions, as many as were asked for.
+    pub partitions: Vec<PartitionInfo>,
+    /// When there are more: what to say as `from_partition` to get them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_partition: Option<u32>,
+    /// Its settings, by Kafka's names.
+    pub configs: BTreeMap<String, ConfigView>,
+}
+
+/// Where a partition begins and ends, and how large it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PartitionInfo {
+    /// Its number, from 0.
+    pub partition: u32,
+    /// The first offset that can be read.
+    pub log_start: WireOffset,
+    /// The offset that the next record will get.
+    pub high_watermark: WireOffset,
+    /// Bytes of its batches, as they are stored.
+    pub bytes: u64,
+}
+
+/// A setting.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConfigView {
+    /// What holds.
+    pub value: String,
+    /// Whether it was set for this topic; else it is the default.
+    pub is_set: bool,
+}

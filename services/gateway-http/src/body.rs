@@ -1,0 +1,167 @@
+//! A body as it arrives, with a time limit on every wait and room for what is held of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use tokio::time::Instant;
+
+use crate::errors::Code;
+use crate::gateway::Shared;
+use crate::memory::Share;
+use crate::options::{BODY_BYTES_FREE, BYTES_PER_SECOND_MIN, SLOW_LOOK, SLOW_WHEN_WANTED_MAX};
+use crate::problem::Refused;
+
+/// What is thrown away of a body that was refused before its end, so that its client comes to read why.
+const DRAIN_BYTES_MAX: usize = 8 << 20;
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// What is read from a connection is handed on a little later, also when it was there.
+const SOON: Duration = Duration::from_millis(1);
+
+/// A body of which some may be still on its way.
+pub(crate) struct Arriving {
+    shared: Arc<Shared>,
+    body: Body,
+    room: Option<Room>,
+}
+
+/// Room for a body, and how much has come since it was made.
+struct Room {
+    _share: Share,
+    since: Instant,
+    bytes: usize,
+}
+
+impl Arriving {
+    pub(crate) fn new(shared: &Arc<Shared>, body: Body) -> Arriving {
+        Arriving { shared: shared.clone(), body, room: None }
+    }
+
+    /// The next bytes; `None` at the end.
+    ///
+    /// # Errors
+    /// When they do not come in time or the body is cut off.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Refused> {
+        let shared = self.shared.clone();
+        let begun = shared.parts.clock.now();
+        loop {
+            let look = SLOW_LOOK.min(shared.options.body_timeout);
+            let came = match tokio::time::timeout(look, self.body.frame()).await {
+                Ok(frame) => self.frame(frame)?,
+                Err(_) => {
+                    self.check_pace(begun)?;
+                    continue;
+                }
+            };
+            self.check_pace(begun)?;
+            if came.as_ref().is_none_or(|bytes| !bytes.is_empty()) {
+                return Ok(came);
+            }
+        }
+    }
+
+    /// The next bytes if they are as good as here; the outer `None` when they are not.
+    ///
+    /// # Errors
+    /// When the body is cut off.
+    pub(crate) async fn next_soon(&mut self) -> Result<Option<Option<Bytes>>, Refused> {
+        match tokio::time::timeout(SOON, self.body.frame()).await {
+            Ok(frame) => self.frame(frame).map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn frame(&mut self, frame: Option<Result<http_body::Frame<Bytes>, axum::Error>>) -> Result<Option<Bytes>, Refused> {
+        match frame {
+            None => Ok(None),
+            // Trailers say nothing here.
+            Some(Ok(frame)) => {
+                let bytes = frame.into_data().unwrap_or_default();
+                if let Some(room) = &mut self.room {
+                    room.bytes += bytes.len();
+                }
+                Ok(Some(bytes))
+            }
+            Some(Err(error)) => Err(Refused::new(Code::BodyCutOff, format!("the body was cut off: {error}"))),
+        }
+    }
+
+    /// A client whose body stands still is cut off, and so is one that is slow while others wait for the room it holds.
+    fn check_pace(&self, begun: Instant) -> Result<(), Refused> {
+        let (options, clock) = (&self.shared.options, &self.shared.parts.clock);
+        if clock.now().saturating_duration_since(begun) >= options.body_timeout {
+            let detail =
+                format!("nothing came for {} s; send the body without a break", options.body_timeout.as_secs());
+            return Err(Refused::new(Code::RequestTimeout, detail));
+        }
+        let Some(room) = self.room.as_ref().filter(|_| self.shared.memory.uploads.is_wanted()) else { return Ok(()) };
+        let held = clock.now().saturating_duration_since(room.since);
+        let hurried = held.saturating_sub(SLOW_WHEN_WANTED_MAX).as_millis() as usize * BYTES_PER_SECOND_MIN / 1_000;
+        if room.bytes < hurried {
+            let detail = "the body comes too slowly while others wait for its room; send it faster or in smaller parts";
+            return Err(Refused::new(Code::RequestTimeout, detail));
+        }
+        Ok(())
+    }
+
+    /// Makes room for `bytes_max` once more than a little is held.
+    pub(crate) async fn make_room(&mut self, held_bytes: usize, bytes_max: usize) {
+        if held_bytes > BODY_BYTES_FREE && self.room.is_none() {
+            let share = self.shared.memory.uploads.take(bytes_max).await;
+            self.room = Some(Room { _share: share, since: self.shared.parts.clock.now(), bytes: 0 });
+        }
+    }
+
+    /// Gives the room back: nothing is held any more.
+    pub(crate) fn release(&mut self) {
+        self.room = None;
+    }
+
+    /// The whole body, and the room that it takes.
+    ///
+    /// # Errors
+    /// When it is longer than `bytes_max`, or does not come.
+    pub(crate) async fn whole(mut self, length: Option<u64>, bytes_max: usize) -> Result<Whole, Refused> {
+        let too_large = || {
+            let detail = format!("the body may have {bytes_max} bytes at most");
+            Refused::new(Code::BodyTooLarge, detail)
+        };
+        if length.is_some_and(|length| length > bytes_max as u64) {
+            self.drain().await;
+            return Err(too_large());
+        }
+        let expected = length.map_or(bytes_max, |length| length as usize);
+        let mut bytes = Vec::new();
+        while let Some(piece) = self.next().await? {
+            if bytes.len() + piece.len() > bytes_max {
+                self.drain().await;
+                return Err(too_large());
+            }
+            // What is made of it takes as much again.
+            self.make_room(bytes.len() + piece.len(), 2 * expected).await;
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(Whole { bytes, _room: self.room })
+    }
+
+    /// Throws away what still comes, for a while.
+    pub(crate) async fn drain(&mut self) {
+        let mut left = DRAIN_BYTES_MAX;
+        let draining = async {
+            while let Some(Ok(frame)) = self.body.frame().await {
+                let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return };
+                left = rest;
+            }
+        };
+        let _ = tokio::time::timeout(DRAIN_TIME_MAX, draining).await;
+    }
+}
+
+/// A body that is here.
+pub(crate) struct Whole {
+    pub(crate) bytes: Vec<u8>,
+    _room: Option<Room>,
+}

@@ -1,0 +1,167 @@
+//! The door itself: its parts, its listener, its end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use tidelog_catalog_api::Catalog;
+use tidelog_host::tasks::OnPanic;
+use tidelog_host::{Clock, Random, Tasks};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tracing::{debug, info, warn};
+
+use crate::memory::Memory;
+use crate::options::GatewayOptions;
+use crate::storage::{Appender, Reader};
+use crate::{connection, router};
+
+/// How long accepting pauses after the operating system refused a connection (no file handles left, as a rule).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Numbers of requests, as the write path knows them, begin here: below are those of the other door's connections.
+const FIRST_SOURCE: u64 = 1 << 63;
+
+/// What the door stands between.
+pub struct GatewayParts {
+    /// Topics.
+    pub catalog: Arc<dyn Catalog>,
+    /// The write path.
+    pub ingest: Arc<dyn Appender>,
+    /// The read path.
+    pub fetch: Arc<dyn Reader>,
+    /// Time.
+    pub clock: Clock,
+    /// Chance: topic ids, request ids, and where records without a key go.
+    pub random: Random,
+    /// Runs the connections; when they stop, the door closes.
+    pub tasks: Tasks,
+}
+
+/// The HTTP door of one node.
+pub struct Gateway {
+    shared: Arc<Shared>,
+    router: Router,
+}
+
+/// What all requests share.
+pub(crate) struct Shared {
+    pub(crate) options: GatewayOptions,
+    pub(crate) parts: GatewayParts,
+    pub(crate) memory: Memory,
+    /// Streams that have begun.
+    pub(crate) streams: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
+    /// Told when a connection has ended.
+    disconnected: Notify,
+    sources: AtomicU64,
+}
+
+impl Shared {
+    /// A number for a request, as the write path wants it.
+    pub(crate) fn source(&self) -> u64 {
+        self.sources.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl Gateway {
+    /// A door with no listener yet.
+    ///
+    /// # Panics
+    /// When a bound of the options is zero.
+    #[must_use]
+    pub fn new(options: GatewayOptions, parts: GatewayParts) -> Gateway {
+        assert!(options.connections_max > 0 && options.requests_max > 0 && options.streams_max > 0);
+        let shared = Arc::new(Shared {
+            memory: Memory::new(&options),
+            streams: Arc::new(Semaphore::new(options.streams_max)),
+            connections: Arc::new(Semaphore::new(options.connections_max)),
+            disconnected: Notify::new(),
+            sources: AtomicU64::new(FIRST_SOURCE),
+            options,
+            parts,
+        });
+        Gateway { router: router::router(&shared), shared }
+    }
+
+    /// Accepts connections until the tasks stop, then lets requests that are being worked on finish for as long as
+    /// [`GatewayOptions::drain_timeout`] says. Meanwhile whoever asks is told that the node is not ready.
+    pub async fn serve(&self, listener: TcpListener) {
+        let shared = &self.shared;
+        match listener.local_addr() {
+            Ok(address) => info!(%address, "http door open"),
+            Err(error) => warn!(%error, "http door open on an address that the system does not tell"),
+        }
+        loop {
+            tokio::select! {
+                biased;
+                () = shared.parts.tasks.stopping() => break,
+                accepted = listener.accept() => self.accepted(accepted).await,
+            }
+        }
+        let drained = async {
+            while shared.connections.available_permits() < shared.options.connections_max {
+                tokio::select! {
+                    () = shared.disconnected.notified() => {}
+                    accepted = listener.accept() => self.accepted(accepted).await,
+                }
+            }
+        };
+        match tokio::time::timeout(shared.options.drain_timeout, drained).await {
+            Ok(()) => info!("http door closed"),
+            Err(_) => warn!("http door closed with requests unanswered"),
+        }
+    }
+
+    async fn accepted(&self, accepted: std::io::Result<(TcpStream, std::net::SocketAddr)>) {
+        match accepted {
+            Ok((stream, peer)) => self.admit(stream, &peer.to_string()),
+            Err(error) => {
+                warn!(%error, "no connection accepted");
+                self.shared.parts.clock.sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+
+    fn admit(&self, stream: TcpStream, peer: &str) {
+        let Ok(permit) = self.shared.connections.clone().try_acquire_owned() else {
+            debug!(peer, "connection refused, the maximum is reached");
+            return;
+        };
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(peer, %error, "connection lost at once");
+            return;
+        }
+        let open = OpenConnection { shared: self.shared.clone(), permit: Some(permit), peer: peer.to_owned() };
+        let router = self.router.clone();
+        self.shared.parts.tasks.spawn_detached("http connection", OnPanic::Continue, async move {
+            let ended = connection::serve(&open.shared, router, stream).await;
+            debug!(peer = open.peer, %ended, "disconnected");
+        });
+    }
+
+    /// The routes alone, for tests that need no listener.
+    #[cfg(test)]
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+/// Counts a connection for as long as its task lives, however it ends.
+struct OpenConnection {
+    shared: Arc<Shared>,
+    permit: Option<OwnedSemaphorePermit>,
+    peer: String,
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        drop(self.permit.take());
+        self.shared.disconnected.notify_one();
+    }
+}

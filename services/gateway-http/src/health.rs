@@ -1,0 +1,38 @@
+//! Whether the process lives, and whether it should get requests.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use tidelog_http_api::Problem;
+
+use crate::errors::Code;
+use crate::gateway::Shared;
+use crate::problem::Refused;
+
+/// Whether the process lives.
+#[utoipa::path(
+    get,
+    path = "/livez",
+    tag = "health",
+    responses((status = 200, description = "It does.", body = String, content_type = "text/plain")),
+)]
+pub(crate) async fn livez() -> &'static str {
+    "ok\n"
+}
+
+/// Whether requests should be sent here. That ends before the node stops taking them.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "health",
+    responses(
+        (status = 200, description = "They should.", body = String, content_type = "text/plain"),
+        (status = 503, description = "They should not.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn readyz(State(shared): State<Arc<Shared>>) -> Result<&'static str, Refused> {
+    if shared.parts.tasks.is_stopping() {
+        return Err(Refused::new(Code::Stopping, "the node is stopping; another one may serve"));
+    }
+    Ok("ready\n")
+}

@@ -1,0 +1,48 @@
+//! The HTTP door: requests under `/v1`, their answers, and streams that go on.
+//!
+//! **Owns:** the listener's connections and their limits, what each request means in terms of catalog, write path and read
+//! path, how records look as JSON, cursors, the mapping of every error to a problem with a stable code ([`errors`]), and the
+//! OpenAPI document ([`document`]). **Promises:** a record is reported as stored only after the write path said so, and what
+//! is uncertain is said to be; a negative is answered only from a view that is not stale; whatever a client does, what it
+//! makes this hold is bounded. **Does not know:** how records are stored, how the catalog replicates, nor the other door.
+//!
+//! A request's way, in the order of the files: `gateway.rs` accepts → `connection.rs` speaks HTTP → `router.rs` and
+//! `layers.rs` → the handler, in `topics`, `produce` or `read`.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod body;
+mod connection;
+pub mod errors;
+mod gateway;
+mod health;
+mod layers;
+mod memory;
+mod negotiate;
+mod options;
+mod partitioner;
+mod problem;
+mod produce;
+mod query;
+mod read;
+mod router;
+mod storage;
+mod topics;
+
+pub use gateway::{Gateway, GatewayParts};
+pub use options::GatewayOptions;
+pub use router::document;
+pub use storage::{Appender, NoRoom, Reader, WatchTail};
+
+#[cfg(test)]
+mod door_test;
+#[cfg(test)]
+mod follow_test;
+#[cfg(test)]
+mod produce_test;
+#[cfg(test)]
+mod read_test;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod topics_test;

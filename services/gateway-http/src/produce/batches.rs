@@ -1,0 +1,154 @@
+//! Records of one request, gathered into a batch for each partition and appended in order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use tidelog_format::records::BatchBuilder;
+use tidelog_ingest::{Append, AppendError, Appended, admit};
+use tidelog_model::{HEADER_BYTES, PartitionId};
+
+use super::input::{NewRecord, Rules};
+use crate::errors;
+use crate::gateway::Shared;
+use crate::problem::Refused;
+
+/// Records in all open batches: what is kept to tell of each where it is stays small beside them.
+const RECORDS_MAX: usize = 20_000;
+/// What is kept for each.
+const RECORD_BYTES: usize = 16;
+
+/// Records of a request that are numbered without a gap: lines, or places in a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) first: u64,
+    pub(super) count: u32,
+}
+
+/// Gathers records until they are appended.
+pub(super) struct Batches {
+    shared: Arc<Shared>,
+    pub(super) rules: Rules,
+    source: u64,
+    open: BTreeMap<u32, Open>,
+    sealed: Vec<Sealed>,
+    bytes: usize,
+    records: usize,
+}
+
+#[derive(Default)]
+struct Open {
+    builder: BatchBuilder,
+    spans: Vec<Span>,
+}
+
+struct Sealed {
+    partition: u32,
+    batch: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+/// A batch on its way.
+pub(super) struct Pending {
+    pub(super) partition: u32,
+    /// Of its records, in order.
+    pub(super) spans: Vec<Span>,
+    pub(super) outcome: Result<BoxFuture<'static, Result<Appended, AppendError>>, Refused>,
+}
+
+impl Batches {
+    pub(super) fn new(shared: &Arc<Shared>, rules: Rules) -> Batches {
+        Batches {
+            shared: shared.clone(),
+            rules,
+            source: shared.source(),
+            open: BTreeMap::new(),
+            sealed: Vec::new(),
+            bytes: 0,
+            records: 0,
+        }
+    }
+
+    /// Adds the record with this number.
+    ///
+    /// # Errors
+    /// When the topic does not take it.
+    pub(super) fn push(&mut self, number: u64, record: &NewRecord) -> Result<(), Refused> {
+        let (partition, timestamp) = self.rules.judge(record)?;
+        let bytes_max = self.rules.admit.batch_bytes_max;
+        let open = self.open.entry(partition).or_default();
+        record.with_headers(|headers| {
+            let (key, value) = (record.key.as_deref(), record.value.as_deref());
+            let more = BatchBuilder::record_bytes_max(key, value, headers);
+            if open.builder.records() > 0 && open.builder.bytes() + more > bytes_max {
+                let spans = std::mem::take(&mut open.spans);
+                self.sealed.push(Sealed { partition, batch: open.builder.finish(), spans });
+            }
+            let before = open.builder.bytes();
+            open.builder.push(timestamp, key, value, headers);
+            self.bytes += open.builder.bytes() - before;
+        });
+        self.records += 1;
+        match open.spans.last_mut() {
+            Some(span) if span.first + u64::from(span.count) == number => span.count += 1,
+            _ => open.spans.push(Span { first: number, count: 1 }),
+        }
+        Ok(())
+    }
+
+    /// Bytes of all batches.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether so many are gathered that they should be appended.
+    pub(super) fn is_full(&self, bytes_max: usize) -> bool {
+        self.bytes >= bytes_max.max(HEADER_BYTES + 1) || self.records >= RECORDS_MAX
+    }
+
+    /// Appends what was gathered, when there is room for it. When this returns, all of it has its place in the order. A
+    /// cancelled caller leaves nothing appended.
+    pub(super) async fn append(&mut self) -> Vec<Pending> {
+        if self.records == 0 {
+            return Vec::new();
+        }
+        let held = self.shared.parts.ingest.reserve(self.bytes + self.records * RECORD_BYTES).await;
+        let mut all = std::mem::take(&mut self.sealed);
+        for (partition, mut open) in std::mem::take(&mut self.open) {
+            all.push(Sealed { partition, batch: open.builder.finish(), spans: open.spans });
+        }
+        (self.bytes, self.records) = (0, 0);
+        let deadline = self.shared.parts.clock.now() + self.shared.options.append_timeout;
+        let begin = |Sealed { partition, batch, spans }: Sealed| {
+            let sent_bytes = batch.len();
+            let outcome = admit(Bytes::from(batch), &self.rules.admit, self.shared.parts.clock.wall());
+            let outcome = outcome.map_err(|error| errors::of_admit(&error)).and_then(|batches| {
+                let stored_bytes = batches.iter().map(|batch| batch.bytes.len()).sum::<usize>();
+                let held = match stored_bytes.checked_sub(sent_bytes) {
+                    None | Some(0) => held.clone(),
+                    Some(grown) => self.shared.parts.ingest.reserve_more(held.clone(), grown).map_err(|_| {
+                        let detail = "the records have grown in the topic's compression.type, and there is no room now";
+                        Refused::new(errors::Code::Overloaded, detail)
+                    })?,
+                };
+                let partition = PartitionId { topic: self.rules.topic.id, index: partition };
+                let append = Append { partition, batches, source: self.source, deadline, unattended: false, held };
+                Ok(self.shared.parts.ingest.append(append))
+            });
+            Pending { partition, spans, outcome }
+        };
+        all.into_iter().map(begin).collect()
+    }
+}
+
+impl Pending {
+    /// Waits until it is known what became of it.
+    pub(super) async fn resolve(self) -> (u32, Vec<Span>, Result<Appended, Refused>) {
+        let outcome = match self.outcome {
+            Ok(appending) => appending.await.map_err(|error| errors::of_append(&error)),
+            Err(refused) => Err(refused),
+        };
+        (self.partition, self.spans, outcome)
+    }
+}

@@ -1,0 +1,199 @@
+//! A record as it was sent, and what it is.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::{GeneralPurpose, STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use serde_json::value::RawValue;
+use tidelog_catalog_api::TopicView;
+use tidelog_format::records::BatchBuilder;
+use tidelog_http_api::RecordInput;
+use tidelog_ingest::{AdmitRules, Timestamps};
+use tidelog_model::{HEADER_BYTES, TimestampMs};
+use tidelog_topic_configs::topic_configs;
+
+use crate::errors::Code;
+use crate::options::RECORD_HEADERS_MAX;
+use crate::partitioner::partition_of_key;
+use crate::problem::Refused;
+
+/// A record, in bytes.
+#[derive(Debug, Default)]
+pub(super) struct NewRecord {
+    pub(super) key: Option<Vec<u8>>,
+    pub(super) value: Option<Vec<u8>>,
+    pub(super) headers: Vec<(String, Option<Vec<u8>>)>,
+    pub(super) partition: Option<u32>,
+    pub(super) timestamp: Option<i64>,
+}
+
+/// What a topic asks of the records of one request.
+pub(super) struct Rules {
+    pub(super) topic: Arc<TopicView>,
+    pub(super) admit: AdmitRules,
+    pub(super) now: TimestampMs,
+    /// Where records go that have neither key nor partition: one partition for all of a request, so that they are in
+    /// order and few batches.
+    sticky: u32,
+}
+
+impl Rules {
+    pub(super) fn new(topic: Arc<TopicView>, now: TimestampMs, chance: u64) -> Rules {
+        let sticky = (chance % u64::from(topic.partitions)) as u32;
+        Rules { admit: topic_configs::admit_rules(&topic), topic, now, sticky }
+    }
+
+    /// Checks a record as far as that can be done before its batch is made, and says where it goes and what time it has.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn judge(&self, record: &NewRecord) -> Result<(u32, TimestampMs), Refused> {
+        let partitions = self.topic.partitions;
+        let partition = match (record.partition, &record.key) {
+            (Some(partition), _) if partition < partitions => partition,
+            (Some(partition), _) => {
+                let detail = format!("partition {partition} is none of the topic's, which are 0 to {}", partitions - 1);
+                return Err(Refused::new(Code::UnknownPartition, detail).field("partition"));
+            }
+            (None, Some(key)) => partition_of_key(key, partitions),
+            (None, None) => self.sticky,
+        };
+        let timestamp = record.timestamp.unwrap_or(self.now.0);
+        if timestamp < 0 {
+            let detail = format!("timestamp {timestamp} is negative; milliseconds since 1970 work");
+            return Err(Refused::new(Code::InvalidTimestamp, detail).field("timestamp"));
+        }
+        if let Timestamps::CreateTime { before_ms_max, after_ms_max } = self.admit.timestamps {
+            let range = self.now.0.saturating_sub(before_ms_max)..=self.now.0.saturating_add(after_ms_max);
+            if !range.contains(&timestamp) {
+                let (earliest, latest) = (range.start(), range.end());
+                let detail = format!("timestamp {timestamp} is not within {earliest} to {latest}, as the topic asks");
+                return Err(Refused::new(Code::InvalidTimestamp, detail).field("timestamp"));
+            }
+        }
+        let bytes = record.batch_bytes_max();
+        let bytes_max = self.admit.batch_bytes_max;
+        if HEADER_BYTES + bytes > bytes_max {
+            let detail = format!("the record takes {bytes} bytes; the topic's max.message.bytes is {bytes_max}");
+            return Err(Refused::new(Code::RecordTooLarge, detail));
+        }
+        Ok((partition, TimestampMs(timestamp)))
+    }
+}
+
+impl NewRecord {
+    /// What was sent as JSON.
+    ///
+    /// # Errors
+    /// When fields contradict each other or are not what they should be.
+    pub(super) fn of(input: RecordInput) -> Result<NewRecord, Refused> {
+        let RecordInput { key, key_base64, value, value_base64, headers, partition, timestamp } = input;
+        if headers.len() > RECORD_HEADERS_MAX {
+            let detail = format!("a record may have {RECORD_HEADERS_MAX} headers at most");
+            return Err(Refused::new(Code::InvalidRecord, detail).field("headers"));
+        }
+        let header = |header: tidelog_http_api::HeaderInput| {
+            let text = header.value.map(String::into_bytes);
+            Ok((header.name, either("headers.value", text, header.value_base64)?))
+        };
+        Ok(NewRecord {
+            key: either("key", bytes_of("key", key)?, key_base64)?,
+            value: either("value", bytes_of("value", value)?, value_base64)?,
+            headers: headers.into_iter().map(header).collect::<Result<_, Refused>>()?,
+            partition,
+            timestamp,
+        })
+    }
+
+    fn batch_bytes_max(&self) -> usize {
+        self.with_headers(|headers| BatchBuilder::record_bytes_max(self.key.as_deref(), self.value.as_deref(), headers))
+    }
+
+    pub(super) fn with_headers<T>(&self, use_them: impl FnOnce(&[(&[u8], Option<&[u8]>)]) -> T) -> T {
+        if self.headers.is_empty() {
+            return use_them(&[]);
+        }
+        let headers = self.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_deref()));
+        use_them(&headers.collect::<Vec<_>>())
+    }
+}
+
+/// What a piece of JSON stands for: a string for its text, anything else for itself.
+fn bytes_of(field: &str, json: Option<Box<RawValue>>) -> Result<Option<Vec<u8>>, Refused> {
+    let Some(json) = json else { return Ok(None) };
+    if json.get().starts_with('"') {
+        let text: String = serde_json::from_str(json.get())
+            .map_err(|error| Refused::new(Code::InvalidJson, format!("{field} is no text: {error}")).field(field))?;
+        return Ok(Some(text.into_bytes()));
+    }
+    Ok(Some(Box::<str>::from(json).into_string().into_bytes()))
+}
+
+fn either(field: &str, plain: Option<Vec<u8>>, base64: Option<String>) -> Result<Option<Vec<u8>>, Refused> {
+    match (plain, base64) {
+        (plain, None) => Ok(plain),
+        (None, Some(base64)) => decode_base64(&format!("{field}_base64"), &base64).map(Some),
+        (Some(_), Some(_)) => {
+            let detail = format!("{field} and {field}_base64 are both there; send one of them");
+            Err(Refused::new(Code::InvalidRecord, detail).field(field))
+        }
+    }
+}
+
+/// Base64 of either alphabet, with or without padding.
+///
+/// # Errors
+/// When it is none.
+pub(super) fn decode_base64(field: &str, text: &str) -> Result<Vec<u8>, Refused> {
+    let is_url_safe = text.contains(['-', '_']);
+    let engine: &GeneralPurpose = match (is_url_safe, text.ends_with('=')) {
+        (false, true) => &STANDARD,
+        (false, false) => &STANDARD_NO_PAD,
+        (true, true) => &URL_SAFE,
+        (true, false) => &URL_SAFE_NO_PAD,
+    };
+    engine
+        .decode(text)
+        .map_err(|error| Refused::new(Code::InvalidBase64, format!("{field} is not base64: {error}")).field(field))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(json: &str, key: Option<&str>, value: Option<&str>) {
+        let record = NewRecord::of(serde_json::from_str(json).unwrap()).unwrap();
+        let text = |piece: &Option<Vec<u8>>| piece.as_ref().map(|it| String::from_utf8(it.clone()).unwrap());
+        assert_eq!((text(&record.key).as_deref(), text(&record.value).as_deref()), (key, value), "{json}");
+    }
+
+    fn check_refused(json: &str, code: Code, field: &str) {
+        let refused = NewRecord::of(serde_json::from_str(json).unwrap()).unwrap_err();
+        assert_eq!(refused.code(), code, "{json}");
+        assert!(refused.detail().contains(field), "{}", refused.detail());
+    }
+
+    #[test]
+    fn values_are_bytes() {
+        check(r#"{"value":"a\n\u00e9"}"#, None, Some("a\né"));
+        check(r#"{"key":"k","value":{"a": [1, 2.50]}}"#, Some("k"), Some(r#"{"a": [1, 2.50]}"#));
+        check(r#"{"key":7,"value":true}"#, Some("7"), Some("true"));
+        check(r#"{"key":"k","value":null}"#, Some("k"), None);
+        check(r#"{"key_base64":"a2V5","value_base64":""}"#, Some("key"), Some(""));
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        check_refused(r#"{"value":"a","value_base64":"YQ=="}"#, Code::InvalidRecord, "value_base64");
+        check_refused(r#"{"value_base64":"*"}"#, Code::InvalidBase64, "value_base64");
+        check_refused(r#"{"value":"\ud800"}"#, Code::InvalidJson, "value");
+        check_refused(r#"{"headers":[{"name":"a","value_base64":"!"}]}"#, Code::InvalidBase64, "headers");
+    }
+
+    #[test]
+    fn both_alphabets_of_base64_are_read() {
+        for text in ["+/A=", "+/A", "-_A=", "-_A"] {
+            assert_eq!(decode_base64("x", text).unwrap(), [0xfb, 0xf0], "{text}");
+        }
+    }
+}

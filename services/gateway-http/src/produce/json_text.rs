@@ -1,0 +1,91 @@
+//! JSON texts as they come: that they are text, and nested no deeper than readers of JSON take.
+
+use crate::errors::Code;
+use crate::options::JSON_DEPTH_MAX;
+use crate::problem::Refused;
+
+/// A body that should be JSON, as text.
+///
+/// # Errors
+/// When it is not UTF-8, or nested too deeply; the place is told.
+pub(crate) fn check_text(bytes: &[u8]) -> Result<&str, Refused> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let (line, column) = place(bytes, error.valid_up_to());
+        let detail = format!("the bytes at line {line}, column {column} are not UTF-8; send bytes as …_base64");
+        Refused::new(Code::InvalidUtf8, detail).at(|it| (it.line, it.column) = (Some(line), Some(column)))
+    })?;
+    check_depth(bytes)?;
+    Ok(text)
+}
+
+/// Looks at brackets outside of strings: a reader that recurses must not see more than it can take.
+fn check_depth(bytes: &[u8]) -> Result<(), Refused> {
+    let mut depth = 0_usize;
+    let mut in_string = false;
+    let mut at = 0;
+    while at < bytes.len() {
+        match (in_string, bytes[at]) {
+            // Whatever is escaped ends no string.
+            (true, b'\\') => at += 1,
+            (_, b'"') => in_string = !in_string,
+            (false, b'{' | b'[') => {
+                depth += 1;
+                if depth > JSON_DEPTH_MAX {
+                    let (line, column) = place(bytes, at);
+                    let detail = format!(
+                        "at line {line}, column {column} the JSON is nested deeper than {JSON_DEPTH_MAX} levels; \
+                         send what is deeper as a string"
+                    );
+                    let refused = Refused::new(Code::JsonTooDeep, detail);
+                    return Err(refused.at(|it| (it.line, it.column) = (Some(line), Some(column))));
+                }
+            }
+            (false, b'}' | b']') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
+/// Line and column of a byte, from 1.
+fn place(bytes: &[u8], at: usize) -> (u64, u64) {
+    let before = &bytes[..at];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let column = at - before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1) + 1;
+    (line as u64, column as u64)
+}
+
+/// What the reader of JSON says: broken JSON, or JSON that is not what is asked for, which is `otherwise`.
+pub(crate) fn json_error(error: &serde_json::Error, otherwise: Code) -> Refused {
+    let code = if error.is_data() { otherwise } else { Code::InvalidJson };
+    let refused = Refused::new(code, error.to_string());
+    if error.line() == 0 {
+        return refused;
+    }
+    let (line, column) = (error.line() as u64, error.column() as u64);
+    refused.at(|place| (place.line, place.column) = (Some(line), Some(column)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_is_counted_outside_of_strings() {
+        let deep = |levels: usize| [vec![b'['; levels], vec![b']'; levels]].concat();
+        assert!(check_text(&deep(JSON_DEPTH_MAX)).is_ok());
+        assert_eq!(check_text(&deep(JSON_DEPTH_MAX + 1)).unwrap_err().code(), Code::JsonTooDeep);
+        assert_eq!(check_text(&deep(100_000)).unwrap_err().code(), Code::JsonTooDeep);
+        let text = format!("\"\\\"{}\"", "[".repeat(1_000));
+        assert!(check_text(text.as_bytes()).is_ok());
+        assert!(check_text("[]".repeat(1_000).as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn the_place_is_told() {
+        let refused = check_text(b"{\n  \"a\": \"\xff\"}").unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidUtf8);
+        assert!(refused.detail().contains("line 2, column 9"), "{}", refused.detail());
+    }
+}

@@ -1,0 +1,86 @@
+//! Appending records: `input.rs` is what a record may look like, `batches.rs` gathers records and appends them, `whole.rs`
+//! and `lines.rs` are the bodies they come in, `report.rs` is what is answered of lines.
+
+mod batches;
+mod input;
+mod json_text;
+mod lines;
+mod report;
+mod whole;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use tidelog_http_api::{Problem, Produced, ProducedLines, RecordsInput};
+
+pub(crate) use json_text::{check_text, json_error};
+
+use crate::body::Arriving;
+use crate::gateway::Shared;
+use crate::negotiate::{self, JSON, NDJSON, OCTETS};
+use crate::problem::Refused;
+use crate::query::Query;
+use crate::topics::{self, Named};
+
+/// Names the parameters of one record sent as bytes.
+const OCTETS_PARAMETERS: [&str; 4] = ["key", "key_base64", "partition", "timestamp"];
+
+/// Appends records.
+///
+/// A topic that is not there is created, unless the server is told otherwise. The answer is a success only when every record
+/// is stored. Of lines, those before one that is refused are stored, and the problem tells where.
+#[utoipa::path(
+    post,
+    path = "/v1/topics/{topic}/records",
+    tag = "records",
+    params(
+        ("topic" = String, Path, description = "The topic's name."),
+        ("key" = Option<String>, Query, description = "Of one record sent as bytes: its key."),
+        ("key_base64" = Option<String>, Query, description = "Of one record sent as bytes: its key as base64."),
+        ("partition" = Option<u32>, Query, description = "Of one record sent as bytes: its partition."),
+        ("timestamp" = Option<i64>, Query, minimum = 0,
+            description = "Of one record sent as bytes: its time, in milliseconds since 1970."),
+    ),
+    request_body(description = "JSON: an object with records. NDJSON: a record a line, any length. Bytes: one record's value.", content(
+        (RecordsInput = "application/json"),
+        (String = "application/x-ndjson"),
+        (Vec<u8> = "application/octet-stream"),
+    )),
+    responses(
+        (status = 200, description = "All of them are stored. Of lines the answer is `ProducedLines`.",
+            body = inline(Stored)),
+        (status = "4XX", description = "As the problem says.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "What is not told as stored is not, unless the problem says that it may be.",
+            body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn append(
+    State(shared): State<Arc<Shared>>,
+    Named(name): Named<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refused> {
+    let content_type = negotiate::content_type(&headers, &[JSON, NDJSON, OCTETS])?;
+    let known: &[&str] = if content_type == OCTETS { &OCTETS_PARAMETERS } else { &[] };
+    let query = Query::parse(query.as_deref(), known)?;
+    let topic = topics::create_on_first_use(&shared, &name).await?;
+    let arriving = Arriving::new(&shared, body);
+    match content_type {
+        JSON => whole::json(&shared, topic, &headers, arriving).await,
+        NDJSON => lines::append(&shared, topic, arriving).await,
+        _ => whole::octets(&shared, topic, &query, &headers, arriving).await,
+    }
+}
+
+/// What a success is answered with.
+#[derive(utoipa::ToSchema)]
+#[schema(title = "Stored")]
+#[allow(unused, reason = "for the document alone")]
+enum Stored {
+    Records(Produced),
+    Lines(ProducedLines),
+}

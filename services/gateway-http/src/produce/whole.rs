@@ -1,0 +1,157 @@
+//! Bodies that are taken as a whole: a list of records as JSON, or one record as bytes. Nothing is appended before all of it
+//! has been checked.
+
+use std::sync::Arc;
+
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderName};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use tidelog_catalog_api::TopicView;
+use tidelog_http_api::{Produced, RecordInput, RecordOutcome, RecordPlace, WireOffset};
+
+use super::batches::Batches;
+use super::input::{NewRecord, Rules, decode_base64};
+use super::json_text::{check_text, json_error};
+use crate::body::Arriving;
+use crate::errors::Code;
+use crate::gateway::Shared;
+use crate::negotiate::JSON;
+use crate::options::{JSON_BODY_BYTES_MAX, JSON_RECORDS_MAX};
+use crate::problem::Refused;
+use crate::query::Query;
+use crate::topics::content_length;
+
+/// The key of one record sent as bytes, where a header is easier than a parameter.
+const KEY: HeaderName = HeaderName::from_static("tidelog-key");
+/// What a reader of JSON says when the list is too long; it cannot say more.
+const TOO_MANY: &str = "too many records";
+
+/// The list, each record still as it was sent, so that the one that is wrong can be named.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sent<'a> {
+    #[serde(borrow, deserialize_with = "bounded")]
+    records: Vec<&'a RawValue>,
+}
+
+fn bounded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<&'de RawValue>, D::Error> {
+    struct Bounded;
+    impl<'de> Visitor<'de> for Bounded {
+        type Value = Vec<&'de RawValue>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a list of records")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut records = Vec::new();
+            while let Some(record) = list.next_element()? {
+                if records.len() == JSON_RECORDS_MAX {
+                    return Err(de::Error::custom(TOO_MANY));
+                }
+                records.push(record);
+            }
+            Ok(records)
+        }
+    }
+    deserializer.deserialize_seq(Bounded)
+}
+
+/// Appends a list of records.
+pub(super) async fn json(
+    shared: &Arc<Shared>,
+    topic: Arc<TopicView>,
+    headers: &HeaderMap,
+    arriving: Arriving,
+) -> Result<Response, Refused> {
+    let whole = arriving.whole(content_length(headers), JSON_BODY_BYTES_MAX).await?;
+    let mut batches = Batches::new(shared, Rules::new(topic, shared.parts.clock.wall(), shared.parts.random.next()));
+    let count = {
+        let sent: Sent<'_> = serde_json::from_str(check_text(&whole.bytes)?).map_err(|error| {
+            if error.to_string().starts_with(TOO_MANY) {
+                let detail = format!("a list may have {JSON_RECORDS_MAX} records at most; lines may have any number");
+                return Refused::new(Code::TooManyRecords, detail);
+            }
+            json_error(&error, Code::InvalidBody)
+        })?;
+        for (number, record) in sent.records.iter().enumerate() {
+            let number = number as u64;
+            let pushed = serde_json::from_str::<RecordInput>(record.get())
+                .map_err(|error| Refused::new(json_error(&error, Code::InvalidRecord).code(), error.to_string()))
+                .and_then(NewRecord::of)
+                .and_then(|record| batches.push(number, &record));
+            pushed.map_err(|refused| refused.at(|place| place.record = Some(number)))?;
+        }
+        sent.records.len()
+    };
+    // What was sent is not needed any more, now that there are batches of it.
+    drop(whole);
+    append(batches, count).await
+}
+
+/// Appends one record.
+pub(super) async fn octets(
+    shared: &Arc<Shared>,
+    topic: Arc<TopicView>,
+    query: &Query,
+    headers: &HeaderMap,
+    arriving: Arriving,
+) -> Result<Response, Refused> {
+    let rules = Rules::new(topic, shared.parts.clock.wall(), shared.parts.random.next());
+    let keys = [
+        query.text("key").map(|key| Ok(key.as_bytes().to_vec())),
+        query.text("key_base64").map(|key| decode_base64("key_base64", key)),
+        headers.get(KEY).map(|key| Ok(key.as_bytes().to_vec())),
+    ];
+    let mut keys = keys.into_iter().flatten();
+    let key = keys.next().transpose()?;
+    if keys.next().is_some() {
+        let detail = "the key is there more than once: one of key, key_base64 and the header tidelog-key works";
+        return Err(Refused::parameter(Code::InvalidParameter, "key", detail));
+    }
+    let partition = query.number("partition", 0..=u32::MAX)?;
+    let timestamp = query.number("timestamp", 0..=i64::MAX)?;
+    let whole = arriving.whole(content_length(headers), rules.admit.batch_bytes_max).await?;
+    let mut batches = Batches::new(shared, rules);
+    let record = NewRecord { key, value: Some(whole.bytes), headers: Vec::new(), partition, timestamp };
+    batches.push(0, &record)?;
+    drop(record);
+    append(batches, 1).await
+}
+
+async fn append(mut batches: Batches, count: usize) -> Result<Response, Refused> {
+    let mut outcomes = vec![RecordOutcome::default(); count];
+    let mut failed: Option<Refused> = None;
+    for pending in batches.append().await {
+        let (partition, spans, outcome) = pending.resolve().await;
+        let numbers = spans.iter().flat_map(|span| span.first..span.first + u64::from(span.count));
+        for (delta, number) in numbers.enumerate() {
+            let told = &mut outcomes[number as usize];
+            told.partition = partition;
+            match &outcome {
+                Ok(appended) => told.offset = Some(WireOffset(appended.base_offset.0 + delta as u64)),
+                Err(refused) => {
+                    told.code = Some(refused.code().as_str().to_owned());
+                    told.may_have_happened = refused.may_have_happened();
+                }
+            }
+        }
+        if let Err(refused) = outcome {
+            let uncertain = refused.may_have_happened();
+            failed = Some(failed.unwrap_or(refused).uncertain(uncertain));
+        }
+    }
+    if let Some(refused) = failed {
+        return Err(refused.with_records(outcomes));
+    }
+    let place = |told: RecordOutcome| RecordPlace {
+        partition: told.partition,
+        offset: told.offset.expect("every record is in a batch, and none failed"),
+    };
+    let produced = Produced { records: outcomes.into_iter().map(place).collect() };
+    let body = serde_json::to_vec(&produced).expect("numbers and texts");
+    Ok(([(CONTENT_TYPE, JSON)], body).into_response())
+}

@@ -1,0 +1,232 @@
+//! Records as JSON, in a list, in lines or as events.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::value::RawValue;
+use tidelog_format::records::Record;
+use tidelog_http_api::WireOffset;
+
+use crate::errors::Code;
+use crate::problem::Refused;
+use crate::produce::check_text;
+
+/// Bytes that a byte of text takes in JSON at most: a control character.
+const JSON_BYTES_PER_BYTE: usize = 6;
+/// What a record takes beside its parts, and each of its headers.
+const RECORD_BYTES: usize = 256;
+const HEADER_BYTES: usize = 64;
+
+/// How values are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(crate) enum ValueFormat {
+    /// As text; what is not UTF-8 as base64.
+    #[default]
+    Text,
+    /// JSON as it is; what is not JSON as base64.
+    Json,
+    /// As base64, and so are keys and headers.
+    Base64,
+}
+
+impl ValueFormat {
+    /// # Errors
+    /// When there is no such format.
+    pub(super) fn of(text: Option<&str>) -> Result<ValueFormat, Refused> {
+        match text {
+            None | Some("text") => Ok(ValueFormat::Text),
+            Some("json") => Ok(ValueFormat::Json),
+            Some("base64") => Ok(ValueFormat::Base64),
+            Some(other) => {
+                let detail = format!("value_format is {other:?}; text, json and base64 work");
+                Err(Refused::parameter(Code::InvalidParameter, "value_format", detail))
+            }
+        }
+    }
+}
+
+/// What is around a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// Commas between them.
+    List,
+    /// Each on a line.
+    Lines,
+    /// Each an event.
+    Events,
+}
+
+/// A record and its place.
+pub(super) struct Placed<'a> {
+    pub(super) partition: u32,
+    pub(super) offset: u64,
+    pub(super) record: Record<'a>,
+    /// Where to go on in the topic, when that is what is read.
+    pub(super) cursor: Option<String>,
+}
+
+/// Bytes that a record takes at most when it is written.
+pub(super) fn bytes_max(record: &Record<'_>) -> usize {
+    let piece = |piece: Option<&[u8]>| piece.map_or(0, |piece| JSON_BYTES_PER_BYTE * piece.len());
+    let headers = record.headers.map(|(name, value)| HEADER_BYTES + piece(Some(name)) + piece(value));
+    RECORD_BYTES + piece(record.key) + piece(record.value) + headers.sum::<usize>()
+}
+
+/// Writes a record; `is_first` of its list.
+pub(super) fn write(out: &mut Vec<u8>, placed: Placed<'_>, framing: Framing, format: ValueFormat, is_first: bool) {
+    match framing {
+        Framing::List if is_first => {}
+        Framing::List => out.push(b','),
+        Framing::Lines => {}
+        Framing::Events => {
+            out.extend_from_slice(b"id: ");
+            match &placed.cursor {
+                Some(cursor) => out.extend_from_slice(cursor.as_bytes()),
+                None => out.extend_from_slice(placed.offset.to_string().as_bytes()),
+            }
+            out.extend_from_slice(b"\ndata: ");
+        }
+    }
+    json(out, &placed, format);
+    match framing {
+        Framing::List => {}
+        Framing::Lines => out.push(b'\n'),
+        Framing::Events => out.extend_from_slice(b"\n\n"),
+    }
+}
+
+fn json(out: &mut Vec<u8>, placed: &Placed<'_>, format: ValueFormat) {
+    let Placed { partition, offset, record, cursor } = placed;
+    out.extend_from_slice(b"{\"partition\":");
+    number(out, partition);
+    out.extend_from_slice(b",\"offset\":");
+    number(out, &WireOffset(*offset));
+    out.extend_from_slice(b",\"timestamp\":");
+    number(out, &record.timestamp.0);
+    if let Some(key) = record.key {
+        out.push(b',');
+        piece(out, "key", key, format);
+    }
+    out.push(b',');
+    match record.value {
+        None => out.extend_from_slice(b"\"value\":null"),
+        Some(value) => match json_of(value).filter(|_| format == ValueFormat::Json) {
+            Some(json) => {
+                out.extend_from_slice(b"\"value\":");
+                // Between its parts only, where a space is as good: a line stays a line.
+                out.extend(json.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
+            }
+            None if format == ValueFormat::Json => base64(out, "value", value),
+            None => piece(out, "value", value, format),
+        },
+    }
+    let mut headers = record.headers.peekable();
+    if headers.peek().is_some() {
+        out.extend_from_slice(b",\"headers\":[");
+        for (place, (name, value)) in headers.enumerate() {
+            out.extend_from_slice(if place == 0 { b"{" } else { b",{" });
+            piece(out, "name", name, format);
+            out.push(b',');
+            match value {
+                None => out.extend_from_slice(b"\"value\":null"),
+                Some(value) => piece(out, "value", value, format),
+            }
+            out.push(b'}');
+        }
+        out.push(b']');
+    }
+    if let Some(cursor) = cursor {
+        out.extend_from_slice(b",\"cursor\":");
+        number(out, cursor);
+    }
+    out.push(b'}');
+}
+
+/// Numbers and texts are written without fail.
+fn number(out: &mut Vec<u8>, value: &impl serde::Serialize) {
+    serde_json::to_writer(out, value).expect("memory takes everything");
+}
+
+fn piece(out: &mut Vec<u8>, name: &str, bytes: &[u8], format: ValueFormat) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if format != ValueFormat::Base64 => {
+            out.extend_from_slice(format!("\"{name}\":").as_bytes());
+            number(out, &text);
+        }
+        Ok(_) | Err(_) => base64(out, name, bytes),
+    }
+}
+
+fn base64(out: &mut Vec<u8>, name: &str, bytes: &[u8]) {
+    out.extend_from_slice(format!("\"{name}_base64\":\"").as_bytes());
+    let from = out.len();
+    out.resize(from + base64::encoded_len(bytes.len(), true).expect("a record is far shorter"), 0);
+    STANDARD.encode_slice(bytes, &mut out[from..]).expect("as much as was made room for");
+    out.push(b'"');
+}
+
+/// The value as JSON, if it is that and no reader would refuse it.
+fn json_of(value: &[u8]) -> Option<&str> {
+    let text = check_text(value).ok()?;
+    serde_json::from_str::<&RawValue>(text).ok().map(RawValue::get)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tidelog_format::records::{BatchBuilder, OpenBatch};
+    use tidelog_model::TimestampMs;
+
+    use super::*;
+
+    fn check(key: Option<&[u8]>, value: Option<&[u8]>, format: ValueFormat, expected: &str) {
+        let mut builder = BatchBuilder::default();
+        builder.push(TimestampMs(5), key, value, &[(b"h", Some(b"\xff")), (b"n", None)]);
+        let batch = OpenBatch::open(&Bytes::from(builder.finish())).unwrap();
+        let record = batch.peek().unwrap().unwrap();
+        let mut out = Vec::new();
+        let bytes_max = bytes_max(&record);
+        let placed = Placed { partition: 1, offset: 1 << 53, record, cursor: None };
+        write(&mut out, placed, Framing::Lines, format, true);
+        assert!(out.len() <= bytes_max);
+        let text = String::from_utf8(out).unwrap();
+        let dto: tidelog_http_api::Record = serde_json::from_str(&text).unwrap();
+        assert_eq!(dto.offset, WireOffset(1 << 53));
+        assert_eq!(dto.headers.len(), 2);
+        let start = "{\"partition\":1,\"offset\":\"9007199254740992\",\"timestamp\":5,";
+        let middle = text.strip_prefix(start).unwrap().split_once(",\"headers\":").unwrap().0;
+        assert_eq!(middle, expected);
+    }
+
+    #[test]
+    fn values_are_written_as_they_are_wanted() {
+        use ValueFormat::{Base64, Json, Text};
+        check(Some(b"k"), Some(b"a\"\n\x01"), Text, "\"key\":\"k\",\"value\":\"a\\\"\\n\\u0001\"");
+        check(None, Some(b"\xff"), Text, "\"value_base64\":\"/w==\"");
+        check(None, None, Text, "\"value\":null");
+        check(None, None, Base64, "\"value\":null");
+        check(None, Some(b""), Text, "\"value\":\"\"");
+        check(Some(b"k"), Some(b"ab"), Base64, "\"key_base64\":\"aw==\",\"value_base64\":\"YWI=\"");
+        check(Some(b"k"), Some(b" {\"a\":\n[1.50]} "), Json, "\"key\":\"k\",\"value\":{\"a\": [1.50]}");
+        check(None, Some(b"not json"), Json, "\"value_base64\":\"bm90IGpzb24=\"");
+        check(
+            None,
+            Some(&[[b'['; 200], [b']'; 200]].concat()),
+            Json,
+            &format!("\"value_base64\":\"{}\"", STANDARD.encode([[b'['; 200], [b']'; 200]].concat())),
+        );
+    }
+
+    #[test]
+    fn an_event_is_lines() {
+        let mut builder = BatchBuilder::default();
+        builder.push(TimestampMs(5), None, Some(b"a\nb"), &[]);
+        let batch = OpenBatch::open(&Bytes::from(builder.finish())).unwrap();
+        let record = batch.peek().unwrap().unwrap();
+        let mut out = Vec::new();
+        let placed = Placed { partition: 0, offset: 7, record, cursor: None };
+        write(&mut out, placed, Framing::Events, ValueFormat::Text, false);
+        let text = "id: 7\ndata: {\"partition\":0,\"offset\":7,\"timestamp\":5,\"value\":\"a\\nb\"}\n\n";
+        assert_eq!(String::from_utf8(out).unwrap(), text);
+    }
+}

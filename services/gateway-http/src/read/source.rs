@@ -1,0 +1,298 @@
+//! Records of a partition, or of all partitions of a topic in turn, read a little at a time.
+
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes, BytesMut};
+use tidelog_fetch::Read;
+use tidelog_format::records::{OpenBatch, RecordsError};
+use tidelog_model::{BatchError, BatchHeader, Offset, PartitionId, TopicId};
+
+use super::cursor;
+use super::encode::{self, Framing, Placed, ValueFormat};
+use crate::errors::{self, Code};
+use crate::gateway::Shared;
+use crate::memory::Share;
+use crate::problem::Refused;
+
+/// Bytes that are read at once.
+const READ_BYTES: usize = 256 * 1024;
+
+/// What is read, and how far that has come.
+pub(super) struct Source {
+    shared: Arc<Shared>,
+    topic: TopicId,
+    /// The topic as a whole is read, so records tell a cursor.
+    is_topic: bool,
+    partitions: Vec<Part>,
+    /// Whose records come next.
+    turn: usize,
+}
+
+struct Part {
+    id: PartitionId,
+    next: Offset,
+    /// Batches that were read, from the one that holds `next` on.
+    batches: Bytes,
+    /// The first of them, when it is kept open, and the room for what it has unfolded.
+    open: Option<(OpenBatch, Option<Share>)>,
+    room: Option<Share>,
+}
+
+/// Whether there are records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Filled {
+    Ready,
+    /// Confirmed: there was none when this was asked.
+    Tail,
+}
+
+/// Why no more was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// What was read is written.
+    Empty,
+    /// There is no room for more.
+    Full,
+    /// The first record needs this much room.
+    NeedsRoom(usize),
+    /// No more is wanted.
+    Done,
+}
+
+/// Where records are written.
+pub(super) struct Sink {
+    pub(super) out: Vec<u8>,
+    /// Bytes that there is room for.
+    pub(super) room_bytes: usize,
+    pub(super) framing: Framing,
+    pub(super) value_format: ValueFormat,
+    /// Records that are still wanted, and bytes of them.
+    pub(super) records_left: u64,
+    pub(super) bytes_left: u64,
+    /// Whether one was written already, here or before.
+    pub(super) has_some: bool,
+}
+
+impl Source {
+    pub(super) fn of_partition(shared: &Arc<Shared>, id: PartitionId, next: Offset) -> Source {
+        let partitions = vec![Part::new(id, next)];
+        Source { shared: shared.clone(), topic: id.topic, is_topic: false, partitions, turn: 0 }
+    }
+
+    pub(super) fn of_topic(shared: &Arc<Shared>, topic: TopicId, nexts: Vec<Offset>) -> Source {
+        let part = |(index, next): (usize, Offset)| Part::new(PartitionId { topic, index: index as u32 }, next);
+        let partitions = nexts.into_iter().enumerate().map(part).collect();
+        Source { shared: shared.clone(), topic, is_topic: true, partitions, turn: 0 }
+    }
+
+    /// All that is read.
+    pub(super) fn partitions(&self) -> Vec<PartitionId> {
+        self.partitions.iter().map(|part| part.id).collect()
+    }
+
+    /// The offset that comes next, of the one partition.
+    pub(super) fn next(&self) -> Offset {
+        self.partitions[0].next
+    }
+
+    /// Sees to it that there are records to write, if there are any. A cancelled caller leaves nothing behind.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub(super) async fn fill(&mut self) -> Result<Filled, Refused> {
+        let count = self.partitions.len();
+        let catalog = self.shared.parts.catalog.clone();
+        let mut is_confirmed = false;
+        loop {
+            for place in 0..count {
+                let at = (self.turn + place) % count;
+                let part = &mut self.partitions[at];
+                if part.batches.is_empty() {
+                    match catalog.partition(part.id) {
+                        Some(view) if view.high_watermark > part.next => part.read(&self.shared).await?,
+                        None if is_confirmed => {
+                            return Err(Refused::new(Code::UnknownTopic, "the topic does not exist any more"));
+                        }
+                        Some(_) | None => {}
+                    }
+                }
+                if !part.batches.is_empty() {
+                    self.turn = at;
+                    return Ok(Filled::Ready);
+                }
+            }
+            if is_confirmed {
+                return Ok(Filled::Tail);
+            }
+            catalog.read_barrier().await.map_err(|error| errors::of_catalog(&error))?;
+            is_confirmed = true;
+        }
+    }
+
+    /// Gives back what was read and not written.
+    pub(super) fn release(&mut self) {
+        for part in &mut self.partitions {
+            part.release();
+        }
+    }
+
+    /// Writes records that [`Source::fill`] has seen to, of one partition.
+    ///
+    /// # Errors
+    /// When they are not what they should be.
+    pub(super) fn write(&mut self, sink: &mut Sink) -> Result<Step, Refused> {
+        let nexts = self.partitions.iter().map(|part| part.next.0).collect::<Vec<_>>();
+        let (topic, turn, is_topic) = (self.topic, self.turn, self.is_topic);
+        let cursor = |next: u64| {
+            let places = nexts.iter().enumerate().map(|(at, other)| if at == turn { next } else { *other });
+            is_topic.then(|| cursor::encode(topic, places))
+        };
+        let part = &mut self.partitions[turn];
+        let step = part.write(sink, cursor, &self.shared);
+        // Only one of them holds what was read: whoever holds some must not wait for room for more.
+        if part.batches.is_empty() {
+            self.turn = (turn + 1) % self.partitions.len();
+        }
+        step.map_err(|error| {
+            tracing::error!(topic = %topic, partition = turn, %error, "records are not readable");
+            Refused::new(Code::RecordsDamaged, format!("stored records are damaged: {error}"))
+        })
+    }
+}
+
+impl Part {
+    fn new(id: PartitionId, next: Offset) -> Part {
+        Part { id, next, batches: Bytes::new(), open: None, room: None }
+    }
+
+    fn release(&mut self) {
+        self.batches = Bytes::new();
+        self.open = None;
+        self.room = None;
+    }
+
+    /// Reads from `next` on, in room that is made first.
+    async fn read(&mut self, shared: &Shared) -> Result<(), Refused> {
+        let mut bytes_max = READ_BYTES;
+        loop {
+            let room = shared.memory.reads.take(bytes_max).await;
+            let read = Read { partition: self.id, offset: self.next, bytes_max, at_least_one: true };
+            let outcome = shared.parts.fetch.read(read).await.map_err(|error| errors::of_read(&error))?;
+            if outcome.bytes > bytes_max {
+                // One large batch: once more, with room for it.
+                bytes_max = outcome.bytes;
+                continue;
+            }
+            if outcome.bytes > 0 {
+                self.batches = join(outcome.chunks);
+                self.room = Some(room);
+            }
+            return Ok(());
+        }
+    }
+
+    fn write(
+        &mut self,
+        sink: &mut Sink,
+        cursor: impl Fn(u64) -> Option<String>,
+        shared: &Shared,
+    ) -> Result<Step, RecordsError> {
+        loop {
+            if self.batches.is_empty() {
+                self.release();
+                return Ok(Step::Empty);
+            }
+            let (mut open, mut kept) = match self.open.take() {
+                Some(open) => open,
+                None => (OpenBatch::open(&self.batches)?, None),
+            };
+            match self.write_batch(&mut open, sink, &cursor)? {
+                None => {
+                    let header = *open.header();
+                    let base = base_of(&header)?;
+                    self.next = self.next.max(base.plus(header.offset_count()));
+                    self.batches.advance(header.bytes);
+                }
+                Some(step) => {
+                    // What was unfolded is kept when there is room; else it is unfolded again.
+                    let unfolded = open.unfolded_bytes();
+                    if unfolded > 0 && kept.is_none() {
+                        kept = shared.memory.reads.try_take(unfolded);
+                    }
+                    self.open = (unfolded == 0 || kept.is_some()).then_some((open, kept));
+                    return Ok(step);
+                }
+            }
+        }
+    }
+
+    /// Writes records of a batch; `None` when all of them are written.
+    fn write_batch(
+        &mut self,
+        open: &mut OpenBatch,
+        sink: &mut Sink,
+        cursor: &impl Fn(u64) -> Option<String>,
+    ) -> Result<Option<Step>, RecordsError> {
+        let header = *open.header();
+        let base = base_of(&header)?;
+        if header.is_control() {
+            return Ok(None);
+        }
+        while let Some(record) = open.peek()? {
+            let offset = base.plus(record.offset_delta);
+            if offset >= self.next {
+                let next = offset.plus(1);
+                let placed = Placed { partition: self.id.index, offset: offset.0, record, cursor: cursor(next.0) };
+                if let Some(step) = sink.take(placed) {
+                    return Ok(Some(step));
+                }
+                self.next = next;
+            }
+            open.pass()?;
+        }
+        Ok(None)
+    }
+}
+
+impl Sink {
+    /// Writes a record, or says why not.
+    fn take(&mut self, placed: Placed<'_>) -> Option<Step> {
+        if self.records_left == 0 {
+            return Some(Step::Done);
+        }
+        let cursor_bytes = placed.cursor.as_ref().map_or(0, |cursor| 2 * cursor.len());
+        let needed = encode::bytes_max(&placed.record) + cursor_bytes;
+        if self.out.len() + needed > self.room_bytes {
+            return Some(if self.out.is_empty() { Step::NeedsRoom(needed) } else { Step::Full });
+        }
+        let before = self.out.len();
+        encode::write(&mut self.out, placed, self.framing, self.value_format, !self.has_some);
+        let bytes = (self.out.len() - before) as u64;
+        if bytes > self.bytes_left && self.has_some {
+            self.out.truncate(before);
+            return Some(Step::Done);
+        }
+        self.bytes_left = self.bytes_left.saturating_sub(bytes);
+        self.records_left -= 1;
+        self.has_some = true;
+        None
+    }
+}
+
+fn base_of(header: &BatchHeader) -> Result<Offset, RecordsError> {
+    let base = u64::try_from(header.base_offset);
+    // Offsets are ours: this is what was delivered, not what a client sent.
+    base.map(Offset).map_err(|_| BatchError::Record { index: 0, what: "its offset is negative" }.into())
+}
+
+/// The pieces as one.
+fn join(mut pieces: Vec<Bytes>) -> Bytes {
+    if pieces.len() == 1 {
+        return pieces.pop().expect("there is one");
+    }
+    let mut joined = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
+    for piece in pieces {
+        joined.extend_from_slice(&piece);
+    }
+    joined.freeze()
+}

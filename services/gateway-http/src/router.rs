@@ -1,0 +1,99 @@
+//! Paths, what is at them, and the document that says so.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::error_handling::HandleErrorLayer;
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use tower::ServiceBuilder;
+use tower::limit::GlobalConcurrencyLimitLayer;
+use tower::load_shed::LoadShedLayer;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as Document;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::gateway::Shared;
+use crate::{health, layers, negotiate, produce, read, topics};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Tidelog",
+        description = "Append to topics, read them and follow them over HTTP. What goes wrong is told as a problem \
+                       (RFC 9457) with a stable code.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    tags(
+        (name = "topics", description = "Topics and their partitions."),
+        (name = "records", description = "Records, in and out."),
+        (name = "health", description = "For whoever watches the process."),
+    ),
+)]
+struct About;
+
+fn watched() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::new().routes(routes!(health::livez)).routes(routes!(health::readyz))
+}
+
+fn served() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::new()
+        .routes(routes!(topics::list, topics::create))
+        .routes(routes!(topics::describe, topics::delete))
+        .routes(routes!(read::topic_records, produce::append))
+        .routes(routes!(read::partition_records))
+}
+
+fn both() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::with_openapi(About::openapi()).merge(watched()).merge(served())
+}
+
+/// The OpenAPI document of all that there is.
+#[must_use]
+pub fn document() -> Document {
+    both().into_openapi()
+}
+
+/// All routes, with what every request passes.
+pub(crate) fn router(shared: &Arc<Shared>) -> Router {
+    let document = document().to_json().expect("a document has text keys only");
+    let bounded = ServiceBuilder::new()
+        .layer(HandleErrorLayer::new(layers::shed))
+        .layer(LoadShedLayer::new())
+        .layer(GlobalConcurrencyLimitLayer::new(shared.options.requests_max));
+    let served: Router<Arc<Shared>> = served().into();
+    let served = served.layer(bounded).layer(from_fn_with_state(shared.clone(), layers::refuse_when_stopping));
+    let watched: Router<Arc<Shared>> = watched().into();
+    watched
+        .route("/openapi.json", get(move || async move { ([(CONTENT_TYPE, negotiate::JSON)], document) }))
+        .merge(served)
+        .fallback(layers::not_found)
+        .method_not_allowed_fallback(layers::method_not_allowed)
+        .layer(CatchPanicLayer::custom(layers::panicked))
+        .layer(from_fn_with_state(shared.clone(), layers::finish))
+        .with_state(shared.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../openapi/openapi.json");
+    /// Set to write the document instead of comparing it.
+    const WRITE: &str = "WRITE_DOCS";
+
+    #[test]
+    fn the_document_is_what_the_code_is() {
+        let expected = document().to_pretty_json().unwrap() + "\n";
+        if std::env::var_os(WRITE).is_some() {
+            std::fs::write(PAGE, expected).unwrap();
+        } else {
+            let there = std::fs::read_to_string(PAGE).unwrap_or_default();
+            let command = format!("{WRITE}=1 cargo test --release -p tidelog-gateway-http the_document_is");
+            assert!(there == expected, "openapi/openapi.json has drifted; to write it anew:\n  {command}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! A door in a test: on the real write path, read path and catalog, whose disk and store are in memory. The write path can be
+//! told to fail.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http_body_util::BodyExt;
+use parking_lot::Mutex;
+use serde_json::Value;
+use tidelog_blob::{BlobStore, Key, MemoryStore};
+use tidelog_cache::{MemoryBlockCache, ObjectReader, ReaderLimits};
+use tidelog_catalog_api::Catalog;
+use tidelog_catalog_raft::{RaftCatalog, RaftOptions};
+use tidelog_fetch::Fetch;
+use tidelog_format::flush_object::object_key;
+use tidelog_host::tasks::OnPanic;
+use tidelog_host::{Clock, Disk, ForgetfulDisk, Random, Tasks};
+use tidelog_ingest::{Append, AppendError, Appended, Ingest, IngestOptions, Reservation};
+use tidelog_model::{NodeId, TenantId};
+use tokio::net::TcpListener;
+use tower::ServiceExt;
+
+use crate::storage::{Appender, NoRoom};
+use crate::{Gateway, GatewayOptions, GatewayParts};
+
+const NODE: NodeId = NodeId(1);
+const TENANT: TenantId = TenantId(0);
+
+pub(crate) struct Door {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) write_path: Arc<WritePath>,
+    pub(crate) doors: Tasks,
+    catalog: Arc<RaftCatalog>,
+    base: Tasks,
+}
+
+/// What the write path does to the next appends instead of storing them.
+pub(crate) enum Fault {
+    Fails(AppendError),
+    Panics,
+    /// Room never comes.
+    Hangs,
+}
+
+pub(crate) struct WritePath {
+    inner: Arc<Ingest>,
+    pub(crate) faults: Mutex<VecDeque<Fault>>,
+}
+
+impl Appender for WritePath {
+    fn reserve(&self, bytes: usize) -> BoxFuture<'_, Option<Arc<Reservation>>> {
+        let mut faults = self.faults.lock();
+        match faults.front() {
+            Some(Fault::Hangs) => {
+                faults.pop_front();
+                futures::future::pending().boxed()
+            }
+            Some(Fault::Panics) => {
+                faults.pop_front();
+                panic!("for the test");
+            }
+            Some(Fault::Fails(_)) | None => Appender::reserve(&*self.inner, bytes),
+        }
+    }
+
+    fn reserve_more(&self, first: Option<Arc<Reservation>>, bytes: usize) -> Result<Option<Arc<Reservation>>, NoRoom> {
+        Appender::reserve_more(&*self.inner, first, bytes)
+    }
+
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Appended, AppendError>> {
+        match self.faults.lock().pop_front() {
+            Some(Fault::Fails(error)) => futures::future::ready(Err(error)).boxed(),
+            Some(Fault::Panics | Fault::Hangs) | None => Appender::append(&*self.inner, append),
+        }
+    }
+}
+
+/// An answer that is here.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Each line as JSON.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        assert_eq!(self.status, StatusCode::OK, "{self:?}");
+        let text = std::str::from_utf8(&self.body).unwrap();
+        assert!(text.is_empty() || text.ends_with('\n'));
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// It is a problem with this status and code, that says what it should.
+    #[track_caller]
+    pub(crate) fn check_problem(&self, status: u16, code: &str) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{self:?}");
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let problem = self.json();
+        assert_eq!(problem["code"], code, "{problem}");
+        assert_eq!(problem["status"], status);
+        assert_eq!(problem["request_id"], self.header("x-request-id"));
+        assert!(!problem["detail"].as_str().unwrap().is_empty() && !problem["title"].as_str().unwrap().is_empty());
+        problem
+    }
+}
+
+impl Door {
+    pub(crate) async fn start() -> Door {
+        Door::start_with(|_| {}).await
+    }
+
+    pub(crate) async fn start_with(change: impl FnOnce(&mut GatewayOptions)) -> Door {
+        let disk: Arc<dyn Disk> = Arc::new(ForgetfulDisk::new(1));
+        let (clock, random) = (Clock::real(), Random::seeded(1));
+        let options = RaftOptions { disk_free_bytes_min: 0, ticks: false, ..RaftOptions::new("/raft", NODE) };
+        let catalog = RaftCatalog::open(options, disk, clock.clone(), random.clone()).await.unwrap();
+        let store: Arc<dyn BlobStore> = Arc::new(MemoryStore::new());
+        let base = Tasks::on_current_runtime();
+        let incarnation = catalog.cluster().incarnation;
+        let key_of = move |object| Key::new(object_key(incarnation, object));
+        let blocks = Arc::new(MemoryBlockCache::new(16 << 20));
+        let reader = Arc::new(ObjectReader::new(store.clone(), blocks, key_of, ReaderLimits::default(), base.clone()));
+        let fetch = Fetch::new(catalog.clone(), reader.clone());
+        let ingest_options = IngestOptions::embedded(NODE, 64 << 20);
+        let ingest = Ingest::start(ingest_options, catalog.clone(), store, reader, clock.clone(), base.clone()).await;
+        let write_path = Arc::new(WritePath { inner: ingest.unwrap(), faults: Mutex::default() });
+        let doors = Tasks::on_current_runtime();
+        let parts = GatewayParts {
+            catalog: catalog.clone(),
+            ingest: write_path.clone(),
+            fetch,
+            clock,
+            random,
+            tasks: doors.clone(),
+        };
+        let mut options = GatewayOptions::embedded(TENANT);
+        change(&mut options);
+        Door { gateway: Arc::new(Gateway::new(options, parts)), write_path, doors, catalog, base }
+    }
+
+    pub(crate) fn fail_next(&self, fault: Fault) {
+        self.write_path.faults.lock().push_back(fault);
+    }
+
+    /// Sends a request past the listener. The answer's body is still to come.
+    pub(crate) async fn begin(&self, request: Request<Body>) -> axum::response::Response {
+        self.gateway.router().oneshot(request).await.unwrap()
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let (head, body) = self.begin(request).await.into_parts();
+        let body = body.collect().await.expect("the body comes to its end").to_bytes();
+        Answer { status: head.status, headers: head.headers, body }
+    }
+
+    pub(crate) async fn get(&self, path: &str, accept: &str) -> Answer {
+        self.send(Request::get(path).header("accept", accept).body(Body::empty()).unwrap()).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, content_type: &str, body: impl Into<Body>) -> Answer {
+        self.send(Request::post(path).header("content-type", content_type).body(body.into()).unwrap()).await
+    }
+
+    pub(crate) async fn create(&self, body: &str) {
+        let answer = self.post("/v1/topics", "application/json", body.to_owned()).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+    }
+
+    /// Appends values without keys to partition 0, a batch each time.
+    pub(crate) async fn append(&self, topic: &str, values: &[&str]) {
+        let records = values.iter().map(|value| serde_json::json!({ "value": value, "partition": 0 }));
+        let body = serde_json::json!({ "records": records.collect::<Vec<_>>() });
+        let answer = self.post(&format!("/v1/topics/{topic}/records"), "application/json", body.to_string()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    }
+
+    /// The tail of a partition.
+    pub(crate) async fn tail(&self, topic: &str, partition: usize) -> u64 {
+        let topic = self.get(&format!("/v1/topics/{topic}"), "application/json").await.json();
+        topic["partitions"][partition]["high_watermark"].as_u64().unwrap()
+    }
+
+    /// Opens the listener; where it is.
+    pub(crate) async fn listen(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let gateway = self.gateway.clone();
+        self.doors.spawn("gateway-http", OnPanic::Continue, async move { gateway.serve(listener).await });
+        address
+    }
+
+    pub(crate) async fn stop(self) {
+        self.doors.stop().await;
+        self.write_path.inner.drain().await;
+        self.base.stop().await;
+        self.catalog.close().await;
+    }
+}
+
+/// A body of which the test sends the parts.
+pub(crate) fn open_body() -> (tokio::sync::mpsc::UnboundedSender<Result<Bytes, std::io::Error>>, Body) {
+    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+    let stream =
+        futures::stream::unfold(receiver, |mut receiver: tokio::sync::mpsc::UnboundedReceiver<_>| async move {
+            Some((receiver.recv().await?, receiver))
+        });
+    (sender, Body::from_stream(stream))
+}
+
+/// Waits until something is so.
+pub(crate) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
