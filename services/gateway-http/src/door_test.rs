@@ -170,6 +170,25 @@ async fn a_body_that_stands_still_is_refused_and_gives_its_room_back() {
 }
 
 #[tokio::test]
+async fn a_body_that_drips_makes_way_when_others_wait() {
+    let door = Door::start_with(|options| options.uploads_bytes_max = 64 << 10).await;
+    door.create(r#"{"name":"t"}"#).await;
+    let (parts, body) = open_body();
+    parts.send(Ok(Bytes::from(vec![b'x'; 40 << 10]))).unwrap();
+    let dripping = door.post(RECORDS, "application/octet-stream", body);
+    let other = door.post(RECORDS, "application/octet-stream", vec![b'y'; 40 << 10]);
+    let drip = async {
+        while parts.send(Ok(Bytes::from_static(b"x"))).is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let (dripping, other, ()) = tokio::join!(dripping, other, drip);
+    dripping.check_problem(408, "request_timeout");
+    assert_eq!(other.json(), json!({"records": [{"partition": 0, "offset": 0}]}));
+    door.stop().await;
+}
+
+#[tokio::test]
 async fn a_head_that_does_not_come_ends_its_connection() {
     let door = Door::start_with(|options| options.head_timeout = Duration::from_millis(100)).await;
     let address = door.listen().await;

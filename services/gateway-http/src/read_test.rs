@@ -95,7 +95,7 @@ async fn what_makes_no_sense_is_refused() {
 async fn whoever_waits_is_answered_when_a_record_comes() {
     let door = Door::start().await;
     door.append("t", &["a"]).await;
-    let path = format!("{PATH}?from=latest&wait_ms=20000");
+    let path = format!("{PATH}?from=1&wait_ms=20000");
     let waiting = door.get(&path, JSON);
     let appending = async {
         tokio::task::yield_now().await;
@@ -145,7 +145,7 @@ async fn all_partitions_are_read_as_one_and_gone_on_with() {
     let lines = (0..2_000).map(|i| json!({"key": i.to_string(), "value": i}).to_string()).collect::<Vec<_>>();
     let told = door.post("/v1/topics/t/records", NDJSON, lines.join("\n")).await.json();
     assert_eq!(told["partitions"].as_array().unwrap().len(), 4);
-    let mut seen = vec![0_u64; 4];
+    let mut seen = [0_u64; 4];
     let mut values = Vec::new();
     let mut path = "/v1/topics/t/records?limit=300".to_owned();
     loop {

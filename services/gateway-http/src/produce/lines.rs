@@ -124,7 +124,7 @@ impl Lines {
 
     async fn take(&mut self, bytes: &[u8]) -> Result<(), Refused> {
         let mut rest = bytes;
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        while let Some(end) = memchr::memchr(b'\n', rest) {
             let (line, after) = (&rest[..end], &rest[end + 1..]);
             rest = after;
             if self.started.is_empty() {
