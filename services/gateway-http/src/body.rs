@@ -92,7 +92,8 @@ impl Arriving {
     /// A client whose body stands still is cut off, and so is one that is slow while others wait for the room it holds.
     fn check_pace(&self, begun: Instant) -> Result<(), Refused> {
         let (options, clock) = (&self.shared.options, &self.shared.parts.clock);
-        if clock.now().saturating_duration_since(begun) >= options.body_timeout {
+        let quiet = clock.now().saturating_duration_since(begun);
+        if quiet >= options.body_timeout {
             let detail =
                 format!("nothing came for {} s; send the body without a break", options.body_timeout.as_secs());
             return Err(Refused::new(Code::RequestTimeout, detail));
@@ -100,7 +101,7 @@ impl Arriving {
         let Some(room) = self.room.as_ref().filter(|_| self.shared.memory.uploads.is_wanted()) else { return Ok(()) };
         let held = clock.now().saturating_duration_since(room.since);
         let hurried = held.saturating_sub(SLOW_WHEN_WANTED_MAX).as_millis() as usize * BYTES_PER_SECOND_MIN / 1_000;
-        if room.bytes < hurried {
+        if quiet >= SLOW_WHEN_WANTED_MAX || room.bytes < hurried {
             let detail = "the body comes too slowly while others wait for its room; send it faster or in smaller parts";
             return Err(Refused::new(Code::RequestTimeout, detail));
         }

@@ -170,6 +170,23 @@ async fn a_body_that_stands_still_is_refused_and_gives_its_room_back() {
 }
 
 #[tokio::test]
+async fn a_body_that_stands_still_makes_way_sooner_when_others_wait() {
+    let door = Door::start_with(|options| options.uploads_bytes_max = 64 << 10).await;
+    door.create(r#"{"name":"t"}"#).await;
+    // Much of it has come, and fast.
+    let (parts, body) = open_body();
+    parts.send(Ok(Bytes::from(vec![b'x'; 1_000_000]))).unwrap();
+    let standing = door.post(RECORDS, "application/octet-stream", body);
+    let other = door.post(RECORDS, "application/octet-stream", vec![b'y'; 40 << 10]);
+    let both = tokio::time::timeout(Duration::from_secs(10), async { tokio::join!(standing, other) });
+    let (standing, other) = both.await.expect("long before a body without rivals is given up");
+    standing.check_problem(408, "request_timeout");
+    assert_eq!(other.json(), json!({"records": [{"partition": 0, "offset": 0}]}));
+    drop(parts);
+    door.stop().await;
+}
+
+#[tokio::test]
 async fn a_body_that_drips_makes_way_when_others_wait() {
     let door = Door::start_with(|options| options.uploads_bytes_max = 64 << 10).await;
     door.create(r#"{"name":"t"}"#).await;
