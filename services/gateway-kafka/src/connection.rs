@@ -11,15 +11,15 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::FuturesOrdered;
-use tidelog_kafka_wire::{Api, EncodeFailed, RequestError, RequestHeader, decode_request};
+use tidelog_kafka_wire::{Api, EncodeFailed, Request, RequestError, RequestHeader, decode_request};
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use crate::gateway::Shared;
-use crate::memory::Share;
-use crate::quotas::{ConnectionQuotas, Input, Mute};
+use crate::memory::{Room, Share};
+use crate::quotas::{Charge, ConnectionQuotas, Input, Mute};
 use crate::telemetry::Software;
 use crate::transport::{self, TransportError};
 use crate::{dispatch, memory};
@@ -175,16 +175,10 @@ async fn read_requests<R: Input>(
         shared.meters.begun(api);
         let held = Held { shared: shared.clone(), api, begun: begun_at, _share: share, _bytes: bytes, _turn: turn };
         let answering = match decode_request(frame) {
-            Ok((header, request)) => {
-                let charge = quotas.charge(shared, begun_at, &header, frame_bytes);
-                // Without the client's id, which would keep the frame.
-                let to = RequestHeader { client_id: None, ..header };
-                let begin = dispatch::begin(shared, &peer, header, request, room, charge.clone());
-                match charge {
-                    None => begin.await,
-                    Some(charge) => charge.run(to, Box::pin(begin)).await,
-                }
-            }
+            Ok((header, request)) => match quotas.charge(shared, begun_at, &header, frame_bytes) {
+                None => dispatch::begin(shared, &peer, header, request, room, None).await,
+                Some(charge) => charged(shared, &peer, header, request, room, charge).await,
+            },
             Err(RequestError::UnsupportedApiVersions { correlation_id, .. }) => {
                 futures::future::ready(crate::cluster::unsupported_api_versions(correlation_id)).boxed()
             }
@@ -194,6 +188,21 @@ async fn read_requests<R: Input>(
             return Ended::Transport(TransportError::Closed);
         }
     }
+}
+
+/// Begins a request at its client's expense. Boxed, so that whoever has no quotas does not carry its room along.
+fn charged<'c>(
+    shared: &'c Arc<Shared>,
+    peer: &'c Peer,
+    header: RequestHeader,
+    request: Request,
+    room: Room,
+    charge: Arc<Charge>,
+) -> BoxFuture<'c, Answering> {
+    // Without the client's id, which would keep the frame.
+    let to = RequestHeader { client_id: None, ..header };
+    let begin = Box::pin(dispatch::begin(shared, peer, header, request, room, Some(charge.clone())));
+    charge.run(to, begin).boxed()
 }
 
 fn refused(shared: &Shared, error: TransportError) -> Ended {
