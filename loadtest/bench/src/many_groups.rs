@@ -241,7 +241,7 @@ impl Group {
         }
         for (wire, _) in wires.iter_mut().zip(&self.members) {
             let mut answer = wire.receive()?;
-            (answer.i32()?, answer.i32()?, answer.string()?, answer.i32()?, answer.i32()?);
+            let _ = (answer.i32()?, answer.i32()?, answer.string()?, answer.i32()?, answer.i32()?);
             answer.good("OffsetCommit")?;
         }
         Ok(())

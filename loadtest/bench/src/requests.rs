@@ -43,9 +43,9 @@ impl Wire {
         let mut answer = self.call(METADATA, &body.i8(0))?;
         answer.i32()?;
         for _ in 0..answer.count()? {
-            (answer.i32()?, answer.string()?, answer.i32()?, answer.string()?);
+            let _ = (answer.i32()?, answer.string()?, answer.i32()?, answer.string()?);
         }
-        (answer.string()?, answer.i32()?);
+        let _ = (answer.string()?, answer.i32()?);
         let mut partitions = 0;
         for _ in 0..answer.count()? {
             let code = answer.i16()?;
@@ -55,7 +55,7 @@ impl Wire {
             for _ in 0..answer.count()? {
                 partitions += 1;
                 answer.good(&name)?;
-                (answer.i32()?, answer.i32()?);
+                let _ = (answer.i32()?, answer.i32()?);
                 for _ in 0..2 {
                     for _ in 0..answer.count()? {
                         answer.i32()?;
@@ -86,7 +86,7 @@ impl Wire {
             for _ in 0..answer.count()? {
                 answer.i32()?;
                 answer.good(&name)?;
-                (answer.i64()?, answer.i64()?, answer.i64()?);
+                let _ = (answer.i64()?, answer.i64()?, answer.i64()?);
             }
         }
         Ok(())
@@ -158,7 +158,7 @@ fn fetched(answer: &mut Answer) -> anyhow::Result<(i32, Vec<(Partition, i64)>)> 
             let index = answer.i32()?;
             answer.good(&name)?;
             let high_watermark = answer.i64()?;
-            (answer.i64()?, answer.i64()?);
+            let _ = (answer.i64()?, answer.i64()?);
             ensure!(answer.count()? == 0, "no transaction was aborted");
             answer.i32()?;
             if !answer.bytes()?.is_empty() {
