@@ -198,6 +198,8 @@ async fn lines_of_a_slow_client_are_stored_as_they_come() {
     let writing = async {
         parts.send(Ok(Bytes::from("{\"value\":\"token\"}\n{\"value\":"))).unwrap();
         eventually("a line is stored though the next is not whole", async || door.tail("t", 0).await == 1).await;
+        // A record has come when its line has, not when its request has.
+        tokio::time::sleep(Duration::from_millis(5)).await;
         parts.send(Ok(Bytes::from("null}\n"))).unwrap();
         eventually("the next too", async || door.tail("t", 0).await == 2).await;
         // And then nothing more comes, and the body does not end.
@@ -206,6 +208,8 @@ async fn lines_of_a_slow_client_are_stored_as_they_come() {
     let (answer, _parts): (Answer, _) = tokio::join!(posting, writing);
     let problem = answer.check_problem(408, "request_timeout");
     assert_eq!((&problem["stored"]["records"], &problem["retry"]), (&json!(2), &json!(true)));
+    let times = read_all(&door, 0).await.iter().map(|it| it["timestamp"].as_i64().unwrap()).collect::<Vec<_>>();
+    assert!(times[0] < times[1], "{times:?}");
     door.stop().await;
 }
 

@@ -70,6 +70,11 @@ impl Batches {
         }
     }
 
+    /// Records that say no time have come now.
+    pub(super) fn come_now(&mut self) {
+        self.rules.now = self.shared.parts.clock.wall();
+    }
+
     /// Adds the record with this number.
     ///
     /// # Errors

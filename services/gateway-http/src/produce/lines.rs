@@ -69,7 +69,12 @@ pub(super) async fn append(
             Ok(([(CONTENT_TYPE, JSON)], body).into_response())
         }
         Some(refused) => {
-            lines.arriving.drain().await;
+            // Its room is others' while the client comes to read why.
+            lines.started = Vec::new();
+            lines.arriving.release();
+            if refused.code() != Code::RequestTimeout {
+                lines.arriving.drain().await;
+            }
             Err(refused.with_stored(stored))
         }
     }
@@ -112,6 +117,7 @@ impl Lines {
             let Some(bytes) = came else { break };
             let held = self.started.len() + self.batches.bytes() + bytes.len();
             self.arriving.make_room(held, self.room_bytes).await;
+            self.batches.come_now();
             self.take(&bytes).await?;
             if self.failed.is_some() {
                 return Ok(());
