@@ -245,8 +245,8 @@ const CREDENTIALS: [(&str, &str); 3] =
 /// The flags of a bucket that is said to be there.
 fn bucket_at(address: SocketAddr) -> Vec<String> {
     let endpoint = format!("http://{address}");
-    let flags = ["dev", "--kafka-listen=127.0.0.1:0", "--data-dir=data", "--store=s3://bucket/here"];
-    let more = ["--store-allow-http", "--store-path-style", "--store-endpoint", &endpoint];
+    let flags = ["dev", "--kafka-listen=127.0.0.1:0", "--http-listen=off", "--data-dir=data"];
+    let more = ["--store=s3://bucket/here", "--store-allow-http", "--store-path-style", "--store-endpoint", &endpoint];
     flags.into_iter().chain(more).map(str::to_owned).collect()
 }
 
@@ -305,7 +305,8 @@ fn bucket_that_takes_nothing() -> SocketAddr {
 fn a_store_that_cannot_be_used_leaves_nothing_in_the_way_of_the_next_start() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let no_folder = "file:///dev/null/objects";
-    let by_folder = ["dev", "--kafka-listen=127.0.0.1:0", "--data-dir=data", "--store", no_folder];
+    let doors = ["dev", "--kafka-listen=127.0.0.1:0", "--http-listen=off"];
+    let by_folder = [&doors[..], &["--data-dir=data", "--store", no_folder]].concat();
     let by_rights = bucket_at(bucket_that_takes_nothing());
     let by_rights = by_rights.iter().map(String::as_str).collect::<Vec<_>>();
     for (arguments, says) in [(&by_folder[..], "/dev/null/objects"), (&by_rights[..], "writing objects (s3:PutObject)")]
