@@ -32,8 +32,14 @@ impl Batch {
     /// Uncompressed records with these values, one millisecond apart, without keys.
     #[must_use]
     pub fn of(values: &[&[u8]]) -> Batch {
-        let count = i32::try_from(values.len()).expect("a handful");
-        let records = (0..).zip(values).flat_map(|(index, value)| record(index, value)).collect();
+        Batch::with_keys(&values.iter().map(|value| (None, *value)).collect::<Vec<_>>())
+    }
+
+    /// Uncompressed records with these keys and values, one millisecond apart.
+    #[must_use]
+    pub fn with_keys(records: &[(Option<&[u8]>, &[u8])]) -> Batch {
+        let count = i32::try_from(records.len()).expect("a handful");
+        let records = (0..).zip(records).flat_map(|(index, (key, value))| record(index, *key, value)).collect();
         Batch {
             attributes: 0,
             magic: 2,
@@ -80,12 +86,13 @@ impl Batch {
     }
 }
 
-/// One record without a key, as many milliseconds after the first as it is records.
-fn record(index: i64, value: &[u8]) -> Vec<u8> {
+/// One record, as many milliseconds after the first as it is records.
+fn record(index: i64, key: Option<&[u8]>, value: &[u8]) -> Vec<u8> {
     let mut inner = vec![0];
     varint(&mut inner, index);
     varint(&mut inner, index);
-    varint(&mut inner, -1);
+    varint(&mut inner, key.map_or(-1, |key| i64::try_from(key.len()).expect("a small key")));
+    inner.extend_from_slice(key.unwrap_or_default());
     varint(&mut inner, i64::try_from(value.len()).expect("a small value"));
     inner.extend_from_slice(value);
     varint(&mut inner, 0);

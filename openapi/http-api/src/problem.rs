@@ -19,7 +19,8 @@ pub struct Problem {
     pub code: String,
     /// What it is this time, and what would work.
     pub detail: String,
-    /// Whether the same request may succeed later without anyone changing it.
+    /// Whether the same request may succeed later without anyone changing it. False where something of it is stored, which it
+    /// would store again.
     pub retry: bool,
     /// Whether what was asked may have happened all the same: true when an answer was lost on the way to us.
     pub may_have_happened: bool,

@@ -121,6 +121,7 @@ pub(crate) fn of_admit(error: &AdmitError) -> Refused {
     let code = match error {
         AdmitError::TooLarge { .. } | AdmitError::StoredTooLarge { .. } => Code::RecordTooLarge,
         AdmitError::Timestamps(_) => Code::InvalidTimestamp,
+        AdmitError::WithoutKey { .. } => Code::InvalidRecord,
         // The batch is our own.
         AdmitError::Empty
         | AdmitError::NotOneBatch

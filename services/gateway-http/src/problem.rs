@@ -60,14 +60,17 @@ impl Refused {
         self
     }
 
-    /// With what is stored all the same.
+    /// With what is stored of the request all the same. Where something is, the same request would store it again, so it is
+    /// not to be repeated.
     pub(crate) fn with_stored(mut self, stored: ProducedLines) -> Refused {
+        self.0.problem.retry &= stored.records == 0;
         self.0.problem.stored = Some(stored);
         self
     }
 
-    /// With what became of each record.
+    /// With what became of each record; see [`Refused::with_stored`].
     pub(crate) fn with_records(mut self, records: Vec<RecordOutcome>) -> Refused {
+        self.0.problem.retry &= records.iter().all(|record| record.offset.is_none());
         self.0.problem.records = Some(records);
         self
     }
@@ -107,7 +110,7 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = self.0.code.status();
-        if self.0.code.retry() {
+        if self.0.problem.retry {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         if let Some((name, value)) = &self.0.header {

@@ -16,7 +16,7 @@ async fn check_refused(door: &Door, body: &str, status: u16, code: &str, says: &
 #[tokio::test]
 async fn a_topic_lives() {
     let door = Door::start().await;
-    let input = r#"{"name":"orders","partitions":3,"configs":{"retention.ms":3600000,"cleanup.policy":"compact"}}"#;
+    let input = r#"{"name":"orders","partitions":3,"configs":{"retention.ms":3600000,"cleanup.policy":"delete"}}"#;
     let created = door.post("/v1/topics", JSON, input).await;
     assert_eq!(created.status.as_u16(), 201);
     let created = created.json();

@@ -40,6 +40,7 @@ pub fn of_admit(error: &AdmitError) -> ErrorCode {
         AdmitError::Records(error) => of_records(error),
         // Final for these records: no client sends them again.
         AdmitError::Timestamps(_) => ErrorCode::InvalidTimestamp,
+        AdmitError::WithoutKey { .. } => ErrorCode::InvalidRecord,
         // Java splits the batch and sends the parts.
         AdmitError::TooLarge { .. } | AdmitError::StoredTooLarge { .. } => ErrorCode::MessageTooLarge,
         // Fatal to a transactional producer of Java and of librdkafka, so neither retries.

@@ -220,10 +220,17 @@ fn hold(
 
 fn refused(error: &AdmitError) -> Refusal {
     let mut refusal = Refusal::from((errors::of_admit(error), Some(error.to_string())));
-    if let AdmitError::Timestamps(timestamps) = error {
-        let (earliest, latest) = (timestamps.range.start(), timestamps.range.end());
-        let text = |timestamp| format!("timestamp {timestamp} is not within {earliest} to {latest}");
-        refusal.records = timestamps.records.iter().map(|(index, timestamp)| (*index, text(timestamp.0))).collect();
+    match error {
+        AdmitError::Timestamps(timestamps) => {
+            let (earliest, latest) = (timestamps.range.start(), timestamps.range.end());
+            let text = |timestamp| format!("timestamp {timestamp} is not within {earliest} to {latest}");
+            refusal.records = timestamps.records.iter().map(|(index, timestamp)| (*index, text(timestamp.0))).collect();
+        }
+        AdmitError::WithoutKey { records } => {
+            let text = || "a compacted topic needs records with a key".to_owned();
+            refusal.records = records.iter().map(|index| (*index, text())).collect();
+        }
+        _ => {}
     }
     refusal
 }

@@ -136,7 +136,8 @@ impl Node {
         let cache: Arc<dyn BlockCache> = Arc::new(open_cache(&options.cache, &options.data_dir, cluster, &clock).await);
         let key_of =
             move |object: ObjectId| Key::new(tidelog_format::flush_object::object_key(cluster.incarnation, object));
-        let limits = ReaderLimits { written_bytes_max: options.cache.written_bytes, ..ReaderLimits::default() };
+        let written_bytes = options.cache.written_bytes;
+        let limits = ReaderLimits { written_bytes_max: written_bytes, ..ReaderLimits::default() };
         let reader = Arc::new(ObjectReader::new(store.clone(), cache.clone(), key_of, limits, base.clone()));
         let fetch = Fetch::new(catalog.clone(), reader.clone());
         let ingest_options = IngestOptions::embedded(NODE, options.in_flight_bytes_max);
@@ -196,7 +197,10 @@ impl Node {
             ("http".to_owned(), http_address.map_or_else(|| "off".to_owned(), |address| format!("http://{address}"))),
             ("data".to_owned(), options.data_dir.display().to_string()),
             ("store".to_owned(), format!("{} ({abilities})", store.describe())),
-            ("cache".to_owned(), cache.describe()),
+            (
+                "cache".to_owned(),
+                format!("{}, {} MiB for what was just written", cache.describe(), written_bytes >> 20),
+            ),
         ];
         if let Err(error) = catalog.accepting() {
             let refused = format!("REFUSED until that disk has room, which needs no restart; reads work ({error})");

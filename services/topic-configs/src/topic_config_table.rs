@@ -53,7 +53,7 @@ impl TopicConfig {
 pub const TOPIC_CONFIGS: [TopicConfig; 34] = [
     row("cleanup.policy", Kind::ListOf(&["compact", "delete"]), "delete", "log.cleanup.policy")
         .is("What becomes of old records: delete them, compact them by key, or both.")
-        .does("With compact alone DeleteRecords is refused; no record expires or is compacted yet."),
+        .does("With compact, records need a key; with it alone DeleteRecords is refused. None expires or is compacted yet."),
     row("compression.gzip.level", Kind::IntOrDefault { min: 1, max: 9 }, "-1", SAME)
         .is("The level when compression.type is gzip.")
         .does("Of batches that are encoded anew; those that come in gzip stay as they are."),

@@ -111,7 +111,17 @@ pub fn admit_rules(topic: &TopicView) -> AdmitRules {
     } else {
         Timestamps::CreateTime { before_ms_max: bound(BEFORE_MAX), after_ms_max: bound(AFTER_MAX) }
     };
-    AdmitRules { batch_bytes_max: batch_bytes_max(topic), encoding: encoding(configs), timestamps }
+    AdmitRules {
+        batch_bytes_max: batch_bytes_max(topic),
+        encoding: encoding(configs),
+        timestamps,
+        needs_keys: has_policy(configs, "compact"),
+    }
+}
+
+fn has_policy(configs: &BTreeMap<String, String>, wanted: &str) -> bool {
+    let policy = configs.get("cleanup.policy").map_or("delete", String::as_str);
+    policy.split(',').any(|part| part.trim() == wanted)
 }
 
 /// What batches are stored in, if not as they are sent.
@@ -137,9 +147,7 @@ fn batch_bytes_max(topic: &TopicView) -> usize {
 /// Whether a topic's records may be compacted and never deleted.
 #[must_use]
 pub fn is_compacted_only(topic: &TopicView) -> bool {
-    let policy = topic.configs.get("cleanup.policy").map_or("delete", String::as_str);
-    let has = |wanted: &str| policy.split(',').any(|part| part.trim() == wanted);
-    has("compact") && !has("delete")
+    has_policy(&topic.configs, "compact") && !has_policy(&topic.configs, "delete")
 }
 
 #[cfg(test)]
@@ -245,5 +253,12 @@ mod tests {
         assert!(!is_compacted_only(&topic(&[])));
         assert!(is_compacted_only(&topic(&[("cleanup.policy", "compact")])));
         assert!(!is_compacted_only(&topic(&[("cleanup.policy", "delete, compact")])));
+    }
+
+    #[test]
+    fn what_is_compacted_needs_keys() {
+        let needs = |configs| admit_rules(&topic(configs)).needs_keys;
+        assert!(!needs(&[]) && !needs(&[("cleanup.policy", "delete")]));
+        assert!(needs(&[("cleanup.policy", "compact")]) && needs(&[("cleanup.policy", "delete, compact")]));
     }
 }

@@ -4,11 +4,11 @@
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
-use tidelog_format::records::{self, Encoding, RecordsError};
+use tidelog_format::records::{self, Encoding, RecordsError, SeenRecord};
 use tidelog_model::{BatchError, BatchHeader, Codec, ErrorKind, HEADER_BYTES, Rewrite, TimestampMs, TimestampType};
 
 /// Refused records of one batch that are told one by one; of the others only that there are some.
-pub const TIMESTAMPS_TOLD_MAX: usize = 1_000;
+pub const RECORDS_TOLD_MAX: usize = 1_000;
 /// What a producer writes that has no timestamp; always within range, as in Kafka.
 const NO_TIMESTAMP: TimestampMs = TimestampMs(-1);
 
@@ -21,6 +21,8 @@ pub struct AdmitRules {
     pub encoding: Option<Encoding>,
     /// `message.timestamp.*`.
     pub timestamps: Timestamps,
+    /// `cleanup.policy` has `compact`: what has no key could not be compacted.
+    pub needs_keys: bool,
 }
 
 /// Whose timestamps a topic's records have.
@@ -92,6 +94,12 @@ pub enum AdmitError {
     /// Records whose timestamps the topic does not take.
     #[error("one or more records have a timestamp that is too far from now")]
     Timestamps(RefusedTimestamps),
+    /// Records without a key for a topic that is compacted.
+    #[error("one or more records have no key, which a compacted topic needs")]
+    WithoutKey {
+        /// Place in the batch of the first ones, [`RECORDS_TOLD_MAX`] at most.
+        records: Vec<u32>,
+    },
     /// Part of a transaction.
     #[error("transactional batches are not supported yet")]
     Transactional,
@@ -115,7 +123,7 @@ pub enum AdmitError {
 pub struct RefusedTimestamps {
     /// The earliest and latest that would have been taken.
     pub range: RangeInclusive<i64>,
-    /// Place in the batch and timestamp of the first ones, [`TIMESTAMPS_TOLD_MAX`] at most.
+    /// Place in the batch and timestamp of the first ones, [`RECORDS_TOLD_MAX`] at most.
     pub records: Vec<(u32, TimestampMs)>,
 }
 
@@ -129,7 +137,7 @@ impl AdmitError {
 
 /// Checks one partition's records of one request: exactly one v2 batch, whole, with a right checksum, a known codec, as
 /// many records as it says (compressed ones are unfolded under a cap to see), no control bit, within limits, timestamps
-/// near enough to `now`. The bytes are copied only when the topic states the timestamps (then `now` is written into the
+/// near enough to `now`, keys where the topic needs them. The bytes are copied only when the topic states the timestamps (then `now` is written into the
 /// header) or has a codec of its own (then the same records are encoded anew).
 ///
 /// # Errors
@@ -157,14 +165,24 @@ pub fn admit(bytes: Bytes, rules: &AdmitRules, now: TimestampMs) -> Result<Vec<C
         return Err(AdmitError::Producer { id, epoch, sequence });
     }
     let mut refused = RefusedTimestamps { range: rules.timestamps.range(now), records: Vec::new() };
-    let checked = records::check_batch_with(&bytes, |index, timestamp| {
+    let mut without_key = Vec::new();
+    let checked = records::check_batch_with(&bytes, |SeenRecord { offset_delta, timestamp, has_key }| {
+        if !has_key && rules.needs_keys {
+            if without_key.len() < RECORDS_TOLD_MAX {
+                without_key.push(offset_delta);
+            }
+            return;
+        }
         let is_refused = timestamp != NO_TIMESTAMP && !refused.range.contains(&timestamp.0);
-        if is_refused && refused.records.len() < TIMESTAMPS_TOLD_MAX {
-            refused.records.push((index, timestamp));
+        if is_refused && refused.records.len() < RECORDS_TOLD_MAX {
+            refused.records.push((offset_delta, timestamp));
         }
     })?;
     if !refused.records.is_empty() {
         return Err(AdmitError::Timestamps(refused));
+    }
+    if !without_key.is_empty() {
+        return Err(AdmitError::WithoutKey { records: without_key });
     }
     let records::CheckedBatch { records, max_timestamp, .. } = checked;
     let sent_codec = header.codec()?;

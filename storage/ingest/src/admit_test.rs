@@ -8,7 +8,7 @@ const NOW: TimestampMs = TimestampMs(1_700_000_000_000);
 const BOUNDED: Timestamps = Timestamps::CreateTime { before_ms_max: 1_000, after_ms_max: 10 };
 
 fn rules(timestamps: Timestamps) -> AdmitRules {
-    AdmitRules { batch_bytes_max: 1 << 20, encoding: None, timestamps }
+    AdmitRules { batch_bytes_max: 1 << 20, encoding: None, timestamps, needs_keys: false }
 }
 
 /// Of an idempotent producer; records with these deltas to now, of one byte each.
@@ -186,4 +186,23 @@ fn a_sequence_without_a_producer_is_not_looked_at() {
     assert_eq!(admitted.len(), 1);
     assert_eq!((admitted[0].records, admitted[0].header.base_sequence), (2, 0));
     assert_eq!(admitted[0].bytes, bytes, "stored as sent");
+}
+
+#[test]
+fn a_compacted_topic_takes_no_record_without_a_key() {
+    let compacted = AdmitRules { needs_keys: true, ..rules(BOUNDED) };
+    for codec in CODECS {
+        let refused = one(&batch(codec, &[0, 1, 2]), &compacted).unwrap_err();
+        assert_eq!(refused, AdmitError::WithoutKey { records: vec![0, 1, 2] });
+    }
+    // The second of three has a key of one byte.
+    let mut body = Vec::new();
+    body.extend([14, 0, 0, 0, 1, 2, b'v', 0]);
+    body.extend([16, 0, 0, 2, 2, b'k', 2, b'v', 0]);
+    body.extend([14, 0, 0, 4, 1, 2, b'v', 0]);
+    let plain = batch(Codec::None, &[0, 0, 0]);
+    let mixed = sealed(Codec::None, TimestampType::CreateTime, &plain[..HEADER_BYTES], &body);
+    let refused = one(&mixed, &compacted).unwrap_err();
+    assert_eq!(refused, AdmitError::WithoutKey { records: vec![0, 2] });
+    assert!(one(&mixed, &rules(BOUNDED)).is_ok());
 }

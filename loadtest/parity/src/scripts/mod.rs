@@ -47,6 +47,7 @@ pub const SCRIPTS: &[Script] = &[
     Script { name: "delete", api: ApiKey::DeleteTopics, run: topics::deleted },
     Script { name: "produce", api: ApiKey::Produce, run: produce::plain },
     Script { name: "produce refused", api: ApiKey::Produce, run: produce::refused },
+    Script { name: "produce compacted", api: ApiKey::Produce, run: produce::compacted },
     Script { name: "idempotent", api: ApiKey::Produce, run: produce::idempotent },
     Script { name: "producer ids", api: ApiKey::InitProducerId, run: produce::producer_ids },
     Script { name: "fetch", api: ApiKey::Fetch, run: fetch::plain },

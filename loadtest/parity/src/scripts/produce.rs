@@ -107,6 +107,23 @@ pub fn refused(x: &mut Exchange) -> anyhow::Result<()> {
     Ok(())
 }
 
+pub fn compacted(x: &mut Exchange) -> anyhow::Result<()> {
+    let version = x.version();
+    if version < OFFERED_FROM {
+        return Ok(());
+    }
+    for (word, policy) in [("compact", "compact"), ("both", "compact,delete")] {
+        let topic = create(x, word, 1, &[("cleanup.policy", policy)])?;
+        let to = |batch: Batch| produce(version, &topic, 0, batch.bytes());
+        let records = [(None, &b"value"[..]), (Some(&b"key"[..]), &b"value"[..]), (None, &b"value"[..])];
+        x.ask(&format!("{word}: no keys"), &to(values(2)))?;
+        x.ask(&format!("{word}: one key"), &to(Batch::with_keys(&records)))?;
+        x.ask(&format!("{word}: keys"), &to(Batch::with_keys(&records[1..2])))?;
+        x.ask(&format!("{word}: no keys, from a producer"), &to(values(1).by(7, 0, 0)))?;
+    }
+    Ok(())
+}
+
 pub fn idempotent(x: &mut Exchange) -> anyhow::Result<()> {
     let version = x.version();
     if version < OFFERED_FROM {

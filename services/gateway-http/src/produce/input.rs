@@ -58,6 +58,10 @@ impl Rules {
             (None, Some(key)) => partition_of_key(key, partitions),
             (None, None) => self.sticky,
         };
+        if record.key.is_none() && self.admit.needs_keys {
+            let detail = "a record has no key, which the topic needs: its cleanup.policy has compact";
+            return Err(Refused::new(Code::InvalidRecord, detail).field("key"));
+        }
         let timestamp = record.timestamp.unwrap_or(self.now.0);
         if timestamp < 0 {
             let detail = format!("timestamp {timestamp} is negative; milliseconds since 1970 work");

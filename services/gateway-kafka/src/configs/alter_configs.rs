@@ -192,9 +192,12 @@ async fn alter(
         Some(ResourceType::ClientMetrics) => {
             subscription_configs::alter(shared, name, changes, replaces, validate_only).await
         }
-        Some(ResourceType::Group | ResourceType::BrokerLogger) => match changes {
+        Some(resource @ (ResourceType::Group | ResourceType::BrokerLogger)) => match changes {
             [] => Ok(()),
-            _ => refused(format!("Resources of type {kind} have no settings here: [{}]", names())),
+            _ => {
+                let which = if matches!(resource, ResourceType::Group) { "Groups" } else { "Loggers" };
+                refused(format!("{which} have no settings here: [{}]", names()))
+            }
         },
         None => refused(format!("Unknown resource type {kind}")),
     }

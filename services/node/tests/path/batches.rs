@@ -44,6 +44,7 @@ pub const ANY_TIME: AdmitRules = AdmitRules {
     batch_bytes_max: 16 << 20,
     encoding: None,
     timestamps: Timestamps::CreateTime { before_ms_max: i64::MAX, after_ms_max: i64::MAX },
+    needs_keys: false,
 };
 
 /// A good batch, for a topic without settings of its own.

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use tidelog_model::limits::BATCH_DECOMPRESSED_BYTES_MAX;
 use tidelog_model::{BatchHeader, Codec, HEADER_BYTES, TimestampMs, TimestampType};
 
-use super::walk::{Headers, Record, Unfolding, walk};
+use super::walk::{Found, Headers, Record, Unfolding, walk};
 use super::{RecordsError, decompress};
 
 /// A batch that may be stored.
@@ -27,21 +27,32 @@ pub struct CheckedBatch {
 /// # Errors
 /// The first thing that is wrong.
 pub fn check_batch(bytes: &[u8]) -> Result<CheckedBatch, RecordsError> {
-    check_batch_with(bytes, |_, _| ())
+    check_batch_with(bytes, |_| ())
 }
 
-/// [`check_batch`] that shows offset delta and timestamp of every record to `visit` on its way.
+/// What a check sees of a record on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenRecord {
+    /// Its offset less the batch's base offset.
+    pub offset_delta: u32,
+    /// Its timestamp; the batch's when the broker stated it.
+    pub timestamp: TimestampMs,
+    /// Whether it has a key.
+    pub has_key: bool,
+}
+
+/// [`check_batch`] that shows every record to `visit` on its way.
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn check_batch_with(bytes: &[u8], mut visit: impl FnMut(u32, TimestampMs)) -> Result<CheckedBatch, RecordsError> {
+pub fn check_batch_with(bytes: &[u8], mut visit: impl FnMut(SeenRecord)) -> Result<CheckedBatch, RecordsError> {
     let header = BatchHeader::read(bytes)?;
     header.check_checksum(bytes)?;
     let records = header.check_counts()?;
     let mut max_timestamp = TimestampMs(i64::MIN);
-    walk_times(&header, bytes, |delta, timestamp| {
-        visit(delta, timestamp);
-        max_timestamp = max_timestamp.max(timestamp);
+    walk_streamed(&header, bytes, |record| {
+        visit(record);
+        max_timestamp = max_timestamp.max(record.timestamp);
         ControlFlow::Continue(())
     })?;
     Ok(CheckedBatch { header, records, max_timestamp })
@@ -64,7 +75,7 @@ pub fn for_each_timestamp(
         let _ = (0..count).try_for_each(|delta| visit(delta, header.max_timestamp));
         return Ok(());
     }
-    walk_times(&header, batch, visit)
+    walk_streamed(&header, batch, |record| visit(record.offset_delta, record.timestamp))
 }
 
 /// Shows every record in the batch at the start of `batch` until `visit` breaks. A compressed batch is unfolded whole,
@@ -93,27 +104,31 @@ pub fn for_each_record(batch: &[u8], mut visit: impl FnMut(Record<'_>) -> Contro
 }
 
 /// Of the batch at the start of `batch`, whose counts were checked.
-fn walk_times(
+fn walk_streamed(
     header: &BatchHeader,
     batch: &[u8],
-    mut visit: impl FnMut(u32, TimestampMs) -> ControlFlow<()>,
+    mut visit: impl FnMut(SeenRecord) -> ControlFlow<()>,
 ) -> Result<(), RecordsError> {
     let count = header.offset_count();
     let mut body = &batch[HEADER_BYTES..header.bytes];
     match header.codec()? {
         Codec::None => {
-            walk(&mut body, count, |found| visit(found.index, timestamp(header, found.timestamp_delta)))?;
+            walk(&mut body, count, |found| visit(seen(header, &found)))?;
         }
         codec => {
             let mut records = Unfolding::new(codec, body, BATCH_DECOMPRESSED_BYTES_MAX)?;
-            let ended =
-                walk(&mut records, count, |found| visit(found.index, timestamp(header, found.timestamp_delta)))?;
+            let ended = walk(&mut records, count, |found| visit(seen(header, &found)))?;
             if ended {
                 records.end()?;
             }
         }
     }
     Ok(())
+}
+
+fn seen<P>(header: &BatchHeader, found: &Found<P>) -> SeenRecord {
+    let timestamp = timestamp(header, found.timestamp_delta);
+    SeenRecord { offset_delta: found.index, timestamp, has_key: found.key.is_some() }
 }
 
 pub(super) fn timestamp(header: &BatchHeader, delta: i64) -> TimestampMs {
