@@ -11,7 +11,9 @@ use tokio::time::Instant;
 use crate::errors::Code;
 use crate::gateway::Shared;
 use crate::memory::Share;
-use crate::options::{BODY_BYTES_FREE, BYTES_PER_SECOND_MIN, SLOW_LOOK, SLOW_WHEN_WANTED_MAX};
+use crate::options::{
+    BODY_BYTES_FREE, BYTES_PER_SECOND_MIN, ROOM_TURNOVER_WHEN_WANTED_S, SLOW_LOOK, SLOW_WHEN_WANTED_MAX,
+};
 use crate::problem::Refused;
 
 /// What is thrown away of a body that was refused before its end, so that its client comes to read why.
@@ -30,6 +32,7 @@ pub(crate) struct Arriving {
 
 /// Room for a body, and how much has come since it was made.
 struct Room {
+    share_bytes: usize,
     _share: Share,
     since: Instant,
     bytes: usize,
@@ -100,7 +103,9 @@ impl Arriving {
         }
         let Some(room) = self.room.as_ref().filter(|_| self.shared.memory.uploads.is_wanted()) else { return Ok(()) };
         let held = clock.now().saturating_duration_since(room.since);
-        let hurried = held.saturating_sub(SLOW_WHEN_WANTED_MAX).as_millis() as usize * BYTES_PER_SECOND_MIN / 1_000;
+        // Who holds more has to hurry more, so that a few cannot hold all of it for long.
+        let pace = BYTES_PER_SECOND_MIN.max(room.share_bytes / ROOM_TURNOVER_WHEN_WANTED_S);
+        let hurried = held.saturating_sub(SLOW_WHEN_WANTED_MAX).as_millis() as usize * pace / 1_000;
         if quiet >= SLOW_WHEN_WANTED_MAX || room.bytes < hurried {
             let detail = "the body comes too slowly while others wait for its room; send it faster or in smaller parts";
             return Err(Refused::new(Code::RequestTimeout, detail));
@@ -112,7 +117,8 @@ impl Arriving {
     pub(crate) async fn make_room(&mut self, held_bytes: usize, bytes_max: usize) {
         if held_bytes > BODY_BYTES_FREE && self.room.is_none() {
             let share = self.shared.memory.uploads.take(bytes_max).await;
-            self.room = Some(Room { _share: share, since: self.shared.parts.clock.now(), bytes: 0 });
+            let share_bytes = bytes_max.min(self.shared.options.uploads_bytes_max);
+            self.room = Some(Room { share_bytes, _share: share, since: self.shared.parts.clock.now(), bytes: 0 });
         }
     }
 

@@ -205,6 +205,26 @@ async fn a_body_that_drips_makes_way_when_others_wait() {
     door.stop().await;
 }
 
+/// As fast as any body has to be, but for what it holds of the room.
+#[tokio::test]
+async fn a_body_that_is_slow_for_its_size_makes_way_when_others_wait() {
+    let door = Door::start_with(|options| options.uploads_bytes_max = 32 << 20).await;
+    door.create(r#"{"name":"t","configs":{"max.message.bytes":16000000}}"#).await;
+    let (parts, body) = open_body();
+    let slow = door.post(RECORDS, "application/octet-stream", body);
+    let other = door.post(RECORDS, "application/octet-stream", vec![b'y'; 8 << 20]);
+    let steadily = async {
+        while parts.send(Ok(Bytes::from(vec![b'x'; 20 << 10]))).is_ok() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let all = async { tokio::join!(slow, other, steadily) };
+    let (slow, other, ()) = tokio::time::timeout(Duration::from_secs(20), all).await.expect("within its turn");
+    slow.check_problem(408, "request_timeout");
+    assert_eq!(other.json(), json!({"records": [{"partition": 0, "offset": 0}]}));
+    door.stop().await;
+}
+
 #[tokio::test]
 async fn a_head_that_does_not_come_ends_its_connection() {
     let door = Door::start_with(|options| options.head_timeout = Duration::from_millis(100)).await;

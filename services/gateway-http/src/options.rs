@@ -51,6 +51,8 @@ pub(crate) const CONNECTION_BUFFER_BYTES: usize = 32 * 1024;
 pub(crate) const BYTES_PER_SECOND_MIN: usize = 64 * 1024;
 /// How long that is put up with when others wait.
 pub(crate) const SLOW_WHEN_WANTED_MAX: Duration = Duration::from_secs(2);
+/// A body must fill the room that it holds in this many seconds, while others wait for it.
+pub(crate) const ROOM_TURNOVER_WHEN_WANTED_S: usize = 10;
 /// How often clients that are slow are looked at.
 pub(crate) const SLOW_LOOK: Duration = Duration::from_secs(1);
 /// Requests of one HTTP/2 connection at once.

@@ -7,6 +7,7 @@ use axum::error_handling::HandleErrorLayer;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
+use bytes::Bytes;
 use tower::ServiceBuilder;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
@@ -59,7 +60,8 @@ pub fn document() -> Document {
 
 /// All routes, with what every request passes.
 pub(crate) fn router(shared: &Arc<Shared>) -> Router {
-    let document = document().to_json().expect("a document has text keys only");
+    // Shared by all answers, however many are not taken.
+    let document = Bytes::from(document().to_json().expect("a document has text keys only"));
     let bounded = ServiceBuilder::new()
         .layer(HandleErrorLayer::new(layers::shed))
         .layer(LoadShedLayer::new())
