@@ -211,6 +211,7 @@ async fn a_body_that_is_slow_for_its_size_makes_way_when_others_wait() {
     let door = Door::start_with(|options| options.uploads_bytes_max = 32 << 20).await;
     door.create(r#"{"name":"t","configs":{"max.message.bytes":16000000}}"#).await;
     let (parts, body) = open_body();
+    parts.send(Ok(Bytes::from(vec![b'x'; 20 << 10]))).unwrap();
     let slow = door.post(RECORDS, "application/octet-stream", body);
     let other = door.post(RECORDS, "application/octet-stream", vec![b'y'; 8 << 20]);
     let steadily = async {
