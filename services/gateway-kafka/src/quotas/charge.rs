@@ -83,7 +83,10 @@ impl Charge {
         self.shared.quotas.take(limit, amount, self.shared.parts.clock.now())
     }
 
+    /// Nobody is held up for longer than it may be idle, so that its place is not taken for longer; what it owes beyond it
+    /// still owes afterwards.
     fn throttle(&self, wait: Duration) {
+        let wait = wait.min(self.shared.options.idle_timeout);
         if wait.is_zero() {
             return;
         }

@@ -272,7 +272,21 @@ async fn addresses_have_a_rate_of_connections() {
     }
 }
 
-/// A door that lets in one client at a time, and one that it has told to wait for an hour.
+#[tokio::test(start_paused = true)]
+async fn nobody_is_held_up_for_longer_than_it_may_be_idle_and_owes_the_rest() {
+    let mut door = Door::open().await;
+    door.catalog.add(TENANT, "t", 1);
+    let _came = appends(&mut door);
+    limit(&door, QuotaKind::ProducerByteRate, 0.001);
+    let mut client = door.connect_here();
+    let began = Instant::now();
+    for minutes in [0, 10, 20] {
+        let response: ProduceResponse = client.call(9, &produce(-1)).await;
+        assert_eq!((began.elapsed(), response.throttle_time_ms), (Duration::from_secs(minutes * 60), 600_000));
+    }
+}
+
+/// A door that lets in one client at a time, and one that it has told to wait for as long as it may be idle.
 async fn muted() -> (Door, crate::testing_client::Client) {
     let mut door = Door::open_with(|options| options.connections_max = 1).await;
     door.catalog.add(TENANT, "t", 1);
@@ -280,7 +294,7 @@ async fn muted() -> (Door, crate::testing_client::Client) {
     limit(&door, QuotaKind::ProducerByteRate, 0.001);
     let mut client = door.connect().await;
     let response: ProduceResponse = client.call(9, &produce(-1)).await;
-    assert_eq!(response.throttle_time_ms, 3_600_000);
+    assert_eq!(response.throttle_time_ms, 600_000);
     (door, client)
 }
 
@@ -311,4 +325,35 @@ async fn a_muted_client_that_breaks_off_in_the_middle_of_what_it_says_is_missed(
     client.stream.set_zero_linger().unwrap();
     drop(client);
     assert!(is_let_in(&door).await);
+}
+
+#[tokio::test]
+async fn a_muted_client_that_goes_after_it_has_said_more_is_missed_and_that_is_not_worked_on() {
+    let mut door = Door::open_with(|options| options.connections_max = 1).await;
+    door.catalog.add(TENANT, "t", 1);
+    let mut came = appends(&mut door);
+    limit(&door, QuotaKind::ProducerByteRate, 0.001);
+    let mut client = door.connect().await;
+    for _ in 0..2 {
+        client.send(9, &produce(0)).await;
+    }
+    assert!(came.recv().await.is_some());
+    drop(client);
+    assert!(is_let_in(&door).await);
+    assert!(came.try_recv().is_err(), "nobody has heard that it was taken");
+}
+
+#[tokio::test]
+async fn what_a_muted_client_said_a_moment_before_it_went_is_worked_on() {
+    let mut door = Door::open().await;
+    door.catalog.add(TENANT, "t", 1);
+    let mut came = appends(&mut door);
+    // The first request takes all there is, and half a second.
+    limit(&door, QuotaKind::ProducerByteRate, produce_bytes(0) / 10.5);
+    let mut client = door.connect().await;
+    for _ in 0..2 {
+        client.send(9, &produce(0)).await;
+    }
+    drop(client);
+    assert!(came.recv().await.is_some() && came.recv().await.is_some());
 }
