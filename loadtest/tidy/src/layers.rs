@@ -34,7 +34,7 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     ("fetch", &["model", "host", "format", "blob", "cache", "catalog-api"]),
     ("kafka-wire", &["model"]),
     // What may be done is the same whatever door it is asked at.
-    ("access", &["catalog-api"]),
+    ("access", &["model", "catalog-api"]),
     // What a topic asks of its records is told to the write path, whatever the door.
     ("topic-configs", &["model", "format", "catalog-api", "ingest"]),
     // A gateway knows no store and no Raft.

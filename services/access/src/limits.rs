@@ -14,6 +14,8 @@ pub struct Limit {
     pub rate: f64,
     /// Who uses it together.
     pub(crate) sharer: Sharer,
+    /// Whom the quota was set for.
+    pub(crate) entity: Arc<QuotaEntity>,
 }
 
 impl Limit {
@@ -26,6 +28,17 @@ impl Limit {
     pub(crate) fn key(&self) -> BucketKey {
         (self.kind, self.sharer.clone())
     }
+
+    /// Where those use it for whom there is no room: one for each quota, so that rates are not mixed.
+    pub(crate) fn key_of_others(&self) -> BucketKey {
+        (self.kind, Sharer::Others(self.entity.clone()))
+    }
+
+    /// Whether the quota is for somebody by name, so that nobody else uses it.
+    pub(crate) fn is_named(&self) -> bool {
+        let QuotaEntity { user, client_id, ip } = &*self.entity;
+        ![user, client_id, ip].contains(&&Some(QuotaName::Default))
+    }
 }
 
 pub(crate) type BucketKey = (QuotaKind, Sharer);
@@ -37,8 +50,8 @@ pub(crate) enum Sharer {
     User(Arc<str>),
     Client(Arc<str>),
     Address(IpAddr),
-    /// Those for whom there was no room.
-    Others,
+    /// Those for whom there was no room, of whoever has the quota of this.
+    Others(Arc<QuotaEntity>),
 }
 
 /// The quota of a kind that holds for a client: the most particular one, in Kafka's order.
@@ -61,8 +74,9 @@ pub fn limit_of_client(quotas: &ClientQuotas, kind: QuotaKind, user: &str, clien
         (None, default(), Sharer::Client(client_id.into())),
     ];
     candidates.into_iter().find_map(|(user, client_id, sharer)| {
-        let rate = rate(quotas, kind, &QuotaEntity { user, client_id, ip: None })?;
-        Some(Limit { kind, rate, sharer })
+        let entity = QuotaEntity { user, client_id, ip: None };
+        let rate = rate(quotas, kind, &entity)?;
+        Some(Limit { kind, rate, sharer, entity: entity.into() })
     })
 }
 
@@ -76,8 +90,9 @@ pub fn limit_of_address(quotas: &ClientQuotas, ip: IpAddr) -> Option<Limit> {
     let kind = QuotaKind::ConnectionCreationRate;
     let names = [QuotaName::Named(ip.to_string()), QuotaName::Default];
     names.into_iter().find_map(|name| {
-        let rate = rate(quotas, kind, &QuotaEntity { ip: Some(name), ..QuotaEntity::default() })?;
-        Some(Limit { kind, rate, sharer: Sharer::Address(ip) })
+        let entity = QuotaEntity { ip: Some(name), ..QuotaEntity::default() };
+        let rate = rate(quotas, kind, &entity)?;
+        Some(Limit { kind, rate, sharer: Sharer::Address(ip), entity: entity.into() })
     })
 }
 
@@ -127,6 +142,10 @@ mod tests {
                 _ => Sharer::UserAndClient("u".into(), "c".into()),
             };
             assert_eq!(limit.sharer, sharer, "{:?}", order[from]);
+            assert_eq!(
+                limit.is_named(),
+                !["u*", "*c", "**", "*"].contains(&&*format!("{}{}", order[from].0, order[from].1))
+            );
         }
     }
 
