@@ -482,7 +482,7 @@ pub(crate) struct Door {
     pub(crate) is_full: Arc<AtomicBool>,
     pub(crate) events: Events,
     pub(crate) tasks: Tasks,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) address: std::net::SocketAddr,
     pub(crate) closed: tokio::task::JoinHandle<()>,
 }

@@ -39,25 +39,29 @@ pub(crate) async fn get(
         id => id,
     };
     let subscriptions = subscriptions(shared);
-    let wanted = subscriptions.wanted_of(&attributes(peer, header, id));
-    let instances = &shared.telemetry.instances;
-    let (result, count) = {
-        let mut instances = instances.lock();
-        let now = shared.parts.clock.now();
-        (instances.get(id, subscriptions.generation, interval(&wanted), now), instances.count())
+    // Its pace first: who comes before its time costs nothing else.
+    let result = {
+        let mut instances = shared.telemetry.instances.lock();
+        let result = instances.get(id, subscriptions.generation, shared.parts.clock.now());
+        shared.telemetry.meters.instances(instances.count());
+        result
     };
-    shared.telemetry.meters.instances(count);
-    let share = shared.memory.answer(wanted.bytes()).await;
+    let wanted = result.map(|()| {
+        let wanted = subscriptions.wanted_of(&attributes(peer, header, id));
+        shared.telemetry.instances.lock().comes_every(id, interval(&wanted));
+        wanted
+    });
+    let share = shared.memory.answer(wanted.as_ref().map_or(0, |wanted| wanted.bytes())).await;
     drop(room);
-    let response = match result {
-        Ok(()) => message!(GetTelemetrySubscriptionsResponse {
+    let response = match wanted {
+        Ok(wanted) => message!(GetTelemetrySubscriptionsResponse {
             client_instance_id: Uuid::from_bytes(id),
             subscription_id: wanted.id(id),
             accepted_compression_types: ACCEPTED_CODECS.map(codec_number).to_vec(),
             push_interval_ms: i32::try_from(wanted.interval_ms).expect("an hour at most"),
             telemetry_max_bytes: TELEMETRY_BYTES_MAX as i32,
             delta_temporality: true,
-            requested_metrics: wanted.metrics.into_iter().collect(),
+            requested_metrics: wanted.metrics.iter().cloned().collect(),
         }),
         Err(early) => {
             let code = code_of(early);
@@ -87,12 +91,16 @@ fn take(shared: &Shared, peer: &Peer, header: &RequestHeader, request: &PushTele
         return Err(ErrorCode::InvalidRequest);
     }
     let subscriptions = subscriptions(shared);
-    let wanted = subscriptions.wanted_of(&attributes(peer, header, id));
     {
         let mut instances = shared.telemetry.instances.lock();
         let now = shared.parts.clock.now();
-        instances.push(id, subscriptions.generation, interval(&wanted), request.terminating, now).map_err(code_of)?;
+        instances.push(id, subscriptions.generation, request.terminating, now).map_err(code_of)?;
         shared.telemetry.meters.instances(instances.count());
+    }
+    let wanted = subscriptions.wanted_of(&attributes(peer, header, id));
+    {
+        let mut instances = shared.telemetry.instances.lock();
+        instances.comes_every(id, interval(&wanted));
         // After these clients ask again what is wanted, and may do so at once.
         if request.subscription_id != wanted.id(id) {
             instances.is_stale(id);

@@ -180,3 +180,18 @@ async fn whoever_was_told_something_wrong_may_ask_at_once() {
     assert_eq!((again.error_code, again.subscription_id), (0, told.subscription_id));
     assert_eq!(push(&mut client, &pushing(&again, payload(1))).await, 0);
 }
+
+#[tokio::test]
+async fn whoever_comes_before_its_time_is_held_against_no_pattern() {
+    let door = Door::open().await;
+    subscribe(&mut door.connect().await, "j", &[("metrics", "*"), ("match", "client_software_name=.*")]).await;
+    let texts = || door.shared.telemetry.subscriptions.lock().texts();
+    let told = get(&mut connect(&door, "java").await, Uuid::ZERO).await;
+    let mut go = connect(&door, "go").await;
+    assert_eq!((get(&mut go, told.client_instance_id).await.error_code, texts()), (THROTTLED, 1));
+    assert_eq!(push(&mut go, &pushing(&told, payload(1))).await, 0, "asked for the same");
+    assert_eq!(texts(), 2);
+    let mut c = connect(&door, "c").await;
+    assert_eq!((push(&mut c, &pushing(&told, payload(1))).await, texts()), (THROTTLED, 2));
+    assert_eq!((get(&mut c, Uuid::ZERO).await.error_code, texts()), (0, 3));
+}

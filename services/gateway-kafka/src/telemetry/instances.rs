@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::settings::INTERVAL_MS_DEFAULT;
+
 /// Instances that are remembered; Kafka's number. The one that was away for longest goes first.
 pub(super) const INSTANCES_MAX: usize = 16_384;
 /// An instance is forgotten after this, or after three times its interval.
@@ -19,6 +21,8 @@ const AWAY_INTERVALS: u32 = 3;
 struct Instance {
     /// Of the subscriptions when it was last here.
     generation: u64,
+    /// What it was told last.
+    interval: Duration,
     last_get: Option<Instant>,
     last_push: Option<Instant>,
     /// What it was told last does not hold any more, so it may ask at once.
@@ -52,16 +56,10 @@ impl Instances {
     ///
     /// # Errors
     /// It has asked or pushed less than its interval ago.
-    pub(super) fn get(
-        &mut self,
-        id: [u8; 16],
-        generation: u64,
-        interval: Duration,
-        now: Instant,
-    ) -> Result<(), TooEarly> {
-        let instance = self.touch(id, generation, interval, now);
+    pub(super) fn get(&mut self, id: [u8; 16], generation: u64, now: Instant) -> Result<(), TooEarly> {
+        let instance = self.touch(id, generation, now);
         let last = instance.last_get.max(instance.last_push);
-        if !instance.is_stale && last.is_some_and(|last| now.duration_since(last) < interval) {
+        if !instance.is_stale && last.is_some_and(|last| now.duration_since(last) < instance.interval) {
             return Err(TooEarly::Interval);
         }
         instance.last_get = Some(now);
@@ -77,21 +75,27 @@ impl Instances {
         &mut self,
         id: [u8; 16],
         generation: u64,
-        interval: Duration,
         is_terminating: bool,
         now: Instant,
     ) -> Result<(), TooEarly> {
-        let instance = self.touch(id, generation, interval, now);
+        let instance = self.touch(id, generation, now);
         if std::mem::replace(&mut instance.is_terminating, is_terminating) {
             return Err(TooEarly::Terminating);
         }
         let has_asked = instance.last_get > instance.last_push;
-        let is_due = instance.last_push.is_none_or(|last| now.duration_since(last) >= interval);
+        let is_due = instance.last_push.is_none_or(|last| now.duration_since(last) >= instance.interval);
         if !has_asked && !is_due && !is_terminating {
             return Err(TooEarly::Interval);
         }
         instance.last_push = Some(now);
         Ok(())
+    }
+
+    /// It was found out how often it is to come.
+    pub(super) fn comes_every(&mut self, id: [u8; 16], interval: Duration) {
+        if let Some(instance) = self.by_id.get_mut(&id) {
+            instance.interval = interval;
+        }
     }
 
     /// What it was told does not hold any more.
@@ -107,9 +111,8 @@ impl Instances {
     }
 
     /// It is here: known, or new.
-    fn touch(&mut self, id: [u8; 16], generation: u64, interval: Duration, now: Instant) -> &mut Instance {
+    fn touch(&mut self, id: [u8; 16], generation: u64, now: Instant) -> &mut Instance {
         self.uses += 1;
-        let away_max = AWAY_MIN.max(interval * AWAY_INTERVALS);
         let known = self.by_id.remove(&id);
         if let Some(known) = &known {
             self.by_use.remove(&known.used);
@@ -118,9 +121,14 @@ impl Instances {
         {
             self.by_id.remove(&displaced);
         }
-        let holds = |known: &Instance| known.generation == generation && now.duration_since(known.used_at) <= away_max;
+        let holds = |known: &Instance| {
+            let away_max = AWAY_MIN.max(known.interval * AWAY_INTERVALS);
+            known.generation == generation && now.duration_since(known.used_at) <= away_max
+        };
         let new = Instance {
             generation,
+            // Until it is found out.
+            interval: Duration::from_millis(INTERVAL_MS_DEFAULT as u64),
             last_get: None,
             last_push: None,
             is_stale: false,
@@ -148,28 +156,28 @@ mod tests {
     #[test]
     fn an_instance_keeps_its_pace() {
         let (mut all, start) = (Instances::default(), Instant::now());
-        let mut get = |ms| all.get(ID, 1, INTERVAL, after(start, ms));
-        assert_eq!(
-            [get(0), get(10), get(999), get(1_000)],
-            [Ok(()), Err(TooEarly::Interval), Err(TooEarly::Interval), Ok(())]
-        );
-        let mut push = |ms| all.push(ID, 1, INTERVAL, false, after(start, ms));
+        assert_eq!(all.get(ID, 1, start), Ok(()));
+        all.comes_every(ID, INTERVAL);
+        let mut get = |ms| all.get(ID, 1, after(start, ms));
+        assert_eq!([get(10), get(999), get(1_000)], [Err(TooEarly::Interval), Err(TooEarly::Interval), Ok(())]);
+        let mut push = |ms| all.push(ID, 1, false, after(start, ms));
         assert_eq!(push(1_001), Ok(()), "at once after it has asked");
         assert_eq!([push(1_500), push(2_000), push(2_001)], [Err(TooEarly::Interval), Err(TooEarly::Interval), Ok(())]);
-        assert_eq!(all.get(ID, 1, INTERVAL, after(start, 2_500)), Err(TooEarly::Interval), "a push counts too");
+        assert_eq!(all.get(ID, 1, after(start, 2_500)), Err(TooEarly::Interval), "a push counts too");
         all.is_stale(ID);
-        assert_eq!(all.get(ID, 1, INTERVAL, after(start, 2_500)), Ok(()), "it was told to ask again");
-        assert_eq!(all.get(ID, 2, INTERVAL, after(start, 2_501)), Ok(()), "the subscriptions are others");
+        assert_eq!(all.get(ID, 1, after(start, 2_500)), Ok(()), "it was told to ask again");
+        assert_eq!(all.get(ID, 2, after(start, 2_501)), Ok(()), "the subscriptions are others");
     }
 
     #[test]
     fn who_ends_may_push_once_more() {
         let (mut all, start) = (Instances::default(), Instant::now());
-        assert_eq!(all.push(ID, 1, INTERVAL, false, start), Ok(()));
-        assert_eq!(all.push(ID, 1, INTERVAL, true, after(start, 1)), Ok(()), "before its time");
-        assert_eq!(all.push(ID, 1, INTERVAL, true, after(start, 5_000)), Err(TooEarly::Terminating));
-        assert_eq!(all.push(ID, 1, INTERVAL, true, after(start, 9_000)), Err(TooEarly::Terminating));
-        assert_eq!(all.push(ID, 1, INTERVAL, false, after(start, 80_000)), Ok(()), "it was away for long");
+        assert_eq!(all.push(ID, 1, false, start), Ok(()));
+        all.comes_every(ID, INTERVAL);
+        assert_eq!(all.push(ID, 1, true, after(start, 1)), Ok(()), "before its time");
+        assert_eq!(all.push(ID, 1, true, after(start, 5_000)), Err(TooEarly::Terminating));
+        assert_eq!(all.push(ID, 1, true, after(start, 9_000)), Err(TooEarly::Terminating));
+        assert_eq!(all.push(ID, 1, false, after(start, 80_000)), Ok(()), "it was away for long");
     }
 
     #[test]
@@ -177,12 +185,12 @@ mod tests {
         let (mut all, start) = (Instances::default(), Instant::now());
         let id = |number: usize| (number as u128).to_be_bytes();
         for number in 0..INSTANCES_MAX {
-            all.get(id(number), 1, INTERVAL, start).unwrap();
+            all.get(id(number), 1, start).unwrap();
         }
-        assert_eq!(all.get(id(0), 1, INTERVAL, start), Err(TooEarly::Interval));
-        all.get(id(INSTANCES_MAX), 1, INTERVAL, start).unwrap();
+        assert_eq!(all.get(id(0), 1, start), Err(TooEarly::Interval));
+        all.get(id(INSTANCES_MAX), 1, start).unwrap();
         assert_eq!((all.count(), all.by_use.len()), (INSTANCES_MAX, INSTANCES_MAX));
-        assert_eq!(all.get(id(1), 1, INTERVAL, start), Ok(()), "the one that was away for longest was forgotten");
-        assert_eq!(all.get(id(0), 1, INTERVAL, start), Err(TooEarly::Interval), "not one that was here since");
+        assert_eq!(all.get(id(1), 1, start), Ok(()), "the one that was away for longest was forgotten");
+        assert_eq!(all.get(id(0), 1, start), Err(TooEarly::Interval), "not one that was here since");
     }
 }

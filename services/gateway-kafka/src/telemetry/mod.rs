@@ -1,12 +1,13 @@
 //! Client telemetry (KIP-714): clients ask which of their metrics somebody wants, and push them from time to time.
 //!
 //! **Owns:** what the settings of metrics subscriptions mean (`settings.rs`), which clients a subscription is about
-//! (`subscriptions.rs`), the pace of each client instance (`instances.rs`), and the requests (`handlers.rs`). **Promises:**
+//! (`subscriptions.rs`, `known.rs`), the pace of each client instance (`instances.rs`), and the requests (`handlers.rs`). **Promises:**
 //! what is pushed is looked at under limits and counted by subscription; everything a client can make this hold is bounded.
 //! **Does not know:** the metrics' meaning: nothing of them is kept.
 
 pub(crate) mod handlers;
 mod instances;
+mod known;
 mod otlp;
 mod pushed;
 pub(crate) mod settings;

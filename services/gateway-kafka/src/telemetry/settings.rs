@@ -12,8 +12,9 @@ pub(crate) const MATCH: &str = "match";
 /// How often a client pushes when nothing else is said.
 pub(crate) const INTERVAL_MS_DEFAULT: u32 = 300_000;
 const INTERVAL_MS_RANGE: std::ops::RangeInclusive<i32> = 100..=3_600_000;
-/// Memory of one compiled pattern. A subscription has as many as there are selectors, a tenant 256 subscriptions.
-const PATTERN_BYTES_MAX: usize = 32 * 1024;
+/// Memory of one compiled pattern, to which the time that it takes is in proportion. A subscription has as many as there are
+/// selectors, a tenant 256 subscriptions.
+const PATTERN_BYTES_MAX: usize = 16 * 1024;
 
 /// One of them.
 pub(crate) struct Setting {

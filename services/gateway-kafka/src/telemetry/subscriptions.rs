@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tidelog_catalog_api::MetricsSubscriptions;
 use tidelog_kafka_wire::StrBytes;
 
+use super::known::{Each, Known};
 use super::settings::{self, INTERVAL_MS_DEFAULT, Parsed, Selector};
 use super::software::Said;
 
@@ -52,6 +54,9 @@ pub(super) struct Subscriptions {
     pub(super) generation: u64,
     /// By name.
     all: Vec<Subscription>,
+    /// What any of them looks at.
+    selectors: BTreeSet<Selector>,
+    known: Mutex<Known>,
 }
 
 /// What one client is asked for.
@@ -78,20 +83,53 @@ impl Subscriptions {
             let metrics = parsed.metrics.iter().map(|metric| StrBytes::from(metric.as_str())).collect();
             Some(Subscription { name: name.as_str().into(), parsed, metrics })
         };
-        let all = source.iter().filter_map(subscription).collect();
-        Subscriptions { all, generation: self.generation + 1, source }
+        let all: Vec<Subscription> = source.iter().filter_map(subscription).collect();
+        let selectors = all.iter().flat_map(|subscription| subscription.parsed.patterns.keys().copied()).collect();
+        Subscriptions { all, selectors, generation: self.generation + 1, source, known: Mutex::default() }
     }
 
     /// What they want of a client.
-    pub(super) fn wanted_of(&self, client: &Attributes) -> Wanted {
-        let is_meant = |subscription: &&Subscription| {
-            let mut patterns = subscription.parsed.patterns.iter();
-            patterns
-                .all(|(selector, pattern)| client.get(*selector).is_some_and(|attribute| pattern.is_match(attribute)))
-        };
+    pub(super) fn wanted_of(&self, client: &Attributes) -> Arc<Wanted> {
+        let mut is_meant = vec![true; self.all.len()];
+        for selector in &self.selectors {
+            let fits = self.fits(*selector, client.get(*selector));
+            is_meant.iter_mut().zip(fits.iter()).for_each(|(is_meant, fits)| *is_meant &= fits);
+        }
+        let by: Each = is_meant.into();
+        let known = self.known.lock().wanted(&by);
+        known.unwrap_or_else(|| {
+            let wanted = Arc::new(self.wanted_by(&by));
+            self.known.lock().note_wanted(by, &wanted);
+            wanted
+        })
+    }
+
+    /// Which of them do not refuse a client with such a text, or without any. Nothing is locked while patterns are tried.
+    fn fits(&self, selector: Selector, text: Option<&str>) -> Each {
+        let known = text.and_then(|text| self.known.lock().fits(selector, text));
+        known.unwrap_or_else(|| {
+            let does_fit = |subscription: &Subscription| {
+                let pattern = subscription.parsed.patterns.get(&selector);
+                pattern.is_none_or(|pattern| text.is_some_and(|text| pattern.is_match(text)))
+            };
+            let fits: Each = self.all.iter().map(does_fit).collect();
+            if let Some(text) = text {
+                self.known.lock().note_fits(selector, text, &fits);
+            }
+            fits
+        })
+    }
+
+    /// How many texts patterns were held against.
+    #[cfg(test)]
+    pub(super) fn texts(&self) -> usize {
+        self.known.lock().texts()
+    }
+
+    fn wanted_by(&self, by: &Each) -> Wanted {
         let mut wanted =
             Wanted { metrics: BTreeSet::new(), interval_ms: INTERVAL_MS_DEFAULT, subscriptions: Vec::new() };
-        for subscription in self.all.iter().filter(is_meant) {
+        for (subscription, _) in self.all.iter().zip(by.iter()).filter(|(_, is_meant)| **is_meant) {
             wanted.metrics.extend(subscription.metrics.iter().cloned());
             wanted.interval_ms = wanted.interval_ms.min(subscription.parsed.interval_ms);
             wanted.subscriptions.push(subscription.name.clone());
@@ -125,6 +163,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::telemetry::known::TEXTS_MAX;
 
     fn client(id: &str) -> Attributes {
         Attributes {
@@ -179,6 +218,24 @@ mod tests {
         assert_ne!(app.id([1; 16]), other.id([1; 16]));
         let slower = subscriptions(&[("a", "x.", "2000", "client_id=app")]);
         assert_ne!(app.id([1; 16]), slower.wanted_of(&client("app")).id([1; 16]));
+    }
+
+    #[test]
+    fn what_was_found_out_is_not_found_out_again_and_takes_bounded_memory() {
+        let all =
+            subscriptions(&[("a", "x.", "1000", "client_id=app.*"), ("b", "y.", "1000", "client_software_name=java")]);
+        let app = all.wanted_of(&client("app"));
+        let elsewhere = Attributes { address: "10.0.0.8".to_owned(), port: None, ..client("app") };
+        assert!(Arc::ptr_eq(&app, &all.wanted_of(&elsewhere)));
+        assert_eq!(all.texts(), 2, "of what is looked at alone");
+        assert!(Arc::ptr_eq(&app, &all.wanted_of(&client("apple"))), "the same of both");
+        assert!(!Arc::ptr_eq(&app, &all.wanted_of(&client("other"))));
+        for number in 0..=TEXTS_MAX {
+            all.wanted_of(&client(&format!("app-{number}")));
+            assert!(all.texts() <= TEXTS_MAX);
+        }
+        check(&all, &client("app"), &["x.", "y."], 1_000, &["a", "b"]);
+        check(&all, &client("other"), &["y."], 1_000, &["b"]);
     }
 
     #[test]
