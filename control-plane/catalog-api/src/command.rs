@@ -59,7 +59,7 @@ stored_enum! {
             /// The topics.
             topics: Vec<NewTopic>,
         },
-        /// Topics to delete with all their data; unknown ids are reported.
+        /// Topics to delete with all their data; unknown ids are reported. Of logs of before [`Command::RemoveTopics`].
         8 => DeleteTopics {
             /// The topics.
             topics: Vec<TopicId>,
@@ -148,6 +148,12 @@ stored_enum! {
             /// All settings it is to have; none to forget it.
             after: BTreeMap<String, String>,
         },
+        /// As DeleteTopics. For a while it is remembered how far their producers had come: a topic that is created under the
+        /// name of one of them lets them go on.
+        19 => RemoveTopics {
+            /// The topics.
+            topics: Vec<TopicId>,
+        },
     }
 }
 
@@ -207,7 +213,7 @@ pub enum Outcome {
     Moved(Result<Vec<bool>, SessionRefused>),
     /// To CreateTopics, one each.
     TopicsCreated(Vec<Result<CreatedTopic, CreateTopicError>>),
-    /// To DeleteTopics, one each: whether it existed.
+    /// To DeleteTopics and RemoveTopics, one each: whether it existed.
     TopicsDeleted(Vec<bool>),
     /// To AllocateProducerIds: this many from `first` on.
     ProducerIds {

@@ -43,6 +43,7 @@ fn what_changes_metrics_subscriptions() {
 
 #[test]
 fn what_deletes() {
+    check(&Command::RemoveTopics { topics: vec![TopicId([3; 16])] }, "011301T");
     let (tenant, group) = (TenantId(1), "readers".to_owned());
     check(&Command::DeleteOffsets { tenant, group: group.clone(), partitions: None }, "010d01077265616465727300");
     check(

@@ -81,6 +81,7 @@ fn takes_room(command: &Command) -> bool {
         | Command::GrantObjects { .. }
         | Command::MoveInline(_)
         | Command::DeleteTopics { .. }
+        | Command::RemoveTopics { .. }
         | Command::DeleteOffsets { .. }
         | Command::StoreGroup { record: None, .. }
         | Command::DeleteRecords { .. } => false,

@@ -8,6 +8,7 @@ use tidelog_format::codec::Corrupt;
 use tidelog_model::LogIndex;
 
 use crate::client_quotas::TenantQuotas;
+use crate::departed::Departed;
 use crate::derived::Derived;
 use crate::group_records::GroupRecords;
 use crate::meta::Meta;
@@ -25,6 +26,7 @@ pub struct Frozen {
     pub(crate) groups: Vec<Arc<Stamped<GroupRecords>>>,
     pub(crate) quotas: Arc<Stamped<TenantQuotas>>,
     pub(crate) subscriptions: Arc<Stamped<TenantSubscriptions>>,
+    pub(crate) departed: Arc<Stamped<Departed>>,
 }
 
 /// One part of a frozen state.
@@ -46,6 +48,7 @@ enum Content {
     Groups(Arc<Stamped<GroupRecords>>),
     Quotas(Arc<Stamped<TenantQuotas>>),
     Subscriptions(Arc<Stamped<TenantSubscriptions>>),
+    Departed(Arc<Stamped<Departed>>),
 }
 
 impl Part {
@@ -59,6 +62,7 @@ impl Part {
             Content::Groups(part) => part.encode(self.id),
             Content::Quotas(part) => part.encode(self.id),
             Content::Subscriptions(part) => part.encode(self.id),
+            Content::Departed(part) => part.encode(self.id),
         }
     }
 
@@ -72,6 +76,7 @@ impl Part {
             Content::Groups(part) => part.hash(self.id),
             Content::Quotas(part) => part.hash(self.id),
             Content::Subscriptions(part) => part.hash(self.id),
+            Content::Departed(part) => part.hash(self.id),
         }
     }
 }
@@ -110,7 +115,14 @@ impl Frozen {
             changed_at: part.changed_at,
             content: Content::Subscriptions(Arc::clone(part)),
         });
-        std::iter::once(meta).chain(shards).chain(payloads).chain(groups).chain(quotas).chain(subscriptions).collect()
+        let departed = (self.departed.changed_at > LogIndex(0)).then_some(&self.departed);
+        let departed = departed.map(|part| Part {
+            id: PartId::DEPARTED,
+            changed_at: part.changed_at,
+            content: Content::Departed(Arc::clone(part)),
+        });
+        let always = std::iter::once(meta).chain(shards).chain(payloads);
+        always.chain(groups).chain(quotas).chain(subscriptions).chain(departed).collect()
     }
 
     /// The index it is the state of.
@@ -153,6 +165,10 @@ impl State {
             Some(bytes) => Stamped::decode(PartId::SUBSCRIPTIONS, bytes)?,
             None => Stamped::new(TenantSubscriptions::default()),
         };
+        let departed = match by_id.remove(&PartId::DEPARTED) {
+            Some(bytes) => Stamped::decode(PartId::DEPARTED, bytes)?,
+            None => Stamped::new(Departed::default()),
+        };
         let mut take = |id: PartId| by_id.remove(&id).ok_or_else(|| corrupt(format!("part {id} is missing")));
         let mut state = State {
             meta: Stamped::decode(PartId::META, take(PartId::META)?)?,
@@ -166,6 +182,7 @@ impl State {
             quotas,
             no_quotas: Shared::default(),
             subscriptions,
+            departed,
             derived: Derived::default(),
         };
         state.derived = Derived::of(&state);

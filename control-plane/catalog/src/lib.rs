@@ -1,8 +1,8 @@
 //! The catalog's state machine: `apply(&mut State, Command) -> Outcome`, and nothing else.
 //!
 //! **Owns:** [`State`] with everything that must survive (topics, extents, producers, sessions, retained outcomes, grants,
-//! orphans, group records and offsets, client quotas, metrics subscriptions, inline payloads), the rules by which it changes, its
-//! snapshot's bytes and its hash.
+//! orphans, group records and offsets, client quotas, metrics subscriptions, inline payloads, how far
+//! producers of deleted topics were), the rules by which it changes, its snapshot's bytes and its hash.
 //! **Promises:** the same commands give the same state, hash and answers on every replica and from every snapshot; an
 //! unchanged part of the state is neither copied nor encoded nor hashed again; every command that can be decoded has an
 //! answer; whatever refers to an object is counted, so an orphan is referenced by nothing and can never be again.
@@ -21,12 +21,14 @@
 //! | `refusal-overtaken` | a commit sent before an earlier one's refusal was known is applied | I5 |
 //! | `log-start-goes-back` | deleted records come back when fewer are deleted later | I7, I16 |
 //! | `stale-epoch-accepted` | a batch of an older producer epoch is judged by its sequence | I9 |
+//! | `continued-anywhere` | in a topic that was created again a known producer may begin at any sequence | I5 |
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod alter;
 mod client_quotas;
 mod commit;
+mod departed;
 mod derived;
 mod extent_list;
 mod frozen;

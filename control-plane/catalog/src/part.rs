@@ -31,7 +31,7 @@ impl PartId {
     /// applied index.
     pub const META: PartId = PartId(0);
     /// How many parts a state has at most.
-    pub const COUNT: usize = 1 + SHARDS + PAYLOAD_PARTS + GROUP_PARTS + 2;
+    pub const COUNT: usize = 1 + SHARDS + PAYLOAD_PARTS + GROUP_PARTS + 3;
 
     /// All of them, in order.
     pub fn all() -> impl Iterator<Item = PartId> {
@@ -54,6 +54,9 @@ impl PartId {
     pub(crate) const QUOTAS: PartId = PartId((1 + SHARDS + PAYLOAD_PARTS + GROUP_PARTS) as u8);
     /// Metrics subscriptions. A state has them from the first one on.
     pub(crate) const SUBSCRIPTIONS: PartId = PartId((1 + SHARDS + PAYLOAD_PARTS + GROUP_PARTS + 1) as u8);
+
+    /// How far producers of deleted topics were. A state has it from the first one on.
+    pub(crate) const DEPARTED: PartId = PartId((1 + SHARDS + PAYLOAD_PARTS + GROUP_PARTS + 2) as u8);
 
     pub(crate) fn shard(shard: usize) -> PartId {
         assert!(shard < SHARDS);
@@ -81,7 +84,8 @@ impl fmt::Display for PartId {
                 write!(f, "groups-{:02}", n - 1 - SHARDS - PAYLOAD_PARTS)
             }
             n if n == SHARDS + PAYLOAD_PARTS + GROUP_PARTS + 1 => f.write_str("quotas"),
-            _ => f.write_str("subscriptions"),
+            n if n == SHARDS + PAYLOAD_PARTS + GROUP_PARTS + 2 => f.write_str("subscriptions"),
+            _ => f.write_str("departed"),
         }
     }
 }

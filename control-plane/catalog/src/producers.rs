@@ -11,6 +11,9 @@
 //!    id was dropped. An unknown producer up to it may begin at any sequence, since it may be one of them; all others must
 //!    begin at 0.
 //!
+//! **Continued**: in a topic that was created under the name of a deleted one, a producer of that one is known by epoch and
+//! next sequence until it writes, with no batch and `known` 0. It may go on there, or begin at 0.
+//!
 //! `known` counts the sequences before the next one that are certainly in the log under this epoch. A batch behind the next
 //! sequence is a duplicate only as far as `known` reaches: after a dropped producer began again in the middle, an earlier
 //! batch that never landed must not be answered as if it had.
@@ -58,7 +61,7 @@ stored_struct! {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Producers {
+pub struct Producers {
     entries: BTreeMap<ProducerId, Shared<Producer>>,
     /// How many of the entries have no batch. Counted, not stored.
     evicted: usize,
@@ -83,6 +86,9 @@ impl Producers {
         if batch.epoch != producer.epoch {
             return if batch.sequence == 0 { Ok(()) } else { Err(BatchOutcome::OutOfOrder { expected: 0 }) };
         }
+        if producer.is_continued() && (batch.sequence == 0 || mutant::is("continued-anywhere")) {
+            return Ok(());
+        }
         let same = |kept: &&KeptBatch| kept.sequence == batch.sequence && kept.records == records;
         if let Some(kept) = producer.batches.iter().find(same) {
             return Err(BatchOutcome::Duplicate { base_offset: kept.base_offset });
@@ -98,9 +104,34 @@ impl Producers {
         Err(BatchOutcome::OutOfOrder { expected })
     }
 
-    /// All that are remembered with epoch and sequence, by id.
+    /// What is left of them when the topic is deleted at `now`: epoch and next sequence of those that were not idle.
+    pub fn departed(&self, now: Tick) -> Producers {
+        let lately = |producer: &Producer| now.0.saturating_sub(producer.seen_at.0) <= PRODUCER_IDLE_TICKS;
+        let lately = self.entries.iter().filter(|(_, producer)| lately(producer));
+        let departed = |producer: &Producer| Producer {
+            epoch: producer.epoch,
+            next_sequence: producer.next_sequence,
+            known: 0,
+            seen_at: producer.seen_at,
+            batches: Vec::new(),
+        };
+        let entries: BTreeMap<_, _> = lately.map(|(id, it)| (*id, Shared::new(departed(it)))).collect();
+        Producers { evicted: entries.len(), entries, dropped_max: None }
+    }
+
+    /// How many are remembered with epoch and sequence.
+    pub fn count(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none of them has written here.
+    pub fn are_all_continued(&self) -> bool {
+        self.entries.values().all(|producer| producer.is_continued())
+    }
+
+    /// All that have written here and are remembered with epoch and sequence, by id.
     pub fn views(&self) -> impl Iterator<Item = ProducerView> {
-        self.entries.iter().map(|(id, producer)| ProducerView {
+        self.entries.iter().filter(|(_, producer)| !producer.is_continued()).map(|(id, producer)| ProducerView {
             id: *id,
             epoch: producer.epoch,
             last_sequence: (i64::from(producer.next_sequence) - 1).rem_euclid(SEQUENCES) as i32,
@@ -198,6 +229,13 @@ impl Producers {
             }
             (next != producer.next_sequence).then(|| format!("producer {id} expects {}", producer.next_sequence))
         })
+    }
+}
+
+impl Producer {
+    /// It has not written here, but to the topic that had this one's name before.
+    fn is_continued(&self) -> bool {
+        self.known == 0 && self.batches.is_empty()
     }
 }
 

@@ -32,6 +32,20 @@ stored_struct! {
 #[derive(Clone, Debug)]
 pub struct StoredTopic(pub Arc<TopicView>);
 
+impl Shard {
+    /// Those of a topic's partitions that lie here.
+    pub fn partitions_of(&self, topic: TopicId) -> impl Iterator<Item = (&PartitionId, &Shared<Partition>)> {
+        self.partitions.range(PartitionId { topic, index: 0 }..=PartitionId { topic, index: u32::MAX })
+    }
+}
+
+/// A tenant's topic.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TopicKey {
+    pub tenant: TenantId,
+    pub name: Arc<str>,
+}
+
 /// A tenant's group.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GroupKey {
@@ -105,6 +119,19 @@ impl Decode for StoredTopic {
             replication_factor: input.get()?,
             configs: Arc::new(input.get()?),
         })))
+    }
+}
+
+impl Encode for TopicKey {
+    fn encode(&self, out: &mut Writer) {
+        out.put(&self.tenant);
+        out.put(&*self.name);
+    }
+}
+
+impl Decode for TopicKey {
+    fn decode(input: &mut Reader) -> Result<Self, Corrupt> {
+        Ok(TopicKey { tenant: input.get()?, name: input.get::<String>()?.into() })
     }
 }
 

@@ -6,6 +6,7 @@ use tidelog_catalog_api::{ClientQuotas, Command, Outcome};
 use tidelog_model::{LogIndex, PartitionId, Tick, TimestampMs};
 
 use crate::client_quotas::TenantQuotas;
+use crate::departed::Departed;
 use crate::derived::Derived;
 use crate::frozen::Frozen;
 use crate::group_records::GroupRecords;
@@ -28,6 +29,8 @@ pub struct State {
     pub(crate) no_quotas: Shared<ClientQuotas>,
     /// See `metrics_subscriptions.rs`.
     pub(crate) subscriptions: Arc<Stamped<TenantSubscriptions>>,
+    /// See `departed.rs`.
+    pub(crate) departed: Arc<Stamped<Departed>>,
     pub(crate) derived: Derived,
 }
 
@@ -59,6 +62,7 @@ impl State {
             quotas: Stamped::new(TenantQuotas::default()),
             no_quotas: Shared::default(),
             subscriptions: Stamped::new(TenantSubscriptions::default()),
+            departed: Stamped::new(Departed::default()),
             derived: Derived::default(),
         }
     }
@@ -92,7 +96,12 @@ impl State {
             Command::Commit(commit) => Outcome::Committed(self.apply_commit(index, commit, &mut changed)),
             Command::MoveInline(moves) => Outcome::Moved(self.apply_moves(index, moves)),
             Command::CreateTopics { topics } => Outcome::TopicsCreated(self.create_topics(index, topics)),
-            Command::DeleteTopics { topics } => Outcome::TopicsDeleted(self.delete_topics(index, topics, &mut changed)),
+            Command::DeleteTopics { topics } => {
+                Outcome::TopicsDeleted(self.delete_topics(index, topics, false, &mut changed))
+            }
+            Command::RemoveTopics { topics } => {
+                Outcome::TopicsDeleted(self.delete_topics(index, topics, true, &mut changed))
+            }
             Command::AllocateProducerIds { count } => {
                 let (first, count) = Stamped::write(&mut self.meta, index).allocate_producer_ids(*count);
                 Outcome::ProducerIds { first, count }
@@ -157,6 +166,7 @@ impl State {
             groups: self.groups.clone(),
             quotas: Arc::clone(&self.quotas),
             subscriptions: Arc::clone(&self.subscriptions),
+            departed: Arc::clone(&self.departed),
         }
     }
 
@@ -183,6 +193,7 @@ impl State {
         meta.tick(wall);
         meta.end_expired_grants(&self.derived.objects);
         let now = meta.tick;
+        self.forget_departed(index);
         // One shard per tick: each is looked through about once a minute, and touched only if something is idle.
         let shard = &mut self.shards[now.0 as usize % SHARDS];
         let idle = shard.body.partitions.iter().filter(|(_, partition)| partition.producers.can_shrink(now));

@@ -7,8 +7,9 @@ use tidelog_catalog_api::{CreateTopicError, CreatedTopic, NewTopic, TopicView};
 use tidelog_model::limits::{TOPIC_PARTITIONS_MAX, TOPICS_PER_REQUEST_MAX};
 use tidelog_model::{LogIndex, PartitionId, TopicId, check_topic_name};
 
+use crate::departed::DEPARTED_PRODUCERS_MAX;
 use crate::part::Stamped;
-use crate::shard::{StoredTopic, shard_of_topic};
+use crate::shard::{StoredTopic, TopicKey, shard_of_topic};
 use crate::state::State;
 
 impl State {
@@ -54,6 +55,8 @@ impl State {
         });
         Stamped::write(shard, index).topics.insert(topic.id, StoredTopic(Arc::clone(&view)));
         self.derived.names.entry(topic.tenant).or_default().insert(&view);
+        let key = TopicKey { tenant: view.tenant, name: Arc::clone(&view.name) };
+        self.take_over_departed(index, &key, view.id, view.partitions);
         Ok(CreatedTopic { id: topic.id })
     }
 
@@ -61,9 +64,22 @@ impl State {
         &mut self,
         index: LogIndex,
         topics: &[TopicId],
+        remember: bool,
         changed: &mut Vec<PartitionId>,
     ) -> Vec<bool> {
-        let existed: Vec<bool> = topics.iter().map(|topic| self.delete_topic(index, *topic, changed)).collect();
+        let mut departed = Vec::new();
+        let mut one = |topic: &TopicId| {
+            if remember && let Some(stored) = self.shards[shard_of_topic(*topic)].body.topics.get(topic) {
+                let key = TopicKey { tenant: stored.0.tenant, name: Arc::clone(&stored.0.name) };
+                let departing = self.departing(*topic);
+                if (1..=DEPARTED_PRODUCERS_MAX).contains(&departing.producers()) {
+                    departed.push((key, departing));
+                }
+            }
+            self.delete_topic(index, *topic, changed)
+        };
+        let existed: Vec<bool> = topics.iter().map(&mut one).collect();
+        self.remember_departed(index, departed);
         let deleted = topics.iter().zip(&existed).filter(|(_, existed)| **existed).map(|(topic, _)| *topic);
         self.forget_group_offsets(index, &deleted.collect());
         existed
@@ -90,8 +106,7 @@ impl State {
 
     /// Deletes the topic's partitions in one shard with what refers to objects and payloads.
     fn delete_partitions(&mut self, index: LogIndex, shard: usize, topic: TopicId) {
-        let all = PartitionId { topic, index: 0 }..=PartitionId { topic, index: u32::MAX };
-        let here: Vec<PartitionId> = self.shards[shard].body.partitions.range(all).map(|(id, _)| *id).collect();
+        let here: Vec<PartitionId> = self.shards[shard].body.partitions_of(topic).map(|(id, _)| *id).collect();
         for id in here {
             let partitions = &mut Stamped::write(&mut self.shards[shard], index).partitions;
             let partition = partitions.remove(&id).expect("just listed");

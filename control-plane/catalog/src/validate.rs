@@ -7,8 +7,9 @@ use tidelog_model::limits::{
     GRANT_OBJECTS_MAX, GROUP_RECORD_BYTES_MAX, GROUP_RECORDS_BYTES_MAX, INLINE_BYTES_MAX, METRICS_SUBSCRIPTIONS_MAX,
     OUTCOMES_RETAINED_MAX, QUOTA_ENTITIES_MAX,
 };
-use tidelog_model::{CommitSequence, ObjectId};
+use tidelog_model::{CommitSequence, ObjectId, Offset};
 
+use crate::departed::DEPARTED_PRODUCERS_MAX;
 use crate::derived::Derived;
 use crate::group_records::group_part_of;
 use crate::part::Stamped;
@@ -43,6 +44,7 @@ impl State {
         self.validate_groups()?;
         self.validate_quotas()?;
         self.validate_subscriptions()?;
+        self.validate_departed()?;
         let derived = Derived::of(self);
         holds(derived.names == self.derived.names, || "names".into(), "the index of names is stale")?;
         holds(derived.objects == self.derived.objects, || "objects".into(), "references are miscounted")?;
@@ -63,6 +65,7 @@ impl State {
         let before = all_before(&self.shards, self.applied()) && all_before(&self.payloads, self.applied());
         let before = before && all_before(&self.groups, self.applied()) && self.quotas.changed_at <= self.applied();
         let before = before && self.subscriptions.changed_at <= self.applied();
+        let before = before && self.departed.changed_at <= self.applied();
         holds(before, || "parts".into(), "a part is of a later index than the state")
     }
 
@@ -167,6 +170,23 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    fn validate_departed(&self) -> Result<(), Violation> {
+        let mut total = 0;
+        for (key, topic) in &self.departed.body.topics {
+            let place = || format!("the topic {}/{} that was", key.tenant, key.name);
+            total += topic.producers();
+            holds(topic.deleted_at <= self.meta.body.tick, place, "it will be deleted")?;
+            for producers in topic.partitions.values() {
+                let is_right = producers.count() > 0 && producers.are_all_continued();
+                holds(is_right, place, "it remembers nothing, or more than how far producers were")?;
+                if let Some(problem) = producers.violation(Offset(0)) {
+                    return Err(Violation { place: place(), problem });
+                }
+            }
+        }
+        holds(total <= DEPARTED_PRODUCERS_MAX, || "topics that were".into(), "they remember too many producers")
     }
 
     fn validate_payloads(&self) -> Result<(), Violation> {

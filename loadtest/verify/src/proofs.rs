@@ -33,6 +33,7 @@ const MUTANTS: &[(&str, &str, &[Mutant])] = &[
             Mutant { name: "wrong-repeated-outcome", breaks: "I3 I8" },
             Mutant { name: "high-watermark-off-by-one", breaks: "I7" },
             Mutant { name: "stale-epoch-accepted", breaks: "I9" },
+            Mutant { name: "continued-anywhere", breaks: "I5" },
             Mutant { name: "claim-unchecked", breaks: "I13" },
             Mutant { name: "log-start-goes-back", breaks: "I7 I16" },
         ],

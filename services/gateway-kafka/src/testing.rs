@@ -148,7 +148,7 @@ impl Catalog for FakeCatalog {
                 };
                 Outcome::TopicsCreated(topics.into_iter().map(create).collect())
             }
-            Command::DeleteTopics { topics } => {
+            Command::RemoveTopics { topics } => {
                 let delete = |id: TopicId| {
                     let mut topics = self.topics.lock();
                     let before = topics.len();

@@ -186,7 +186,8 @@ impl Driver {
             }
             Step::Delete(pick) => {
                 let topic = self.partition(*pick).topic;
-                Command::DeleteTopics { topics: vec![topic, topic] }
+                let topics = vec![topic, topic];
+                if pick % 4 == 0 { Command::DeleteTopics { topics } } else { Command::RemoveTopics { topics } }
             }
             Step::ProducerIds(count) => Command::AllocateProducerIds { count: u32::from(*count) },
             Step::Offsets { tenant, group, partition, offset } => {
@@ -331,7 +332,9 @@ impl Driver {
         let mut records = if step.bytes == 19 && step.records == 4 { 0 } else { u32::from(step.records) };
         let epoch = i16::from(step.epoch / 9);
         let producer = (step.producer < 3).then(|| {
-            let next = self.sequences.entry((step.producer, epoch, partition)).or_default();
+            let known = self.model.continued.get(&(partition, ProducerId(i64::from(step.producer))));
+            let known = known.filter(|known| known.0 == ProducerEpoch(epoch)).map_or(0, |known| known.1);
+            let next = self.sequences.entry((step.producer, epoch, partition)).or_insert(known);
             let sequence = match step.sequence {
                 0..10 => 0,
                 10..30 => *next + i32::from(step.sequence % 3),

@@ -1,6 +1,7 @@
 //! Tests of the state as a whole, through what is public.
 
 mod cost;
+mod departed;
 mod driver;
 mod golden;
 mod model;

@@ -1,6 +1,7 @@
 //! What the catalog should do, written as simply as possible: every batch that was ever appended in a plain `Vec` per
 //! partition, every outcome ever given, every id ever granted; all else is found by looking through them.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
@@ -22,6 +23,10 @@ pub struct Grant {
     pub ended: bool,
     lengths: BTreeMap<ObjectId, u32>,
 }
+
+/// Epoch, next sequence, and when it was seen last.
+type Progress = (ProducerEpoch, i32, Tick);
+type Departed = BTreeMap<(u32, ProducerId), Progress>;
 
 #[derive(Default)]
 pub struct Model {
@@ -45,6 +50,10 @@ pub struct Model {
     pub quotas: BTreeMap<(QuotaEntity, QuotaKind), QuotaValue>,
     pub subscriptions: MetricsSubscriptions,
     pub next_producer: i64,
+    /// How far producers were in the last topic of a name, by partition; and when it was deleted.
+    departed: BTreeMap<(TenantId, String), (Tick, Departed)>,
+    /// How far producers were in the topic before, of all partitions there are.
+    pub continued: BTreeMap<(PartitionId, ProducerId), Progress>,
 }
 
 impl Model {
@@ -88,6 +97,13 @@ impl Model {
             }
             Command::DeleteTopics { topics } => {
                 Outcome::TopicsDeleted(topics.iter().map(|topic| self.delete(*topic)).collect())
+            }
+            Command::RemoveTopics { topics } => {
+                let remove = |topic: &TopicId| {
+                    self.remember(*topic);
+                    self.delete(*topic)
+                };
+                Outcome::TopicsDeleted(topics.iter().map(remove).collect())
             }
             Command::AllocateProducerIds { count } => {
                 let count = (*count).clamp(1, 100_000);
@@ -422,7 +438,15 @@ impl Model {
             .filter_map(|it| it.producer.filter(|producer| producer.id == batch.id).map(|producer| (it, producer)))
             .collect();
         let Some(current) = own.last().map(|(_, producer)| producer.epoch) else {
-            return (batch.sequence != 0).then_some(BatchOutcome::UnknownProducer);
+            let Some((current, expected, _)) = self.continued.get(&(partition, batch.id)).copied() else {
+                return (batch.sequence != 0).then_some(BatchOutcome::UnknownProducer);
+            };
+            return match batch.epoch.cmp(&current) {
+                _ if batch.epoch >= current && batch.sequence == 0 => None,
+                Ordering::Less => Some(BatchOutcome::StaleEpoch { current }),
+                Ordering::Greater => Some(BatchOutcome::OutOfOrder { expected: 0 }),
+                Ordering::Equal => (batch.sequence != expected).then_some(BatchOutcome::OutOfOrder { expected }),
+            };
         };
         if batch.epoch < current {
             return Some(BatchOutcome::StaleEpoch { current });
@@ -444,11 +468,12 @@ impl Model {
                 return Some(BatchOutcome::Duplicate { base_offset: stored.extent.base_offset });
             }
         }
-        let expected = epoch.iter().map(|(stored, _)| stored.extent.records as i32).sum::<i32>();
+        let first = epoch[0].1.sequence;
+        let expected = first + epoch.iter().map(|(stored, _)| stored.extent.records as i32).sum::<i32>();
         if batch.sequence == expected {
             return None;
         }
-        if batch.sequence >= 0 && batch.sequence + records as i32 <= expected {
+        if batch.sequence >= first && batch.sequence + records as i32 <= expected {
             return Some(BatchOutcome::DuplicateForgotten);
         }
         Some(BatchOutcome::OutOfOrder { expected })
@@ -510,13 +535,39 @@ impl Model {
             return Err(CreateTopicError::Invalid(format!("topic id {} is taken", topic.id)));
         }
         self.topics.push((topic.clone(), false));
+        if let Some((at, producers)) = self.departed.remove(&(topic.tenant, topic.name.clone()))
+            && self.tick.0 - at.0 <= 3_600
+        {
+            let here = producers.into_iter().filter(|((index, _), _)| *index < topic.partitions);
+            self.continued
+                .extend(here.map(|((index, id), progress)| ((PartitionId { topic: topic.id, index }, id), progress)));
+        }
         Ok(CreatedTopic { id: topic.id })
+    }
+
+    fn remember(&mut self, id: TopicId) {
+        let Some((topic, _)) = self.topics.iter().find(|topic| topic.0.id == id && !topic.1) else { return };
+        let mut producers = BTreeMap::new();
+        for ((partition, producer), progress) in self.continued.iter().filter(|(key, _)| key.0.topic == id) {
+            producers.insert((partition.index, *producer), *progress);
+        }
+        for (partition, batches) in self.partitions.iter().filter(|(partition, _)| partition.topic == id) {
+            for (batch, producer) in batches.iter().filter_map(|batch| Some((batch, batch.producer?))) {
+                let next = producer.sequence + batch.extent.records as i32;
+                producers.insert((partition.index, producer.id), (producer.epoch, next, batch.at));
+            }
+        }
+        producers.retain(|_, progress| self.tick.0 - progress.2.0 <= 3_600);
+        if !producers.is_empty() {
+            self.departed.insert((topic.tenant, topic.name.clone()), (self.tick, producers));
+        }
     }
 
     fn delete(&mut self, id: TopicId) -> bool {
         let Some(topic) = self.topics.iter_mut().find(|topic| topic.0.id == id && !topic.1) else { return false };
         topic.1 = true;
         self.partitions.retain(|partition, _| partition.topic != id);
+        self.continued.retain(|(partition, _), _| partition.topic != id);
         self.log_starts.retain(|partition, _| partition.topic != id);
         self.groups.values_mut().for_each(|offsets| offsets.retain(|partition, _| partition.topic != id));
         true

@@ -142,14 +142,14 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, Refused> {
     Query::parse(query.as_deref(), &[])?;
     let topic = shared.topic(&name).await?;
-    let proposal = shared.parts.catalog.propose(Command::DeleteTopics { topics: vec![topic.id] });
+    let proposal = shared.parts.catalog.propose(Command::RemoveTopics { topics: vec![topic.id] });
     match in_time(&shared, proposal).await? {
         Outcome::TopicsDeleted(existed) if existed == [true] => {
             tracing::info!(topic = name, id = %topic.id, "topic deleted");
             Ok(StatusCode::NO_CONTENT)
         }
         Outcome::TopicsDeleted(_) => Err(Refused::new(Code::UnknownTopic, "the topic was deleted meanwhile")),
-        other => unreachable!("the catalog answers DeleteTopics with TopicsDeleted, not {other:?}"),
+        other => unreachable!("the catalog answers RemoveTopics with TopicsDeleted, not {other:?}"),
     }
 }
 

@@ -134,12 +134,12 @@ async fn delete_all(shared: &Shared, topics: Vec<TopicId>) -> Vec<Result<bool, R
     if count == 0 {
         return Vec::new();
     }
-    match shared.parts.catalog.propose(Command::DeleteTopics { topics }).await {
+    match shared.parts.catalog.propose(Command::RemoveTopics { topics }).await {
         Ok(Outcome::TopicsDeleted(existed)) => {
             assert_eq!(existed.len(), count, "the catalog answers each topic");
             existed.into_iter().map(Ok).collect()
         }
-        Ok(other) => unreachable!("the catalog answers DeleteTopics with TopicsDeleted, not {other:?}"),
+        Ok(other) => unreachable!("the catalog answers RemoveTopics with TopicsDeleted, not {other:?}"),
         Err(error) => vec![Err((errors::of_catalog(&error), Some(error.to_string()))); count],
     }
 }
