@@ -126,7 +126,7 @@ pub const DIFFERENCES: &[Difference] = &[
         ],
     },
     Difference {
-        documented: "A fetch session that begins with nothing is none",
+        documented: "A full Fetch that names no",
         places: &[Place("fetch session", 7..=18, "a session of nothing", "session_id", "0", "<session *")],
     },
     Difference {

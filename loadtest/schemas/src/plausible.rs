@@ -146,6 +146,8 @@ impl Maker<'_> {
             "ResourceType" | "ResourceTypes" => 2,
             // More than any topic here has.
             "Count" => 8,
+            // That of Kafka 4.3.
+            "MaxVersionLevel" => 30,
             "Acks"
             | "ReplicaId"
             | "SessionEpoch"

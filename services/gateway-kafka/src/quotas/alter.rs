@@ -42,7 +42,7 @@ pub(crate) async fn answer(shared: &Shared, request: AlterClientQuotasRequest) -
         let part = |(kind, name)| message!(EntityData { entity_type: kind, entity_name: name });
         message!(EntryData {
             error_code: code.code(),
-            error_message: text.map(StrBytes::from),
+            error_message: text.map(errors::text),
             entity: named.into_iter().map(part).collect(),
         })
     });

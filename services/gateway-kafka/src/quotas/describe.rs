@@ -48,7 +48,7 @@ pub(crate) async fn frame(
             shared.meters.error(header.api, code);
             let response = message!(DescribeClientQuotasResponse {
                 error_code: code.code(),
-                error_message: Some(text.into()),
+                error_message: Some(errors::text(text)),
                 entries: None,
             });
             (response, None)

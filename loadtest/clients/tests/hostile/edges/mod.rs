@@ -24,8 +24,9 @@ use state::State;
 /// Versions that are advertised and refused, whatever is in them: older librdkafka sends uncompressed otherwise.
 const REFUSED: [(&str, i16, i16); 1] = [("Produce", 0, 2)];
 /// What the plausible request of some APIs and versions is answered with instead of success: there is nothing to be elected,
-/// and a member is told its id before it is let in.
-const REFUSED_WHEN_PLAUSIBLE: [(&str, i16, i16, i16); 2] = [("ElectLeaders", 0, 2, 84), ("JoinGroup", 4, 4, 79)];
+/// a member is told its id before it is let in, and an instance of a client is given its id by the node.
+const REFUSED_WHEN_PLAUSIBLE: [(&str, i16, i16, i16); 3] =
+    [("ElectLeaders", 0, 2, 84), ("JoinGroup", 4, 4, 79), ("PushTelemetry", 0, 0, 42)];
 /// What a successful answer may change; of any other API nothing may change anything. One that is offered and changes
 /// something gets a line here, and one in `ledger.rs` that says what.
 const CHANGING: [(&str, Lane); 16] = [
