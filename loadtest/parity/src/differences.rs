@@ -88,6 +88,7 @@ pub const DIFFERENCES: &[Difference] = &[
         documented: "A batch that is refused is answered without the partition's first offset",
         places: &[
             Place("produce refused", 5..=13, "*", "*.log_start_offset", "-1", "0"),
+            Place("produce compacted", 5..=13, "*", "*.log_start_offset", "-1", "0"),
             Place("idempotent", 5..=13, "*", "*.log_start_offset", "-1", "0"),
         ],
     },
@@ -126,7 +127,7 @@ pub const DIFFERENCES: &[Difference] = &[
         ],
     },
     Difference {
-        documented: "A full Fetch that names no",
+        documented: "A full Fetch that names no partition begins no fetch session",
         places: &[Place("fetch session", 7..=18, "a session of nothing", "session_id", "0", "<session *")],
     },
     Difference {
@@ -242,7 +243,7 @@ pub const DIFFERENCES: &[Difference] = &[
         places: &[Place("tools", 0..=0, "kafka-metadata-quorum * --status", "out[6]", "*PLAINTEXT:*", "*CONTROLLER:*")],
     },
     Difference {
-        documented: "The replication factor of a topic (1 to 3) is kept and has no effect",
+        documented: "The replication factor of a topic (1 to 3) is accepted and has no effect",
         places: &[
             Place("tools", 0..=0, "kafka-topics * none --replication-factor 4", "out[0]", "*", "*cannot be reached*"),
             Place("tools", 0..=0, "kafka-topics * thrice --replication-factor 3", "exit", "0", "1"),
@@ -269,7 +270,7 @@ pub const DIFFERENCES: &[Difference] = &[
         ],
     },
     Difference {
-        documented: "A value of a setting that is refused is so with the setting's default, as one that would work",
+        documented: "Where a value of a setting is refused, the text names the setting's default as a value that works",
         places: &[Place("tools", 0..=0, "kafka-configs * --add-config *", "err[*]", "*; * would work", "*")],
     },
 ];
