@@ -71,7 +71,7 @@ def main(address):
 
     producer = Producer({"bootstrap.servers": address})
     for number in range(10):
-        producer.produce(TOPIC, str(number), partition=2)
+        producer.produce(TOPIC, str(number), key=str(number), partition=2)
     assert producer.flush(WAIT) == 0
 
     settings = {"bootstrap.servers": address, "group.id": "readers", "auto.offset.reset": "earliest"}
