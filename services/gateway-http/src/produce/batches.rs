@@ -79,7 +79,7 @@ impl Batches {
     ///
     /// # Errors
     /// When the topic does not take it.
-    pub(super) fn push(&mut self, number: u64, record: &NewRecord) -> Result<(), Refused> {
+    pub(super) fn push(&mut self, number: u64, record: &NewRecord<'_>) -> Result<(), Refused> {
         let (partition, timestamp) = self.rules.judge(record)?;
         let bytes_max = self.rules.admit.batch_bytes_max;
         let open = self.open.entry(partition).or_default();

@@ -1,13 +1,15 @@
 //! A record as it was sent, and what it is.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::{GeneralPurpose, STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use tidelog_catalog_api::TopicView;
 use tidelog_format::records::BatchBuilder;
-use tidelog_http_api::RecordInput;
+use tidelog_http_api::HeaderInput;
 use tidelog_ingest::{AdmitRules, Timestamps};
 use tidelog_model::{HEADER_BYTES, TimestampMs};
 use tidelog_topic_configs::topic_configs;
@@ -17,12 +19,32 @@ use crate::options::RECORD_HEADERS_MAX;
 use crate::partitioner::partition_of_key;
 use crate::problem::Refused;
 
-/// A record, in bytes.
+/// A record as JSON, still where it arrived: [`tidelog_http_api::RecordInput`] for whoever reads it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecordText<'a> {
+    #[serde(borrow, default)]
+    key: Option<&'a RawValue>,
+    #[serde(default)]
+    key_base64: Option<String>,
+    #[serde(borrow, default)]
+    value: Option<&'a RawValue>,
+    #[serde(default)]
+    value_base64: Option<String>,
+    #[serde(default)]
+    headers: Vec<HeaderInput>,
+    #[serde(default)]
+    partition: Option<u32>,
+    #[serde(default)]
+    timestamp: Option<i64>,
+}
+
+/// A record, in bytes: those of the request where they can be taken as they came.
 #[derive(Debug, Default)]
-pub(super) struct NewRecord {
-    pub(super) key: Option<Vec<u8>>,
-    pub(super) value: Option<Vec<u8>>,
-    pub(super) headers: Vec<(String, Option<Vec<u8>>)>,
+pub(super) struct NewRecord<'a> {
+    pub(super) key: Option<Cow<'a, [u8]>>,
+    pub(super) value: Option<Cow<'a, [u8]>>,
+    pub(super) headers: Vec<(Cow<'a, str>, Option<Cow<'a, [u8]>>)>,
     pub(super) partition: Option<u32>,
     pub(super) timestamp: Option<i64>,
 }
@@ -47,7 +69,7 @@ impl Rules {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn judge(&self, record: &NewRecord) -> Result<(u32, TimestampMs), Refused> {
+    pub(super) fn judge(&self, record: &NewRecord<'_>) -> Result<(u32, TimestampMs), Refused> {
         let partitions = self.topic.partitions;
         let partition = match (record.partition, &record.key) {
             (Some(partition), _) if partition < partitions => partition,
@@ -85,20 +107,20 @@ impl Rules {
     }
 }
 
-impl NewRecord {
+impl<'a> NewRecord<'a> {
     /// What was sent as JSON.
     ///
     /// # Errors
     /// When fields contradict each other or are not what they should be.
-    pub(super) fn of(input: RecordInput) -> Result<NewRecord, Refused> {
-        let RecordInput { key, key_base64, value, value_base64, headers, partition, timestamp } = input;
+    pub(super) fn of(text: RecordText<'a>) -> Result<NewRecord<'a>, Refused> {
+        let RecordText { key, key_base64, value, value_base64, headers, partition, timestamp } = text;
         if headers.len() > RECORD_HEADERS_MAX {
             let detail = format!("a record may have {RECORD_HEADERS_MAX} headers at most");
             return Err(Refused::new(Code::InvalidRecord, detail).field("headers"));
         }
-        let header = |header: tidelog_http_api::HeaderInput| {
-            let text = header.value.map(String::into_bytes);
-            Ok((header.name, either("headers.value", text, header.value_base64)?))
+        let header = |header: HeaderInput| {
+            let text = header.value.map(|text| Cow::Owned(text.into_bytes()));
+            Ok((Cow::Owned(header.name), either("headers.value", text, header.value_base64)?))
         };
         Ok(NewRecord {
             key: either("key", bytes_of("key", key)?, key_base64)?,
@@ -123,20 +145,29 @@ impl NewRecord {
 }
 
 /// What a piece of JSON stands for: a string for its text, anything else for itself.
-fn bytes_of(field: &str, json: Option<Box<RawValue>>) -> Result<Option<Vec<u8>>, Refused> {
+fn bytes_of<'a>(field: &str, json: Option<&'a RawValue>) -> Result<Option<Cow<'a, [u8]>>, Refused> {
     let Some(json) = json else { return Ok(None) };
-    if json.get().starts_with('"') {
-        let text: String = serde_json::from_str(json.get())
-            .map_err(|error| Refused::new(Code::InvalidJson, format!("{field} is no text: {error}")).field(field))?;
-        return Ok(Some(text.into_bytes()));
+    let bytes = json.get().as_bytes();
+    let Some(quoted) = bytes.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) else {
+        return Ok(Some(Cow::Borrowed(bytes)));
+    };
+    // The reader of JSON has seen where it ends, and that it has no control characters.
+    if memchr::memchr(b'\\', quoted).is_none() {
+        return Ok(Some(Cow::Borrowed(quoted)));
     }
-    Ok(Some(Box::<str>::from(json).into_string().into_bytes()))
+    let text: String = serde_json::from_str(json.get())
+        .map_err(|error| Refused::new(Code::InvalidJson, format!("{field} is no text: {error}")).field(field))?;
+    Ok(Some(Cow::Owned(text.into_bytes())))
 }
 
-fn either(field: &str, plain: Option<Vec<u8>>, base64: Option<String>) -> Result<Option<Vec<u8>>, Refused> {
+fn either<'a>(
+    field: &str,
+    plain: Option<Cow<'a, [u8]>>,
+    base64: Option<String>,
+) -> Result<Option<Cow<'a, [u8]>>, Refused> {
     match (plain, base64) {
         (plain, None) => Ok(plain),
-        (None, Some(base64)) => decode_base64(&format!("{field}_base64"), &base64).map(Some),
+        (None, Some(base64)) => decode_base64(&format!("{field}_base64"), &base64).map(|it| Some(Cow::Owned(it))),
         (Some(_), Some(_)) => {
             let detail = format!("{field} and {field}_base64 are both there; send one of them");
             Err(Refused::new(Code::InvalidRecord, detail).field(field))
@@ -167,7 +198,7 @@ mod tests {
 
     fn check(json: &str, key: Option<&str>, value: Option<&str>) {
         let record = NewRecord::of(serde_json::from_str(json).unwrap()).unwrap();
-        let text = |piece: &Option<Vec<u8>>| piece.as_ref().map(|it| String::from_utf8(it.clone()).unwrap());
+        let text = |piece: &Option<Cow<'_, [u8]>>| piece.as_ref().map(|it| String::from_utf8(it.to_vec()).unwrap());
         assert_eq!((text(&record.key).as_deref(), text(&record.value).as_deref()), (key, value), "{json}");
     }
 
@@ -184,6 +215,30 @@ mod tests {
         check(r#"{"key":7,"value":true}"#, Some("7"), Some("true"));
         check(r#"{"key":"k","value":null}"#, Some("k"), None);
         check(r#"{"key_base64":"a2V5","value_base64":""}"#, Some("key"), Some(""));
+    }
+
+    #[test]
+    fn what_may_be_sent_is_what_is_described() {
+        let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
+        let header = HeaderInput { name: "h".to_owned(), value: None, value_base64: Some("aA==".to_owned()) };
+        // Without `..`: a field that is described must be read.
+        let described = tidelog_http_api::RecordInput {
+            key: None,
+            key_base64: Some("aw==".to_owned()),
+            value: Some(raw("[1]")),
+            value_base64: None,
+            headers: vec![header],
+            partition: Some(3),
+            timestamp: Some(4),
+        };
+        let json = serde_json::to_string(&described).unwrap();
+        let record = NewRecord::of(serde_json::from_str(&json).unwrap()).unwrap();
+        assert_eq!((record.key.as_deref(), record.value.as_deref()), (Some(&b"k"[..]), Some(&b"[1]"[..])));
+        assert_eq!((record.partition, record.timestamp), (Some(3), Some(4)));
+        assert_eq!(record.headers, [(Cow::Borrowed("h"), Some(Cow::Borrowed(&b"h"[..])))]);
+        let described = tidelog_http_api::RecordInput { key: Some(raw("\"k\"")), ..Default::default() };
+        let json = serde_json::to_string(&described).unwrap();
+        assert_eq!(NewRecord::of(serde_json::from_str(&json).unwrap()).unwrap().key.as_deref(), Some(&b"k"[..]));
     }
 
     #[test]

@@ -12,11 +12,10 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tidelog_catalog_api::TopicView;
-use tidelog_http_api::RecordInput;
 use tidelog_ingest::Appended;
 
 use super::batches::{Batches, Pending, Span};
-use super::input::{NewRecord, Rules};
+use super::input::{NewRecord, RecordText, Rules};
 use super::json_text::{check_text, json_error};
 use super::report::Report;
 use crate::body::Arriving;
@@ -177,7 +176,7 @@ impl Lines {
         }
         let pushed = check_text(line)
             .and_then(|text| {
-                serde_json::from_str::<RecordInput>(text).map_err(|error| json_error(&error, Code::InvalidRecord))
+                serde_json::from_str::<RecordText<'_>>(text).map_err(|error| json_error(&error, Code::InvalidRecord))
             })
             .and_then(NewRecord::of)
             .and_then(|record| self.batches.push(number, &record));

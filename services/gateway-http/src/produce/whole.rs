@@ -1,6 +1,7 @@
 //! Bodies that are taken as a whole: a list of records as JSON, or one record as bytes. Nothing is appended before all of it
 //! has been checked.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::http::header::CONTENT_TYPE;
@@ -10,10 +11,10 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use tidelog_catalog_api::TopicView;
-use tidelog_http_api::{Produced, RecordInput, RecordOutcome, RecordPlace, WireOffset};
+use tidelog_http_api::{Produced, RecordOutcome, RecordPlace, WireOffset};
 
 use super::batches::Batches;
-use super::input::{NewRecord, Rules, decode_base64};
+use super::input::{NewRecord, RecordText, Rules, decode_base64};
 use super::json_text::{check_text, json_error};
 use crate::body::Arriving;
 use crate::errors::Code;
@@ -79,7 +80,7 @@ pub(super) async fn json(
         })?;
         for (number, record) in sent.records.iter().enumerate() {
             let number = number as u64;
-            let pushed = serde_json::from_str::<RecordInput>(record.get())
+            let pushed = serde_json::from_str::<RecordText<'_>>(record.get())
                 .map_err(|error| Refused::new(json_error(&error, Code::InvalidRecord).code(), error.to_string()))
                 .and_then(NewRecord::of)
                 .and_then(|record| batches.push(number, &record));
@@ -116,9 +117,15 @@ pub(super) async fn octets(
     let timestamp = query.number("timestamp", 0..=i64::MAX)?;
     let whole = arriving.whole(content_length(headers), rules.admit.batch_bytes_max).await?;
     let mut batches = Batches::new(shared, rules);
-    let record = NewRecord { key, value: Some(whole.bytes), headers: Vec::new(), partition, timestamp };
+    let record = NewRecord {
+        key: key.map(Cow::Owned),
+        value: Some(Cow::Borrowed(&whole.bytes)),
+        headers: Vec::new(),
+        partition,
+        timestamp,
+    };
     batches.push(0, &record)?;
-    drop(record);
+    drop(whole);
     append(batches, 1).await
 }
 
