@@ -4,6 +4,7 @@
 //! `cargo build --release && cargo run --release -p tidelog-bench -- all`
 
 mod floor;
+mod http;
 mod many_groups;
 mod many_partitions;
 mod requests;
@@ -54,6 +55,14 @@ enum Stage {
     Memory,
     Partitions,
     Objects,
+    /// Lines over HTTP.
+    HttpLines,
+    /// Requests of one record over HTTP.
+    HttpRecords,
+    /// 10,000 readers of events at the tail.
+    HttpIdleReaders,
+    /// One record to 1,000 readers of events.
+    HttpFanOut,
     /// 5,000 topics of ten partitions, all with records; see `--topics`.
     ManyPartitions,
     /// 1,000 groups of twenty members; see `--groups`.
@@ -115,6 +124,26 @@ fn main() -> anyhow::Result<()> {
     if wanted(Stage::Objects) {
         let runs = repeat(arguments.runs, "objects", || stages::objects(&arguments.binary, arguments.mebibytes))?;
         table.row("objects put at full produce load, per second", &runs, Some(200.0));
+    }
+    if wanted(Stage::HttpLines) {
+        let runs = repeat(arguments.runs, "http lines", || http::lines(&arguments.binary, arguments.mebibytes))?;
+        let cpu = column(&runs, |run| run.cpu_seconds_per_gibibyte);
+        table.row("http: append lines of 1 KiB records to 8 partitions, CPU-s/GiB", &cpu, Some(2.5));
+        table.row_of_rates("http: append lines, MiB/s", &column(&runs, |run| run.mebibytes_per_second));
+    }
+    if wanted(Stage::HttpRecords) {
+        let runs = repeat(arguments.runs, "http records", || http::records(&arguments.binary))?;
+        let cost = column(&runs, |run| 1e6 / run.per_core_second);
+        table.row("http: append one record of 256 bytes, µs of CPU each", &cost, Some(1e6 / 30_000.0));
+        table.row_of_rates("http: append one record, requests/s", &column(&runs, |run| run.per_second));
+    }
+    if wanted(Stage::HttpIdleReaders) {
+        let runs = repeat(arguments.runs, "http idle readers", || http::idle_readers(&arguments.binary))?;
+        table.row("http: resident with 10,000 idle readers of events, MiB", &runs, Some(200.0));
+    }
+    if wanted(Stage::HttpFanOut) {
+        let runs = repeat(arguments.runs, "http fan-out", || http::fan_out(&arguments.binary))?;
+        table.row("http: one record to 1,000 readers of events, p99 ms", &runs, Some(50.0));
     }
     if wanted(Stage::ManyPartitions) {
         let runs = repeat(arguments.runs, "many partitions", || {

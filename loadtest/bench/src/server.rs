@@ -15,6 +15,8 @@ pub struct Server {
     child: Child,
     pub binary: PathBuf,
     pub address: String,
+    /// Where HTTP clients connect.
+    pub http_address: String,
     pub folder: tempfile::TempDir,
     /// From start to the first answered request.
     pub start_seconds: f64,
@@ -27,17 +29,19 @@ impl Server {
     }
 
     pub fn start_in(binary: &Path, folder: tempfile::TempDir) -> anyhow::Result<Server> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let address = format!("127.0.0.1:{port}");
+        // Both at once, so that they differ.
+        let (kafka, http) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
+        let (address, http_address) = (kafka.local_addr()?.to_string(), http.local_addr()?.to_string());
+        drop((kafka, http));
         let started = Instant::now();
         let child = Command::new(binary)
-            .args(["dev", "--kafka-listen", &address, "--http-listen", "127.0.0.1:0", "--data-dir"])
+            .args(["dev", "--kafka-listen", &address, "--http-listen", &http_address, "--data-dir"])
             .arg(folder.path().join("data"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .with_context(|| format!("{} did not start", binary.display()))?;
-        let mut server = Server { child, binary: binary.to_owned(), address, folder, start_seconds: 0.0 };
+        let mut server = Server { child, binary: binary.to_owned(), address, http_address, folder, start_seconds: 0.0 };
         loop {
             if TcpStream::connect(&server.address).is_ok() && server.partitions(Some("none")).is_ok() {
                 break;
