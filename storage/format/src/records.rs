@@ -13,7 +13,7 @@ mod walk;
 
 use tidelog_model::{BatchError, Codec, ErrorKind};
 
-pub use build::{BatchBuilder, RECORD_OVERHEAD_BYTES_MAX};
+pub use build::{BatchBuilder, BuiltBatch, RECORD_OVERHEAD_BYTES_MAX};
 pub use check::{CheckedBatch, SeenRecord, check_batch, check_batch_with, for_each_record, for_each_timestamp};
 pub use compress::{Encoding, compress, recompress};
 pub use decoder::decompress;

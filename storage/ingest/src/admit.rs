@@ -4,7 +4,7 @@
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
-use tidelog_format::records::{self, Encoding, RecordsError, SeenRecord};
+use tidelog_format::records::{self, BuiltBatch, Encoding, RecordsError, SeenRecord};
 use tidelog_model::{BatchError, BatchHeader, Codec, ErrorKind, HEADER_BYTES, Rewrite, TimestampMs, TimestampType};
 
 /// Refused records of one batch that are told one by one; of the others only that there are some.
@@ -184,7 +184,37 @@ pub fn admit(bytes: Bytes, rules: &AdmitRules, now: TimestampMs) -> Result<Vec<C
     if !without_key.is_empty() {
         return Err(AdmitError::WithoutKey { records: without_key });
     }
-    let records::CheckedBatch { records, max_timestamp, .. } = checked;
+    as_stored(bytes, checked, rules, now).map(|batch| vec![batch])
+}
+
+/// [`admit`] of a batch that was made here: what its making has shown is not looked for again.
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn admit_built(batch: BuiltBatch, rules: &AdmitRules, now: TimestampMs) -> Result<CheckedBatch, AdmitError> {
+    let range = rules.timestamps.range(now);
+    let is_proper = batch.bytes().len() <= rules.batch_bytes_max
+        && range.contains(&batch.min_timestamp().0)
+        && range.contains(&batch.max_timestamp().0)
+        && !(rules.needs_keys && batch.has_keyless());
+    if !is_proper {
+        // The whole check tells which records are wrong.
+        return admit(Bytes::from(batch.into_bytes()), rules, now).map(|mut batches| batches.swap_remove(0));
+    }
+    let (records, max_timestamp) = (batch.records(), batch.max_timestamp());
+    let bytes = Bytes::from(batch.into_bytes());
+    let header = BatchHeader::read(&bytes)?;
+    as_stored(bytes, records::CheckedBatch { header, records, max_timestamp }, rules, now)
+}
+
+/// What a topic's settings make of a batch.
+fn as_stored(
+    bytes: Bytes,
+    checked: records::CheckedBatch,
+    rules: &AdmitRules,
+    now: TimestampMs,
+) -> Result<CheckedBatch, AdmitError> {
+    let records::CheckedBatch { header, records, max_timestamp } = checked;
     let sent_codec = header.codec()?;
     let encoding = rules.encoding.filter(|encoding| encoding.codec != sent_codec);
     // A type that only we may state is taken back, as Kafka does.
@@ -192,7 +222,7 @@ pub fn admit(bytes: Bytes, rules: &AdmitRules, now: TimestampMs) -> Result<Vec<C
         && header.timestamp_type() == TimestampType::CreateTime
         && encoding.is_none();
     if is_as_sent {
-        return Ok(vec![CheckedBatch { bytes, header, sent_codec, records, max_timestamp }]);
+        return Ok(CheckedBatch { bytes, header, sent_codec, records, max_timestamp });
     }
     let (timestamp_type, max_timestamp) = match rules.timestamps {
         Timestamps::LogAppendTime => (TimestampType::LogAppendTime, now),
@@ -207,7 +237,7 @@ pub fn admit(bytes: Bytes, rules: &AdmitRules, now: TimestampMs) -> Result<Vec<C
         }
     };
     let header = BatchHeader::read(&bytes)?;
-    Ok(vec![CheckedBatch { bytes: Bytes::from(bytes), header, sent_codec, records, max_timestamp }])
+    Ok(CheckedBatch { bytes: Bytes::from(bytes), header, sent_codec, records, max_timestamp })
 }
 
 fn encode(sent_codec: Codec, body: &[u8], encoding: Encoding, batch_bytes_max: usize) -> Result<Vec<u8>, AdmitError> {

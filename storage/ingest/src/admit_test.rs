@@ -206,3 +206,43 @@ fn a_compacted_topic_takes_no_record_without_a_key() {
     assert_eq!(refused, AdmitError::WithoutKey { records: vec![0, 2] });
     assert!(one(&mixed, &rules(BOUNDED)).is_ok());
 }
+
+#[test]
+fn a_batch_of_our_own_is_taken_as_one_that_came_would_be() {
+    let built = |deltas: &[i64], key: Option<&[u8]>| {
+        let mut builder = records::BatchBuilder::default();
+        deltas.iter().for_each(|delta| builder.push(TimestampMs(NOW.0 + delta), key, Some(b"value"), &[]));
+        builder.finish()
+    };
+    let rules_of = |timestamps, needs_keys, batch_bytes_max, encoding| AdmitRules {
+        batch_bytes_max,
+        encoding,
+        timestamps,
+        needs_keys,
+    };
+    let zstd = Some(Encoding { codec: Codec::Zstd, level: None });
+    let mut refused = 0;
+    for timestamps in [BOUNDED, Timestamps::LogAppendTime] {
+        for needs_keys in [false, true] {
+            for (bytes_max, encoding) in [(1 << 20, None), (1 << 20, zstd), (70, None)] {
+                let rules = rules_of(timestamps, needs_keys, bytes_max, encoding);
+                for (deltas, key) in
+                    [(&[0, -60, 9][..], None), (&[0][..], Some(&b"k"[..])), (&[5, 11][..], None), (&[-1_001][..], None)]
+                {
+                    let built = built(deltas, key);
+                    let came = one(&Bytes::copy_from_slice(built.bytes()), &rules);
+                    let own = admit_built(built, &rules, NOW);
+                    refused += u32::from(own.is_err());
+                    match (came, own) {
+                        (Ok(came), Ok(own)) => {
+                            assert_eq!((own.bytes, own.header), (came.bytes, came.header));
+                            assert_eq!((own.records, own.max_timestamp), (came.records, came.max_timestamp));
+                        }
+                        (came, own) => assert_eq!(own.err(), came.err()),
+                    }
+                }
+            }
+        }
+    }
+    assert!(refused > 10, "each rule is broken: {refused}");
+}

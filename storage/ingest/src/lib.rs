@@ -34,7 +34,9 @@ mod poisoned;
 mod upload;
 mod waiting;
 
-pub use admit::{AdmitError, AdmitRules, CheckedBatch, RECORDS_TOLD_MAX, RefusedTimestamps, Timestamps, admit};
+pub use admit::{
+    AdmitError, AdmitRules, CheckedBatch, RECORDS_TOLD_MAX, RefusedTimestamps, Timestamps, admit, admit_built,
+};
 pub use append::{Append, AppendError, AppendFuture, Appended};
 pub use ingest::{Ingest, Reservation, StartError};
 pub use options::{IngestOptions, LaneProfile};

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::future::BoxFuture;
-use tidelog_format::records::BatchBuilder;
-use tidelog_ingest::{Append, AppendError, Appended, admit};
+use tidelog_format::records::{BatchBuilder, BuiltBatch};
+use tidelog_ingest::{Append, AppendError, Appended, Timestamps, admit_built};
 use tidelog_model::{HEADER_BYTES, PartitionId};
 
 use super::input::{NewRecord, Rules};
@@ -45,7 +44,7 @@ struct Open {
 
 struct Sealed {
     partition: u32,
-    batch: Vec<u8>,
+    batch: BuiltBatch,
     spans: Vec<Span>,
 }
 
@@ -126,11 +125,15 @@ impl Batches {
         (self.bytes, self.records) = (0, 0);
         let deadline = self.shared.parts.clock.now() + self.shared.options.append_timeout;
         let begin = |Sealed { partition, batch, spans }: Sealed| {
-            let sent_bytes = batch.len();
-            let outcome = admit(Bytes::from(batch), &self.rules.admit, self.shared.parts.clock.wall());
-            let outcome = outcome.map_err(|error| errors::of_admit(&error)).and_then(|batches| {
-                let stored_bytes = batches.iter().map(|batch| batch.bytes.len()).sum::<usize>();
-                let held = match stored_bytes.checked_sub(sent_bytes) {
+            let sent_bytes = batch.bytes().len();
+            let now = match self.rules.admit.timestamps {
+                Timestamps::LogAppendTime => self.shared.parts.clock.wall(),
+                // The time at which its records were judged: what was right then is not wrong a moment later.
+                Timestamps::CreateTime { .. } => self.rules.now,
+            };
+            let outcome = admit_built(batch, &self.rules.admit, now);
+            let outcome = outcome.map_err(|error| errors::of_admit(&error)).and_then(|batch| {
+                let held = match batch.bytes.len().checked_sub(sent_bytes) {
                     None | Some(0) => held.clone(),
                     Some(grown) => self.shared.parts.ingest.reserve_more(held.clone(), grown).map_err(|_| {
                         let detail = "the records have grown in the topic's compression.type, and there is no room now";
@@ -138,7 +141,8 @@ impl Batches {
                     })?,
                 };
                 let partition = PartitionId { topic: self.rules.topic.id, index: partition };
-                let append = Append { partition, batches, source: self.source, deadline, unattended: false, held };
+                let append =
+                    Append { partition, batches: vec![batch], source: self.source, deadline, unattended: false, held };
                 Ok(self.shared.parts.ingest.append(append))
             });
             Pending { partition, spans, outcome }

@@ -182,7 +182,7 @@ mod tests {
     fn check(key: Option<&[u8]>, value: Option<&[u8]>, format: ValueFormat, expected: &str) {
         let mut builder = BatchBuilder::default();
         builder.push(TimestampMs(5), key, value, &[(b"h", Some(b"\xff")), (b"n", None)]);
-        let batch = OpenBatch::open(&Bytes::from(builder.finish())).unwrap();
+        let batch = OpenBatch::open(&Bytes::from(builder.finish().into_bytes())).unwrap();
         let record = batch.peek().unwrap().unwrap();
         let mut out = Vec::new();
         let bytes_max = bytes_max(&record);
@@ -221,7 +221,7 @@ mod tests {
     fn an_event_is_lines() {
         let mut builder = BatchBuilder::default();
         builder.push(TimestampMs(5), None, Some(b"a\nb"), &[]);
-        let batch = OpenBatch::open(&Bytes::from(builder.finish())).unwrap();
+        let batch = OpenBatch::open(&Bytes::from(builder.finish().into_bytes())).unwrap();
         let record = batch.peek().unwrap().unwrap();
         let mut out = Vec::new();
         let placed = Placed { partition: 0, offset: 7, record, cursor: None };

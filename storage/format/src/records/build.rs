@@ -21,7 +21,57 @@ pub struct BatchBuilder {
     bytes: Vec<u8>,
     records: u32,
     base_timestamp: i64,
+    min_timestamp: i64,
     max_timestamp: i64,
+    has_keyless: bool,
+}
+
+/// A batch that was made here, with what a check of it would find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuiltBatch {
+    bytes: Vec<u8>,
+    records: u32,
+    min_timestamp: TimestampMs,
+    max_timestamp: TimestampMs,
+    has_keyless: bool,
+}
+
+impl BuiltBatch {
+    /// The batch, whole.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The batch, whole.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// How many records it has, one at least.
+    #[must_use]
+    pub fn records(&self) -> u32 {
+        self.records
+    }
+
+    /// The least timestamp of its records.
+    #[must_use]
+    pub fn min_timestamp(&self) -> TimestampMs {
+        self.min_timestamp
+    }
+
+    /// The greatest timestamp of its records.
+    #[must_use]
+    pub fn max_timestamp(&self) -> TimestampMs {
+        self.max_timestamp
+    }
+
+    /// Whether one of its records has no key.
+    #[must_use]
+    pub fn has_keyless(&self) -> bool {
+        self.has_keyless
+    }
 }
 
 impl BatchBuilder {
@@ -61,9 +111,12 @@ impl BatchBuilder {
         if self.records == 0 {
             self.bytes.resize(HEADER_BYTES, 0);
             self.base_timestamp = timestamp.0;
+            self.min_timestamp = timestamp.0;
             self.max_timestamp = timestamp.0;
         }
+        self.min_timestamp = self.min_timestamp.min(timestamp.0);
         self.max_timestamp = self.max_timestamp.max(timestamp.0);
+        self.has_keyless |= key.is_none();
         let timestamp_delta = timestamp.0.wrapping_sub(self.base_timestamp);
         let offset_delta = i64::from(self.records);
         let pieces = |name: &[u8], value: Option<&[u8]>| piece_bytes(Some(name)) + piece_bytes(value);
@@ -95,7 +148,7 @@ impl BatchBuilder {
     /// # Panics
     /// When there is no record.
     #[must_use]
-    pub fn finish(&mut self) -> Vec<u8> {
+    pub fn finish(&mut self) -> BuiltBatch {
         assert!(self.records > 0, "a batch has a record at least");
         let mut batch = std::mem::take(&mut self.bytes);
         let records = i32::try_from(self.records).expect("bounded when it was pushed");
@@ -110,8 +163,15 @@ impl BatchBuilder {
         batch[57..61].copy_from_slice(&records.to_be_bytes());
         let checksum = checksum(CrcAlgorithm::Crc32Iscsi, &batch[CRC_FROM..]) as u32;
         batch[17..21].copy_from_slice(&checksum.to_be_bytes());
+        let built = BuiltBatch {
+            bytes: batch,
+            records: self.records,
+            min_timestamp: TimestampMs(self.min_timestamp),
+            max_timestamp: TimestampMs(self.max_timestamp),
+            has_keyless: self.has_keyless,
+        };
         *self = BatchBuilder::default();
-        batch
+        built
     }
 }
 

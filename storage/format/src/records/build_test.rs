@@ -19,9 +19,14 @@ fn build(contents: &[Content]) -> Vec<u8> {
         let bytes_max = BatchBuilder::record_bytes_max(key.as_deref(), value.as_deref(), &headers);
         assert!(builder.bytes() - before <= bytes_max);
     }
-    let batch = builder.finish();
+    let built = builder.finish();
     assert_eq!((builder.bytes(), builder.records()), (0, 0), "it is empty again");
-    batch
+    let timestamps = contents.iter().map(|content| content.0);
+    assert_eq!(built.min_timestamp().0, timestamps.clone().min().unwrap());
+    assert_eq!(built.max_timestamp().0, timestamps.max().unwrap());
+    assert_eq!(built.records() as usize, contents.len());
+    assert_eq!(built.has_keyless(), contents.iter().any(|content| content.1.is_none()));
+    built.into_bytes()
 }
 
 fn read_back(batch: &Bytes) -> Vec<Content> {
