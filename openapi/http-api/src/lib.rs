@@ -5,17 +5,26 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod groups;
 mod offset;
 mod problem;
 mod records;
+mod status;
 mod topics;
 
+pub use groups::{
+    AssignedTopic, GroupInfo, GroupList, GroupMember, GroupOffset, GroupOffsets, GroupSummary, OffsetInput,
+    OffsetOutcome, OffsetReset, OffsetsCommitted, OffsetsInput, OffsetsReset, OffsetsResetInput,
+};
 pub use offset::WireOffset;
 pub use problem::{Place, Problem, RecordOutcome};
 pub use records::{
     HeaderInput, HeaderOutput, LineRun, PartitionPlaces, Produced, ProducedLines, Record, RecordInput, RecordPage,
     RecordPlace, RecordsInput,
 };
+pub use status::{
+    AppendsStatus, CacheStatus, ConnectionsStatus, NodeStatus, RaftStatus, StageStatus, Status, StorageStatus,
+};
 pub use topics::{
-    ConfigValue, ConfigView, PartitionInfo, TopicCreated, TopicInfo, TopicInput, TopicList, TopicSummary,
+    ConfigValue, ConfigView, PartitionInfo, TopicChanges, TopicCreated, TopicInfo, TopicInput, TopicList, TopicSummary,
 };

@@ -23,6 +23,19 @@ pub struct TopicInput {
     pub configs: BTreeMap<String, ConfigValue>,
 }
 
+/// What is to change about a topic.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TopicChanges {
+    /// Settings by Kafka's names; null for one that goes back to its default. Those that are not named stay as they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub configs: BTreeMap<String, Option<ConfigValue>>,
+    /// How many partitions it is to have in all: as many as it has, or more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 100_000)]
+    pub partitions: Option<u32>,
+}
+
 /// The value of a setting.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
@@ -66,6 +79,12 @@ pub struct TopicSummary {
     pub id: String,
     /// How many partitions it has.
     pub partitions: u32,
+    /// With `details`: how many offsets are between the beginnings and the tails of its partitions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records: Option<u64>,
+    /// With `details`: bytes of its batches, as they are stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
 }
 
 /// Topics, by name.

@@ -54,6 +54,8 @@ pub(crate) async fn list(State(shared): State<Arc<Shared>>, RawQuery(query): Raw
         name: topic.name.to_string(),
         id: topic.id.to_string(),
         partitions: topic.partitions,
+        records: None,
+        bytes: None,
     };
     let topics = all[from..].iter().take(limit).map(summary).collect::<Vec<_>>();
     let is_more = from + topics.len() < all.len();
