@@ -9,7 +9,7 @@ pub const LAYERS: &[&[&str]] = &[
     &["blob", "catalog-api"],
     &["cache", "catalog"],
     &["cache-nvme", "catalog-raft"],
-    &["ingest", "fetch", "access"],
+    &["ingest", "fetch", "access", "groups"],
     &["topic-configs"],
     &["gateway-kafka", "gateway-http"],
     &["node"],
@@ -35,14 +35,30 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     ("kafka-wire", &["model"]),
     // What may be done is the same whatever door it is asked at.
     ("access", &["model", "catalog-api"]),
+    // Groups are the same whatever door asks for them.
+    ("groups", &["model", "host", "catalog-api"]),
     // What a topic asks of its records is told to the write path, whatever the door.
     ("topic-configs", &["model", "format", "catalog-api", "ingest"]),
     // A gateway knows no store and no Raft.
     (
         "gateway-kafka",
-        &["model", "host", "format", "catalog-api", "ingest", "fetch", "access", "topic-configs", "kafka-wire"],
+        &[
+            "model",
+            "host",
+            "format",
+            "catalog-api",
+            "ingest",
+            "fetch",
+            "access",
+            "groups",
+            "topic-configs",
+            "kafka-wire",
+        ],
     ),
-    ("gateway-http", &["model", "host", "format", "catalog-api", "ingest", "fetch", "topic-configs", "http-api"]),
+    (
+        "gateway-http",
+        &["model", "host", "format", "catalog-api", "ingest", "fetch", "groups", "topic-configs", "http-api"],
+    ),
     // What is said over HTTP, which clients know too.
     ("http-api", &[]),
     (
@@ -59,6 +75,7 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
             "catalog-raft",
             "ingest",
             "fetch",
+            "groups",
             "gateway-kafka",
             "gateway-http",
         ],

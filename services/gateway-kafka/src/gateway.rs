@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tidelog_catalog_api::Catalog;
+use tidelog_groups::Coordinator;
 use tidelog_host::tasks::OnPanic;
 use tidelog_host::{Clock, Random, Tasks};
 use tokio::net::{TcpListener, TcpStream};
@@ -13,7 +14,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{debug, info, warn};
 
 use crate::fetch::FetchSessions;
-use crate::groups::Coordinator;
 use crate::memory::Memory;
 use crate::meters::Meters;
 use crate::options::GatewayOptions;

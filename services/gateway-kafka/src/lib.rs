@@ -2,9 +2,9 @@
 //!
 //! **Owns:** the listener's connections and their limits, the order of answers (Produce and Fetch of one connection overlap,
 //! everything else is a barrier), what each request means in terms of catalog, write path and read path, fetch sessions,
-//! client quotas, the mapping of every error to Kafka's codes ([`errors`]), the classic group coordinator ([`groups`]). **Promises:** a
-//! record is acknowledged only after the write path said so; a negative is answered only from a view that is not stale;
-//! everything a client can make this hold is bounded. **Does not know:** how records are stored or the catalog replicates.
+//! client quotas, the mapping of every error to Kafka's codes ([`errors`]). **Promises:** a record is acknowledged only after
+//! the write path said so; a negative is answered only from a view that is not stale; everything a client can make this hold
+//! is bounded. **Does not know:** how records are stored, how the catalog replicates, what becomes of groups.
 //!
 //! A request's way, in the order of the files: `gateway.rs` accepts → `connection.rs` orders and writes, `memory/arrival.rs` reads →
 //! `dispatch.rs` → the file named after the request, in `topics`, `configs`, `fetch`, `groups`, `quotas`, `telemetry` or beside
@@ -22,7 +22,7 @@ pub mod errors;
 mod features;
 mod fetch;
 mod gateway;
-pub mod groups;
+mod groups;
 mod list_offsets;
 mod memory;
 mod meters;

@@ -17,6 +17,7 @@ use tidelog_catalog_api::{
     TopicView,
 };
 use tidelog_fetch::{Read, ReadError, ReadOutcome};
+use tidelog_groups::Coordinator;
 use tidelog_host::{Clock, Random, Tasks};
 use tidelog_ingest::{Append, AppendError, Appended, Reservation};
 use tidelog_model::{
@@ -29,7 +30,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::connection::{Peer, serve};
 use crate::gateway::Shared;
-use crate::groups::Coordinator;
 use crate::storage::{Appender, NoRoom, Reader, WatchTail};
 use crate::telemetry::Software;
 use crate::testing_client::Client;

@@ -12,8 +12,8 @@ use tidelog_catalog_api::{Catalog, ClusterView};
 use tidelog_catalog_raft::{RaftCatalog, RaftOptions};
 use tidelog_fetch::Fetch;
 use tidelog_gateway_http as http;
-use tidelog_gateway_kafka::groups::Coordinator;
 use tidelog_gateway_kafka::{Gateway, GatewayOptions, GatewayParts};
+use tidelog_groups::Coordinator;
 use tidelog_host::disk::RealDisk;
 use tidelog_host::tasks::OnPanic;
 use tidelog_host::{Clock, Disk, Random, Tasks};
@@ -30,7 +30,7 @@ const NODE: NodeId = NodeId(1);
 const TENANT: TenantId = TenantId(0);
 /// How long a new group waits for more members before its first assignment: trades the first member's wait for
 /// rebalances.
-const INITIAL_REBALANCE_DELAY: Duration = tidelog_gateway_kafka::groups::limits::INITIAL_REBALANCE_DELAY_DEFAULT;
+const INITIAL_REBALANCE_DELAY: Duration = tidelog_groups::limits::INITIAL_REBALANCE_DELAY_DEFAULT;
 /// Connections that the kernel completes before they are accepted.
 const LISTEN_BACKLOG: u32 = 1_024;
 

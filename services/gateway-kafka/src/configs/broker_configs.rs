@@ -1,12 +1,12 @@
 //! The broker's settings under Kafka's names: what is true of this node, for tools that look. They are set where the server
 //! is configured and are read-only here.
 
+use tidelog_groups::limits::{GROUP_MEMBERS_MAX, SESSION_TIMEOUT_MAX, SESSION_TIMEOUT_MIN};
 use tidelog_model::limits::{FRAME_BYTES_MAX, OFFSET_METADATA_BYTES_MAX};
 
 use crate::configs::config_kinds::Kind;
 use crate::configs::topic_config_table::TOPIC_CONFIGS;
 use crate::gateway::Shared;
-use crate::groups::limits::{GROUP_MEMBERS_MAX, SESSION_TIMEOUT_MAX, SESSION_TIMEOUT_MIN};
 use crate::options::{FETCH_SESSIONS_MAX, TOPIC_PARTITIONS_PER_ANSWER_MAX};
 use crate::telemetry::TELEMETRY_BYTES_MAX;
 

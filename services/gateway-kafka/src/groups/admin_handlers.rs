@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use tidelog_catalog_api::CatalogError;
+use tidelog_groups::CommitError;
+use tidelog_groups::deletion::OffsetDeletion;
+use tidelog_groups::describe::{DeleteError, GroupDescription, GroupSummary, MemberDescription};
+use tidelog_groups::machine::GroupState;
 use tidelog_kafka_wire::messages::{
     DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse, ListGroupsRequest,
     ListGroupsResponse, OffsetDeleteRequest, OffsetDeleteResponse, delete_groups_response, describe_groups_response,
@@ -13,11 +17,7 @@ use tidelog_kafka_wire::messages::{
 use tidelog_kafka_wire::{ErrorCode, RequestHeader, StrBytes, message};
 use tidelog_model::PartitionId;
 
-use super::CommitError;
-use super::deletion::OffsetDeletion;
-use super::describe::{DeleteError, GroupDescription, GroupSummary, MemberDescription};
 use super::handlers::{Context, code_of};
-use super::machine::GroupState;
 use super::named_topics::{Naming, partition};
 use crate::errors;
 

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tidelog_catalog_api::Catalog;
+use tidelog_groups::Coordinator;
+use tidelog_groups::limits::INITIAL_REBALANCE_DELAY_DEFAULT;
 use tidelog_host::{Clock, Random, Tasks};
 use tidelog_kafka_wire::messages::*;
 use tidelog_kafka_wire::{Api, ErrorCode, RequestHeader, encode_response, message};
 use tidelog_model::{SessionId, TenantId};
 
-use super::Coordinator;
 use super::admin_handlers::*;
 use super::handlers::*;
-use super::limits::INITIAL_REBALANCE_DELAY_DEFAULT;
 use super::testing_catalog::LaggingCatalog;
 
 const TENANT: TenantId = TenantId(1);

@@ -5,17 +5,16 @@
 
 use std::sync::Arc;
 
+use tidelog_groups::messages::{
+    Claim, GroupKey, JoinAnswer, JoinRefused, JoinRequest, Joined, Leaving, Protocol, SyncRequest, Synced,
+};
+use tidelog_groups::{Coordinator, GroupError};
 use tidelog_kafka_wire::messages::{
     HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
     SyncGroupRequest, SyncGroupResponse, join_group_response, leave_group_request, leave_group_response,
 };
 use tidelog_kafka_wire::{ErrorCode, RequestHeader, StrBytes, message};
 use tidelog_model::TenantId;
-
-use super::messages::{
-    Claim, GroupKey, JoinAnswer, JoinRefused, JoinRequest, Joined, Leaving, Protocol, SyncRequest, Synced,
-};
-use super::{Coordinator, GroupError};
 
 pub(crate) use super::offset_handlers::{offset_commit, offset_fetch};
 

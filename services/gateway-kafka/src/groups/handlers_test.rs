@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tidelog_groups::Coordinator;
+use tidelog_groups::limits::INITIAL_REBALANCE_DELAY_DEFAULT;
 use tidelog_host::{Clock, Random, Tasks};
 use tidelog_kafka_wire::messages::*;
 use tidelog_kafka_wire::{Api, ErrorCode, RequestHeader, StrBytes, Uuid, encode_response, message};
 use tidelog_model::{SessionId, TenantId};
 
-use super::Coordinator;
 use super::handlers::*;
-use super::limits::INITIAL_REBALANCE_DELAY_DEFAULT;
 use super::testing_catalog::LaggingCatalog;
 
 const TENANT: TenantId = TenantId(1);

@@ -52,7 +52,7 @@ impl Naming {
 impl Context<'_> {
     /// Looks topics up, with one read barrier for all that are not known here.
     pub(super) async fn topics<'n>(&self, names: impl Iterator<Item = &'n Naming> + Clone) -> Vec<Found> {
-        let catalog = &self.coordinator.catalog;
+        let catalog = self.coordinator.catalog();
         let look = |naming: &Naming| match naming {
             Naming::Name(name) => catalog.topic_by_name(self.tenant, name),
             // Ids are global: another tenant's topic is as good as none.

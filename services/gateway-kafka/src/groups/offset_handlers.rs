@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use tidelog_catalog_api::{CatalogError, GroupOffset, OffsetRefused, TopicView};
+use tidelog_groups::CommitError;
+use tidelog_groups::messages::{CommitRequest, GroupKey};
 use tidelog_kafka_wire::messages::{
     OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse, offset_commit_request,
     offset_commit_response, offset_fetch_request, offset_fetch_response,
@@ -13,9 +15,7 @@ use tidelog_kafka_wire::{ErrorCode, RequestHeader, StrBytes, message};
 use tidelog_model::limits::OFFSET_METADATA_BYTES_MAX;
 use tidelog_model::{Offset, PartitionId, TopicId};
 
-use super::CommitError;
 use super::handlers::{Context, claim, code_of};
-use super::messages::{CommitRequest, GroupKey};
 use super::named_topics::{Found, Naming, partition};
 use crate::errors;
 
@@ -351,7 +351,7 @@ fn by_topic(context: &Context<'_>, committed: Vec<GroupOffset>, by_id: bool) -> 
         topics.entry(offset.partition.topic).or_default().push(Answered::some(offset));
     }
     let named = |(id, partitions)| {
-        let topic = context.coordinator.catalog.topic(id)?;
+        let topic = context.coordinator.catalog().topic(id)?;
         let naming = if by_id { Naming::Id(id) } else { Naming::Name(StrBytes::from(topic.name.as_ref())) };
         Some((naming, partitions))
     };

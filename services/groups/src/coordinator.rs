@@ -93,6 +93,12 @@ impl Coordinator {
         self.initial_rebalance_delay
     }
 
+    /// The catalog that knows what groups have decided and committed.
+    #[must_use]
+    pub fn catalog(&self) -> &Arc<dyn Catalog> {
+        &self.catalog
+    }
+
     /// Lets a group that is there take one step, and does what follows from it.
     pub(super) fn step<T>(
         &self,
