@@ -9,7 +9,8 @@ use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, Timestamp
 
 use crate::{
     CatalogError, ClientQuotas, ClusterView, Command, Extent, ExtentPlan, GroupOffset, GroupRecord, InlineExtent,
-    MetricsSubscriptions, OrphanRange, Outcome, PartitionView, ProducerView, QuorumView, TopicView,
+    MetricsSubscriptions, OrphanRange, Outcome, PartitionView, ProducerView, QuorumView, StoredTotals, TopicTotals,
+    TopicView,
 };
 
 /// A command on its way. Dropping it does not take the command back.
@@ -75,6 +76,12 @@ pub trait Catalog: Send + Sync + 'static {
     /// Bytes of the extents of a partition; an extent that begins before the partition does counts whole.
     fn partition_bytes(&self, partition: PartitionId) -> Option<u64>;
 
+    /// What is stored of all records. It is counted as it changes, so to ask costs nothing.
+    fn stored_totals(&self) -> StoredTotals;
+
+    /// What a topic holds; as [`Catalog::stored_totals`].
+    fn topic_totals(&self, topic: TopicId) -> Option<TopicTotals>;
+
     /// The idempotent producers that a partition remembers, by id.
     fn producers(&self, partition: PartitionId) -> Option<Vec<ProducerView>>;
 
@@ -90,6 +97,15 @@ pub trait Catalog: Send + Sync + 'static {
     /// What a group has committed: for the partitions asked, or for all when `None`. Partitions without an offset are
     /// absent.
     fn group_offsets(&self, tenant: TenantId, group: &str, partitions: Option<&[PartitionId]>) -> Vec<GroupOffset>;
+
+    /// What a group has committed, by partition, from one on, `count_max` at most.
+    fn group_offsets_from(
+        &self,
+        tenant: TenantId,
+        group: &str,
+        from: PartitionId,
+        count_max: usize,
+    ) -> Vec<GroupOffset>;
 
     /// The groups of a tenant that have committed offsets, by name.
     fn groups(&self, tenant: TenantId) -> Vec<Arc<str>>;

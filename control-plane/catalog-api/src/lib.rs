@@ -32,5 +32,5 @@ pub use quotas::{
 };
 pub use views::{
     ClusterView, Extent, ExtentPlan, GrantView, InlineExtent, Location, ObjectRange, OrphanRange, PartitionView,
-    ProducerView, QuorumView, TopicView,
+    ProducerView, QuorumView, StageTotals, StoredTotals, TopicTotals, TopicView,
 };

@@ -153,6 +153,33 @@ pub struct InlineExtent {
     pub extent: Extent,
 }
 
+/// What is stored of records, by where it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoredTotals {
+    /// In payloads of the catalog's log, until they are moved.
+    pub inline: StageTotals,
+    /// In objects.
+    pub objects: StageTotals,
+}
+
+/// What is stored in one kind of place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StageTotals {
+    /// Bytes of batches.
+    pub bytes: u64,
+    /// Runs of batches.
+    pub extents: u64,
+}
+
+/// What a topic holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TopicTotals {
+    /// Offsets between the beginnings and the tails of its partitions.
+    pub records: u64,
+    /// Bytes of its extents; one that begins before its partition does counts whole.
+    pub bytes: u64,
+}
+
 /// A block of object ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GrantView {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tidelog_catalog_api::{
     ApplyListener, Catalog, CatalogError, ClientQuotas, ClusterView, Command, Extent, ExtentPlan, GroupOffset,
     GroupRecord, InlineExtent, MetricsSubscriptions, OrphanRange, PartitionView, ProducerView, Proposal, QuorumView,
-    TopicView,
+    StoredTotals, TopicTotals, TopicView,
 };
 use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
 
@@ -84,6 +84,16 @@ impl Catalog for RaftCatalog {
         self.machine.look(|state| state.group_offsets(tenant, group, partitions))
     }
 
+    fn group_offsets_from(
+        &self,
+        tenant: TenantId,
+        group: &str,
+        from: PartitionId,
+        count_max: usize,
+    ) -> Vec<GroupOffset> {
+        self.machine.look(|state| state.group_offsets_from(tenant, group, from, count_max))
+    }
+
     fn groups(&self, tenant: TenantId) -> Vec<Arc<str>> {
         self.machine.look(|state| state.groups(tenant))
     }
@@ -102,6 +112,14 @@ impl Catalog for RaftCatalog {
 
     fn partition_bytes(&self, partition: PartitionId) -> Option<u64> {
         self.machine.look(|state| state.partition_bytes(partition))
+    }
+
+    fn stored_totals(&self) -> StoredTotals {
+        self.machine.look(|state| state.stored_totals())
+    }
+
+    fn topic_totals(&self, topic: TopicId) -> Option<TopicTotals> {
+        self.machine.look(|state| state.topic_totals(topic))
     }
 
     fn producers(&self, partition: PartitionId) -> Option<Vec<ProducerView>> {

@@ -26,6 +26,7 @@ use crate::part::{Shared, Stamped};
 use crate::partition::Partition;
 use crate::shard::{payload_part_of, shard_of};
 use crate::state::State;
+use crate::totals::Added;
 
 impl State {
     pub(crate) fn apply_commit(
@@ -112,11 +113,15 @@ impl State {
 
         let partition = Stamped::write(shard, index).partitions.entry(entry.partition).or_default().write();
         let mut extents = 0;
+        let mut added = Added::default();
         for batch in batches {
             let outcome = partition.check(batch).err().unwrap_or_else(|| {
                 let location = location(payload, index, position, batch);
                 let (base_offset, new) = partition.append(batch, location, now);
                 extents += u32::from(new);
+                added.bytes += u64::from(batch.bytes);
+                added.extents += u64::from(new);
+                added.records += u64::from(batch.records);
                 if let (true, Payload::Inline(_)) = (new, payload) {
                     let places = self.derived.inline.places.entry(index).or_default();
                     places.insert((entry.partition, base_offset));
@@ -126,6 +131,9 @@ impl State {
             outcomes.push(outcome);
             position += batch.bytes;
         }
+        // The stage is the same for all of a payload.
+        let stage = location(payload, index, entry.position, &entry.batches[0]);
+        self.derived.totals.appended(entry.partition.topic, &stage, added);
         changed.push(entry.partition);
         extents
     }

@@ -8,6 +8,7 @@ use tidelog_model::{LogIndex, Offset, PartitionId, TenantId};
 
 use crate::objects::ObjectRefs;
 use crate::state::State;
+use crate::totals::Totals;
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Derived {
@@ -16,6 +17,7 @@ pub(crate) struct Derived {
     pub inline: InlineIndex,
     /// Of all groups' records.
     pub group_bytes: usize,
+    pub totals: Totals,
 }
 
 /// A tenant's topic names.
@@ -79,6 +81,7 @@ impl Derived {
             }
             for (id, partition) in &shard.body.partitions {
                 partition.extents.iter().for_each(|extent| derived.add(*id, extent));
+                derived.totals.count(id.topic, partition);
             }
         }
         let payloads = state.payloads.iter().flat_map(|part| part.body.payloads.values());

@@ -90,4 +90,18 @@ impl State {
             None => stored.values().cloned().collect(),
         }
     }
+
+    /// What a group has committed, by partition, from one on, `count_max` at most.
+    #[must_use]
+    pub fn group_offsets_from(
+        &self,
+        tenant: TenantId,
+        group: &str,
+        from: PartitionId,
+        count_max: usize,
+    ) -> Vec<GroupOffset> {
+        let key = GroupKey::new(tenant, group);
+        let Some(stored) = self.shards[key.shard()].body.groups.get(&key) else { return Vec::new() };
+        stored.range(from..).take(count_max).map(|(_, offset)| offset.clone()).collect()
+    }
 }

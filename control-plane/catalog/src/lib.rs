@@ -46,6 +46,7 @@ mod records;
 mod shard;
 mod state;
 mod topics;
+mod totals;
 mod validate;
 
 pub use frozen::{Frozen, Part};

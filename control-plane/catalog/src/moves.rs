@@ -57,6 +57,7 @@ impl State {
         let partitions = &mut Stamped::write(shard, index).partitions;
         let partition = partitions.get_mut(&step.partition).expect("just found").write();
         let joined = partition.extents.relocate(step.base_offset, to);
+        self.derived.totals.moved(step.bytes, joined);
         // The moved extent is one more, and each neighbour it was joined with is one less.
         self.derived.objects.add(command.object, 1);
         for _ in 0..joined {

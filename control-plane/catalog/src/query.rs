@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tidelog_catalog_api::{
-    ClusterView, Extent, ExtentPlan, InlineExtent, OrphanRange, PartitionView, ProducerView, TopicView,
+    ClusterView, Extent, ExtentPlan, InlineExtent, OrphanRange, PartitionView, ProducerView, StoredTotals, TopicTotals,
+    TopicView,
 };
 use tidelog_model::{Incarnation, LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
 
@@ -86,6 +87,18 @@ impl State {
     #[must_use]
     pub fn partition_bytes(&self, partition: PartitionId) -> Option<u64> {
         self.read(partition, |partition| partition.extents.bytes())
+    }
+
+    /// What is stored of all records.
+    #[must_use]
+    pub fn stored_totals(&self) -> StoredTotals {
+        self.derived.totals.stored
+    }
+
+    /// What a topic holds.
+    #[must_use]
+    pub fn topic_totals(&self, topic: TopicId) -> Option<TopicTotals> {
+        self.topic(topic).map(|topic| self.derived.totals.of(topic.id))
     }
 
     /// The idempotent producers that a partition remembers, by id.

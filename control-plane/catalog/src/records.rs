@@ -40,6 +40,7 @@ impl State {
         let partitions = &mut Stamped::write(&mut self.shards[shard_of(id)], index).partitions;
         let partition = partitions.get_mut(&id).expect("a partition whose tail is beyond 0 is there").write();
         partition.log_start = before;
+        self.derived.totals.begins(id.topic, log_start, before);
         changed.push(id);
         for extent in partition.extents.drop_before(before) {
             self.release_extent(index, id, &extent);
@@ -49,6 +50,7 @@ impl State {
 
     /// An extent is no longer in its partition: what it lay in loses a reference.
     pub(crate) fn release_extent(&mut self, index: LogIndex, partition: PartitionId, extent: &Extent) {
+        self.derived.totals.released(partition.topic, extent);
         match extent.location {
             Location::Object { range, .. } => {
                 let meta = Stamped::write(&mut self.meta, index);

@@ -99,6 +99,7 @@ impl State {
         for shard in 0..self.shards.len() {
             self.delete_partitions(index, shard, topic);
         }
+        self.derived.totals.removed(topic);
         // Also those that never had a record: somebody may wait for the first.
         changed.extend((0..stored.0.partitions).map(|index| PartitionId { topic, index }));
         true

@@ -50,6 +50,7 @@ impl State {
         holds(derived.objects == self.derived.objects, || "objects".into(), "references are miscounted")?;
         holds(derived.inline == self.derived.inline, || "inline".into(), "the index of inline extents is stale")?;
         holds(derived.group_bytes == self.derived.group_bytes, || "groups".into(), "their bytes are miscounted")?;
+        holds(derived.totals == self.derived.totals, || "totals".into(), "what is stored is miscounted")?;
         // Two topics of one name, or of names that collide, would be one entry there.
         let topics: usize = self.shards.iter().map(|shard| shard.body.topics.len()).sum();
         let by_name: usize = derived.names.values().map(|names| names.by_name.len()).sum();

@@ -14,7 +14,7 @@ use tidelog_catalog_api::{
     AlterTopicError, ApplyListener, Catalog, CatalogError, ClientQuotas, ClusterView, Command, CreateTopicError,
     CreatedTopic, DeleteRecordsError, Extent, ExtentPlan, GroupOffset, GroupRecord, InlineExtent, MetricsSubscriptions,
     OrphanRange, Outcome, PartitionView, ProducerView, Proposal, QuorumView, QuotaAlteration, RecordsDeletion,
-    TopicView,
+    StoredTotals, TopicTotals, TopicView,
 };
 use tidelog_fetch::{Read, ReadError, ReadOutcome};
 use tidelog_groups::Coordinator;
@@ -299,6 +299,15 @@ impl Catalog for FakeCatalog {
     }
     fn partition_bytes(&self, partition: PartitionId) -> Option<u64> {
         self.partition(partition).map(|view| (view.high_watermark.0 - view.log_start.0) * 1_000)
+    }
+    fn stored_totals(&self) -> StoredTotals {
+        unreachable!("this door does not show it")
+    }
+    fn topic_totals(&self, _: TopicId) -> Option<TopicTotals> {
+        unreachable!("this door does not show it")
+    }
+    fn group_offsets_from(&self, _: TenantId, _: &str, _: PartitionId, _: usize) -> Vec<GroupOffset> {
+        unreachable!("this door asks for all, or for some")
     }
     fn producers(&self, partition: PartitionId) -> Option<Vec<ProducerView>> {
         let one = ProducerView { id: ProducerId(5), epoch: ProducerEpoch(2), last_sequence: 9 };

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tidelog_catalog_api::{
     ApplyListener, Catalog, CatalogError, ClientQuotas, ClusterView, Command, Extent, ExtentPlan, GroupOffset,
     GroupRecord, GroupRefused, InlineExtent, MetricsSubscriptions, OffsetRefused, OrphanRange, Outcome, PartitionView,
-    ProducerView, Proposal, QuorumView, TopicView,
+    ProducerView, Proposal, QuorumView, StoredTotals, TopicTotals, TopicView,
 };
 use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
 
@@ -121,6 +121,15 @@ impl Catalog for LaggingCatalog {
         !self.group_offsets(tenant, group, None).is_empty()
     }
     fn partition_bytes(&self, _: PartitionId) -> Option<u64> {
+        unreachable!()
+    }
+    fn stored_totals(&self) -> StoredTotals {
+        unreachable!()
+    }
+    fn topic_totals(&self, _: TopicId) -> Option<TopicTotals> {
+        unreachable!()
+    }
+    fn group_offsets_from(&self, _: TenantId, _: &str, _: PartitionId, _: usize) -> Vec<GroupOffset> {
         unreachable!()
     }
     fn producers(&self, _: PartitionId) -> Option<Vec<ProducerView>> {

@@ -426,6 +426,10 @@ impl Driver {
         assert!(state.metrics_subscriptions(TenantId(0)).is_empty());
         for ((tenant, group), offsets) in &model.groups {
             assert_eq!(state.group_offsets(*tenant, group, None), Vec::from_iter(offsets.values().cloned()));
+            for from in offsets.keys() {
+                let two = Vec::from_iter(offsets.range(*from..).take(2).map(|(_, offset)| offset.clone()));
+                assert_eq!(state.group_offsets_from(*tenant, group, *from, 2), two);
+            }
         }
     }
 

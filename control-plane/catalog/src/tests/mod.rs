@@ -10,3 +10,4 @@ mod quotas;
 mod scenarios;
 mod steps;
 mod subscriptions;
+mod totals;

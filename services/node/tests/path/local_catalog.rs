@@ -165,6 +165,9 @@ impl Catalog for LocalCatalog {
     fn group_offsets(&self, tenant: TenantId, group: &str, partitions: Option<&[PartitionId]>) -> Vec<GroupOffset> {
         self.with(|state| state.group_offsets(tenant, group, partitions))
     }
+    fn group_offsets_from(&self, tenant: TenantId, group: &str, from: PartitionId, count: usize) -> Vec<GroupOffset> {
+        self.with(|state| state.group_offsets_from(tenant, group, from, count))
+    }
     fn group_record(&self, tenant: TenantId, group: &str) -> Option<Arc<GroupRecord>> {
         self.with(|state| state.group_record(tenant, group))
     }
@@ -181,6 +184,14 @@ impl Catalog for LocalCatalog {
 
     fn partition_bytes(&self, partition: PartitionId) -> Option<u64> {
         self.with(|state| state.partition_bytes(partition))
+    }
+
+    fn stored_totals(&self) -> StoredTotals {
+        self.with(State::stored_totals)
+    }
+
+    fn topic_totals(&self, topic: TopicId) -> Option<TopicTotals> {
+        self.with(|state| state.topic_totals(topic))
     }
 
     fn producers(&self, partition: PartitionId) -> Option<Vec<ProducerView>> {
