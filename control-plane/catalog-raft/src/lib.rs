@@ -32,12 +32,14 @@ mod options;
 mod propose;
 mod raft_catalog;
 mod snapshot;
+mod status;
 mod types;
 mod wire;
 
 pub use error::OpenError;
 pub use options::RaftOptions;
 pub use raft_catalog::RaftCatalog;
+pub use status::RaftStatus;
 
 #[cfg(test)]
 mod raft_catalog_test;

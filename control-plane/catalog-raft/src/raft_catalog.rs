@@ -43,7 +43,7 @@ pub struct RaftCatalog {
     pub(crate) machine: Machine,
     pub(crate) proposer: Proposer,
     pub(crate) barrier: Arc<Barrier>,
-    raft: RaftHandle,
+    pub(crate) raft: RaftHandle,
     pub(crate) log: RaftLog,
     options: RaftOptions,
     tasks: Tasks,

@@ -8,7 +8,9 @@ use tidelog_catalog_api::{
     Catalog, CatalogError, Command, Commit, CommitBatch, CommitEntry, NewTopic, Outcome, Payload,
 };
 use tidelog_host::{Clock, Disk, ForgetfulDisk, Random, RealDisk};
-use tidelog_model::{CommitSequence, LaneId, NodeId, Offset, PartitionId, SessionId, TenantId, TimestampMs, TopicId};
+use tidelog_model::{
+    CommitSequence, LaneId, LogIndex, NodeId, Offset, PartitionId, SessionId, TenantId, TimestampMs, TopicId,
+};
 
 use crate::{OpenError, RaftCatalog, RaftOptions};
 
@@ -145,4 +147,20 @@ async fn barriers_see_what_was_proposed_and_share_rounds() {
     catalog.close().await;
     assert!(catalog.read_barrier().await.is_err());
     assert!(catalog.propose(commit(session, 21)).await.is_err());
+}
+
+#[tokio::test]
+async fn a_replica_says_how_it_is() {
+    let disk = ForgetfulDisk::new(3);
+    let catalog = open(&disk).await.unwrap();
+    let session = prepare(&catalog).await.unwrap();
+    catalog.propose(commit(session, 1)).await.unwrap();
+    let status = catalog.status();
+    assert_eq!((status.leader, status.term > 0, status.snapshot), (Some(NodeId(1)), true, LogIndex(0)));
+    assert_eq!(status.committed, catalog.applied());
+    assert!(status.log_bytes > 500 && status.log_fsync_p99.is_some(), "{status:?}");
+    let snapshot = catalog.snapshot_now().await.unwrap();
+    let status = catalog.status();
+    assert_eq!((status.snapshot, status.log_bytes), (snapshot, 0));
+    catalog.close().await;
 }

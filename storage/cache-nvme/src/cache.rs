@@ -1,6 +1,6 @@
 //! A block cache on foyer: blocks that are read stay in memory, and move to the disk when memory needs the room.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,7 +9,7 @@ use foyer::{
     BlockEngineConfig, DeviceBuilder, FsDeviceBuilder, HybridCache, HybridCacheBuilder, HybridCachePolicy,
     IoEngineConfig, PsyncIoEngineConfig, S3FifoConfig, UringIoEngineConfig,
 };
-use tidelog_cache::{BlockCache, BlockKey};
+use tidelog_cache::{BlockCache, BlockKey, CacheUsage};
 use tidelog_host::Clock;
 use tidelog_host::disk::RealDisk;
 use tidelog_host::metric::{Counter, counter};
@@ -38,6 +38,8 @@ const SHARD_BYTES_MIN: usize = 16 * MIB;
 const SHARDS_MAX: usize = 8;
 /// What a look into the disk may take: longer, and the store is as good.
 const DISK_WAIT_MS_MAX: u64 = 500;
+/// What `stat` counts the room of a file in.
+const STAT_BLOCK_BYTES: u64 = 512;
 /// What writing out the memory may take at close.
 const CLOSE_WAIT_MS_MAX: u64 = 5_000;
 
@@ -90,6 +92,8 @@ pub struct FoyerCache {
     bypass: Bypass,
     description: String,
     failures: Failures,
+    /// Where its files are, and how large they may grow; none without a disk.
+    disk: Option<(PathBuf, u64)>,
 }
 
 struct Failures {
@@ -103,11 +107,13 @@ impl FoyerCache {
     /// Never fails: where the folder cannot be used there is memory only, which is logged and shown by
     /// [`BlockCache::describe`].
     pub async fn open(options: FoyerOptions, clock: Clock) -> FoyerCache {
-        let (hybrid, engine) = open_best(&options).await;
+        let (hybrid, disk_bytes_max, engine) = open_best(&options).await;
         let description = format!("{} MiB memory, {engine}", options.memory_bytes / MIB);
         let failure = |kind| counter!(DISK_FAILURES_TOTAL, "kind" => kind);
         let failures = Failures { error: failure("error"), slow: failure("slow"), foreign: failure("foreign") };
-        FoyerCache { hybrid, stamp: options.stamp, bypass: Bypass::new(clock.clone()), clock, description, failures }
+        let disk = (disk_bytes_max > 0).then_some((options.dir, disk_bytes_max as u64));
+        let bypass = Bypass::new(clock.clone());
+        FoyerCache { hybrid, stamp: options.stamp, bypass, clock, description, failures, disk }
     }
 
     /// The block of an entry that was found under `key`, if that is what it is.
@@ -186,13 +192,43 @@ impl BlockCache for FoyerCache {
         }
     }
 
+    async fn usage(&self) -> CacheUsage {
+        let disk_bytes = match &self.disk {
+            // Not while the disk is as good as away: the question would wait for it.
+            Some((dir, _)) if !self.bypass.is_on() => {
+                let dir = dir.clone();
+                let looked = tokio::task::spawn_blocking(move || taken_bytes(&dir).ok());
+                let wait = Duration::from_millis(DISK_WAIT_MS_MAX);
+                tokio::time::timeout(wait, looked).await.ok().and_then(Result::ok).flatten()
+            }
+            Some(_) | None => None,
+        };
+        CacheUsage {
+            memory_bytes: self.hybrid.memory().usage() as u64,
+            memory_bytes_max: self.hybrid.memory().capacity() as u64,
+            disk_bytes,
+            disk_bytes_max: self.disk.as_ref().map_or(0, |(_, bytes_max)| *bytes_max),
+        }
+    }
+
     fn describe(&self) -> String {
         self.description.clone()
     }
 }
 
-/// With the disk if it can be used, else without.
-async fn open_best(options: &FoyerOptions) -> (HybridCache<EntryKey, Entry>, String) {
+/// What the files of a folder take of the disk: the cache's are as long as they may become from the start, and take room as
+/// they fill.
+fn taken_bytes(dir: &Path) -> std::io::Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    let mut blocks = 0;
+    for entry in std::fs::read_dir(dir)? {
+        blocks += entry?.metadata()?.blocks();
+    }
+    Ok(blocks * STAT_BLOCK_BYTES)
+}
+
+/// With the disk if it can be used, else without; with the bytes that may be there.
+async fn open_best(options: &FoyerOptions) -> (HybridCache<EntryKey, Entry>, usize, String) {
     let engines: &[IoEngine] = match options.io {
         IoEngine::IoUring => &[IoEngine::IoUring, IoEngine::Psync],
         IoEngine::Auto | IoEngine::Psync => &[IoEngine::Psync],
@@ -202,14 +238,15 @@ async fn open_best(options: &FoyerOptions) -> (HybridCache<EntryKey, Entry>, Str
             match open_disk(options, &files, *engine).await {
                 Ok(hybrid) => {
                     let megabytes = files.bytes() / MIB;
-                    return (hybrid, format!("{megabytes} MiB disk in {} ({})", options.dir.display(), engine.name()));
+                    let engine = format!("{megabytes} MiB disk in {} ({})", options.dir.display(), engine.name());
+                    return (hybrid, files.bytes(), engine);
                 }
                 Err(error) => tracing::warn!(engine = engine.name(), %error, "cache disk cannot be used this way"),
             }
         }
     }
     let memory = builder(options).storage().build().await.expect("memory alone opens nothing that could fail");
-    (memory, "no disk".to_owned())
+    (memory, 0, "no disk".to_owned())
 }
 
 struct Files {

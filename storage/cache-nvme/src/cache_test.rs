@@ -89,6 +89,11 @@ async fn blocks_survive_a_restart_and_most_of_what_memory_cannot_hold_is_on_disk
         }
         let found = check(&cache, 60).await;
         assert!(found >= 50, "{io:?}: {found} of 60");
+        let usage = cache.usage().await;
+        assert_eq!((usage.memory_bytes_max, usage.disk_bytes_max), (4 * MIB as u64, 64 * MIB as u64));
+        assert!((1..=usage.memory_bytes_max).contains(&usage.memory_bytes), "{usage:?}");
+        let on_disk = usage.disk_bytes.unwrap();
+        assert!((40 * BLOCK_BYTES as u64..=usage.disk_bytes_max + MIB as u64).contains(&on_disk), "{usage:?}");
         cache.close().await;
     }
 }
@@ -180,6 +185,8 @@ async fn a_folder_that_cannot_be_used_leaves_memory() {
     assert!(cache.describe().contains("no disk"), "{}", cache.describe());
     cache.insert(key(1), block(1));
     assert_eq!(check(&cache, 2).await, 1);
+    let usage = cache.usage().await;
+    assert_eq!((usage.disk_bytes, usage.disk_bytes_max), (None, 0));
     cache.close().await;
 }
 

@@ -14,6 +14,19 @@ pub struct BlockKey {
     pub block: u32,
 }
 
+/// How full a cache is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheUsage {
+    /// Bytes of blocks in memory, with what each of them takes beside its own.
+    pub memory_bytes: u64,
+    /// As many as it may be.
+    pub memory_bytes_max: u64,
+    /// Bytes that it takes of the disk; `None` where the disk does not say.
+    pub disk_bytes: Option<u64>,
+    /// As many as it may be; 0 without a disk.
+    pub disk_bytes_max: u64,
+}
+
 /// A cache of blocks. Never an authority: a failure is a miss, a lost insert is fine, a wrong entry is recognised by its
 /// key, length and checksum and treated as a miss.
 #[async_trait]
@@ -26,6 +39,8 @@ pub trait BlockCache: Send + Sync + 'static {
     fn remove(&self, key: BlockKey);
     /// Writes out what should survive a restart.
     async fn close(&self);
+    /// How full it is now.
+    async fn usage(&self) -> CacheUsage;
     /// For people: sizes, and which engine.
     fn describe(&self) -> String;
 }

@@ -16,8 +16,8 @@ mod read_bytes;
 mod reader;
 mod written;
 
-pub use block_cache::{BlockCache, BlockKey};
+pub use block_cache::{BlockCache, BlockKey, CacheUsage};
 pub use error::ReadError;
 pub use memory::MemoryBlockCache;
 pub use read_bytes::{Origin, ReadBytes};
-pub use reader::{ObjectReader, ReaderLimits};
+pub use reader::{ObjectReader, ReaderLimits, ReaderUsage};

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use crate::{BlockCache, BlockKey};
+use crate::{BlockCache, BlockKey, CacheUsage};
 
 /// Bounded by bytes. A block that was read since its turn came gets a second one (CLOCK).
 pub struct MemoryBlockCache {
@@ -90,6 +90,11 @@ impl BlockCache for MemoryBlockCache {
 
     async fn close(&self) {}
 
+    async fn usage(&self) -> CacheUsage {
+        let memory_bytes = self.state.lock().bytes as u64;
+        CacheUsage { memory_bytes, memory_bytes_max: self.bytes_max as u64, disk_bytes: None, disk_bytes_max: 0 }
+    }
+
     fn describe(&self) -> String {
         format!("memory, {} MiB", self.bytes_max / (1024 * 1024))
     }
@@ -120,6 +125,6 @@ mod tests {
             cache.remove(key(7));
         }
         assert!(cache.state.lock().turns.len() < 100);
-        assert_eq!(cache.state.lock().bytes, 0);
+        assert_eq!(cache.usage().await, CacheUsage { memory_bytes_max: 3, ..CacheUsage::default() });
     }
 }

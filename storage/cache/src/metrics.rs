@@ -1,5 +1,7 @@
 //! Counters: how much is read, from where, and what that costs the store.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use tidelog_host::metric::{Counter, Gauge, counter, gauge};
 
 use crate::Origin;
@@ -21,6 +23,9 @@ pub(crate) const WRITTEN_BYTES: &str = "tidelog_cache_written_bytes";
 
 pub(crate) struct Metrics {
     layers: [(Counter, Counter); 3],
+    /// Those that were here, and those that the store was asked for: counted beside, as handles of counters cannot be read.
+    hits: AtomicU64,
+    misses: AtomicU64,
     pub(crate) loads: Counter,
     pub(crate) load_bytes: Counter,
     pub(crate) load_errors: Counter,
@@ -33,6 +38,8 @@ impl Metrics {
         let layer = |name| (counter!(PIECES_TOTAL, "layer" => name), counter!(PIECE_BYTES_TOTAL, "layer" => name));
         Metrics {
             layers: [layer("written"), layer("cache"), layer("store")],
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
             loads: counter!(LOADS_TOTAL),
             load_bytes: counter!(LOAD_BYTES_TOTAL),
             load_errors: counter!(LOAD_ERRORS_TOTAL),
@@ -42,12 +49,18 @@ impl Metrics {
     }
 
     pub(crate) fn piece(&self, origin: Origin, bytes: usize) {
-        let (pieces, piece_bytes) = match origin {
-            Origin::Written => &self.layers[0],
-            Origin::Cache => &self.layers[1],
-            Origin::Store => &self.layers[2],
+        let ((pieces, piece_bytes), counted) = match origin {
+            Origin::Written => (&self.layers[0], &self.hits),
+            Origin::Cache => (&self.layers[1], &self.hits),
+            Origin::Store => (&self.layers[2], &self.misses),
         };
+        counted.fetch_add(1, Ordering::Relaxed);
         pieces.increment(1);
         piece_bytes.increment(bytes as u64);
+    }
+
+    /// Pieces that were here, and pieces that the store was asked for.
+    pub(crate) fn hits_and_misses(&self) -> (u64, u64) {
+        (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
     }
 }

@@ -33,6 +33,17 @@ impl Default for ReaderLimits {
     }
 }
 
+/// What an [`ObjectReader`] holds and has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReaderUsage {
+    /// Bytes of objects just written that are held.
+    pub written_bytes: u64,
+    /// Pieces that were read from what was just written or from the block cache.
+    pub hits: u64,
+    /// Pieces that the store was asked for.
+    pub misses: u64,
+}
+
 /// Reads ranges of objects: from objects just written, then from the block cache, then from the store, once for all who
 /// wait. Clones share everything.
 ///
@@ -79,6 +90,13 @@ impl ObjectReader {
     pub fn insert_written(&self, object: ObjectId, parts: Vec<Bytes>) {
         let bytes = self.inner.written.insert(object, parts);
         self.inner.loader.metrics.written_bytes.set(bytes as f64);
+    }
+
+    /// What it holds and has done.
+    #[must_use]
+    pub fn usage(&self) -> ReaderUsage {
+        let (hits, misses) = self.inner.loader.metrics.hits_and_misses();
+        ReaderUsage { written_bytes: self.inner.written.bytes() as u64, hits, misses }
     }
 
     /// Reads `range`, which is not empty. The bytes are what some layer believes to be that range: whoever knows what

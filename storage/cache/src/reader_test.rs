@@ -271,3 +271,15 @@ fn fronts_are_shared_where_they_lie_in_one_piece() {
     assert_eq!(read.take_front(40).unwrap(), whole.slice(60..));
     assert!(read.is_empty());
 }
+
+#[tokio::test]
+async fn what_was_here_and_what_was_not_is_counted() {
+    let rig = rig(3 * BLOCK, true);
+    rig.check(0..10, Origin::Store).await;
+    rig.check(5..2 * BLOCK, Origin::Store).await;
+    rig.check(5..20, Origin::Cache).await;
+    assert_eq!(rig.reader.usage(), ReaderUsage { written_bytes: 0, hits: 2, misses: 2 });
+    rig.reader.insert_written(OBJECT, vec![rig.store.object.clone()]);
+    rig.check(0..3 * BLOCK, Origin::Written).await;
+    assert_eq!(rig.reader.usage(), ReaderUsage { written_bytes: 3 * BLOCK as u64, hits: 3, misses: 2 });
+}

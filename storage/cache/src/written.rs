@@ -63,6 +63,11 @@ impl Written {
         rope.slice(range)
     }
 
+    /// Bytes that are held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.state.lock().bytes
+    }
+
     /// Whether the object is here.
     pub(crate) fn holds(&self, object: ObjectId) -> bool {
         self.state.lock().objects.contains_key(&object)

@@ -22,6 +22,7 @@
 
 #[cfg(test)]
 mod damage_test;
+mod fsync_times;
 mod memory;
 #[cfg(test)]
 mod power_loss_test;
@@ -50,6 +51,7 @@ use crate::wire;
 
 pub(crate) use record::LogFacts;
 
+use fsync_times::FsyncTimes;
 use memory::Memory;
 use reserve::Reserve;
 use writer::{Item, Queue};
@@ -98,6 +100,7 @@ pub(crate) struct Shared {
     segments: Mutex<BTreeMap<u64, Segment>>,
     queue: Queue,
     reserve: Arc<Reserve>,
+    fsync_times: FsyncTimes,
     clock: Clock,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -184,6 +187,7 @@ impl RaftLog {
             segments: Mutex::new(found.segments),
             queue: Queue::default(),
             reserve,
+            fsync_times: FsyncTimes::new(),
             clock,
             threads: Mutex::new(Vec::new()),
         });
@@ -274,6 +278,11 @@ impl RaftLog {
     /// Whether data may be proposed; else why not.
     pub(crate) fn accepting(&self) -> Result<(), String> {
         self.shared.reserve.accepting()
+    }
+
+    /// Of the last times that it was made durable: how long 99 in 100 took at most.
+    pub(crate) fn fsync_p99(&self) -> Option<std::time::Duration> {
+        self.shared.fsync_times.p99()
     }
 
     /// Looks at the disk's free space now, rather than when it is time.

@@ -272,7 +272,9 @@ impl Writer {
         if !mutant::is("skip_log_fsync") {
             self.active.file.sync()?;
         }
-        measure::log_fsync(begun.elapsed());
+        let took = begun.elapsed();
+        measure::log_fsync(took);
+        self.shared.fsync_times.note(took);
         self.synced = self.next_sequence - 1;
         self.write_mark()
     }
