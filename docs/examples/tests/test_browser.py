@@ -1,0 +1,52 @@
+"""The page of the token stream in a browser, whose server is killed while it looks."""
+
+import functools
+import json
+import os
+import tempfile
+import threading
+import unittest
+import urllib.parse
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+from programs import EXAMPLES, Program, start_server, tail, until
+from test_token_stream import SAID, TOKENS, produce
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+class Browser(unittest.TestCase):
+    def test_the_page_shows_tokens_and_goes_on_after_its_server_was_killed(self):
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        pages = functools.partial(Quiet, directory=str(EXAMPLES / "token-stream"))
+        static = self.enterContext(ThreadingHTTPServer(("127.0.0.1", 0), pages))
+        threading.Thread(target=static.serve_forever, daemon=True).start()
+        self.addCleanup(static.shutdown)
+        origin = f"http://127.0.0.1:{static.server_port}"
+        server = self.enterContext(start_server("--http-cors-allowed-origins", origin))
+        told = urllib.parse.urlencode({"session": "watched", "server": server.url})
+        script, playwright = "tests/browser.cjs", os.environ["EXAMPLES_PLAYWRIGHT"]
+        # It looks before there is anything.
+        browser = Program(folder, script, playwright, f"{origin}/index.html?{told}", python="node")
+        self.addCleanup(browser.kill)
+        shown = lambda: [json.loads(line) for line in browser.log().splitlines()]
+        until(shown, browser.log)
+        producer = produce(server, folder, "watched")
+        for part in (1, 2):
+            until(lambda: tail(server, "watched") > part * TOKENS // 3, producer.log)
+            until(lambda: len(shown()[-1].get("tokens", "")) > part * 300, browser.log)
+            server.kill()
+            until(lambda: shown()[-1]["state"].startswith("away"), browser.log)
+            server.start()
+        producer.wait()
+        until(lambda: shown()[-1]["state"] == "complete", lambda: browser.log()[-2000:])
+        everything, said = shown(), "".join(SAID)
+        self.assertEqual(everything[-1]["tokens"], said)
+        for one in everything:
+            self.assertNotIn("error", one)
+            self.assertTrue(said.startswith(one["tokens"]), one)
+        # Tokens were shown while they were made, not in a few lumps.
+        self.assertGreater(len({one["tokens"] for one in everything}), TOKENS // 4)
