@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{OneOfBuilder, Schema};
+use utoipa::openapi::{ObjectBuilder, Ref, RefOr, Type};
 
 use crate::WireOffset;
 
@@ -29,11 +31,22 @@ pub struct TopicInput {
 pub struct TopicChanges {
     /// Settings by Kafka's names; null for one that goes back to its default. Those that are not named stay as they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(schema_with = config_changes)]
     pub configs: BTreeMap<String, Option<ConfigValue>>,
     /// How many partitions it is to have in all: as many as it has, or more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 100_000)]
     pub partitions: Option<u32>,
+}
+
+/// Values by name, any of which may be null: the derived schema cannot say so.
+fn config_changes() -> RefOr<Schema> {
+    let either = OneOfBuilder::new()
+        .item(ObjectBuilder::new().schema_type(Type::Null))
+        .item(Ref::from_schema_name(ConfigValue::name()));
+    let description = "Settings by Kafka's names; null for one that goes back to its default. Those that are not named stay as they are.";
+    let values = RefOr::T(Schema::OneOf(either.build()));
+    ObjectBuilder::new().additional_properties(Some(values)).description(Some(description)).into()
 }
 
 /// The value of a setting.
