@@ -4,7 +4,7 @@ use crate::workspace::{Crate, Kind};
 
 /// From the bottom up; a crate depends only on crates of earlier rows. Names without the `tidelog-` in front.
 pub const LAYERS: &[&[&str]] = &[
-    &["model", "http-api", "history", "schemas", "verify", "tidy"],
+    &["model", "http-api", "console", "history", "schemas", "verify", "tidy"],
     &["host", "format", "kafka-wire"],
     &["blob", "catalog-api"],
     &["cache", "catalog"],
@@ -57,10 +57,23 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "gateway-http",
-        &["model", "host", "format", "catalog-api", "ingest", "fetch", "groups", "topic-configs", "http-api"],
+        &[
+            "model",
+            "host",
+            "format",
+            "catalog-api",
+            "ingest",
+            "fetch",
+            "groups",
+            "topic-configs",
+            "http-api",
+            "console",
+        ],
     ),
     // What is said over HTTP, which clients know too.
     ("http-api", &[]),
+    // Pages for people, as bytes.
+    ("console", &[]),
     (
         "node",
         &[

@@ -48,6 +48,10 @@ pub struct SourceFile {
     pub is_test: bool,
 }
 
+/// How the names of files end that people read.
+const TEXTS: &[&str] =
+    &["rs", "md", "toml", "xml", "py", "sh", "json", "yml", "yaml", "svg", "txt", "html", "css", "js", "mjs"];
+
 /// The folder of the root manifest.
 #[must_use]
 pub fn root() -> PathBuf {
@@ -84,8 +88,7 @@ pub fn texts() -> Vec<(String, String)> {
     let root = root();
     let is_text = |path: &Path| {
         let extension = path.extension().and_then(|extension| extension.to_str());
-        matches!(extension, Some("rs" | "md" | "toml" | "xml" | "py" | "sh" | "json" | "yml" | "yaml" | "svg" | "txt"))
-            || path.ends_with(".ci/run")
+        extension.is_some_and(|extension| TEXTS.contains(&extension)) || path.ends_with(".ci/run")
     };
     let files = files_below(&root).into_iter().filter(|path| is_text(path));
     files.map(|path| (relative(&root, &path), read(&path))).collect()

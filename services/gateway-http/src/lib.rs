@@ -13,6 +13,7 @@
 
 mod body;
 mod connection;
+mod console;
 pub mod errors;
 mod gateway;
 mod health;
@@ -34,6 +35,8 @@ pub use options::GatewayOptions;
 pub use router::document;
 pub use storage::{Appender, NoRoom, Reader, WatchTail};
 
+#[cfg(test)]
+mod console_test;
 #[cfg(test)]
 mod door_test;
 #[cfg(test)]

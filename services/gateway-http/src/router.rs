@@ -18,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::gateway::Shared;
-use crate::{health, layers, negotiate, produce, read, topics};
+use crate::{console, health, layers, negotiate, produce, read, topics};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -71,6 +71,7 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
     let watched: Router<Arc<Shared>> = watched().into();
     watched
         .route("/openapi.json", get(move || async move { ([(CONTENT_TYPE, negotiate::JSON)], document) }))
+        .merge(console::routes())
         .merge(served)
         .fallback(layers::not_found)
         .method_not_allowed_fallback(layers::method_not_allowed)
