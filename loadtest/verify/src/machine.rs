@@ -17,11 +17,13 @@ pub enum Tool {
     Kcat,
     Go,
     Node,
+    Chromium,
     Ceph,
 }
 
 impl Tool {
-    const ALL: [Tool; 7] = [Tool::Python, Tool::Java, Tool::Maven, Tool::Kcat, Tool::Go, Tool::Node, Tool::Ceph];
+    const ALL: [Tool; 8] =
+        [Tool::Python, Tool::Java, Tool::Maven, Tool::Kcat, Tool::Go, Tool::Node, Tool::Chromium, Tool::Ceph];
 
     /// The commands that must run, and the Debian packages that bring them.
     fn facts(self) -> (&'static str, &'static [&'static [&'static str]], &'static [&'static str]) {
@@ -34,6 +36,7 @@ impl Tool {
             // One of 1.21 or later fetches a newer one where a module asks for it.
             Tool::Go => ("Go", &[&["go", "version"]], &["golang-go"]),
             Tool::Node => ("Node", &[&["node", "--version"], &["npm", "--version"]], &["nodejs", "npm"]),
+            Tool::Chromium => ("Chromium", &[&["chromium", "--version"]], &["chromium"]),
             Tool::Ceph => (
                 "Ceph radosgw",
                 &[

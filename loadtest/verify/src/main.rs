@@ -7,6 +7,7 @@
 //!
 //! Only the standard library is used, so that the command starts in seconds on a fresh machine.
 
+mod console;
 mod machine;
 mod matrix;
 mod prepare;

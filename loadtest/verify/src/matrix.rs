@@ -1,12 +1,10 @@
 //! The client matrix: what its languages need is fetched and built, then the table is printed.
 
-use std::fs;
 use std::io::IsTerminal;
-use std::path::Path;
 use std::process::Command;
 
 use crate::machine::{Machine, Tool};
-use crate::prepare::{Prepare, build_server, nothing_to_prepare, prepare_python, prepare_venv, prepared};
+use crate::prepare::{Prepare, build_server, nothing_to_prepare, prepare_npm, prepare_python, prepare_venv, prepared};
 use crate::process::Ended;
 use crate::stages::run;
 use crate::tally::{Tally, count_cargo_test};
@@ -109,29 +107,8 @@ fn prepare_go(machine: &mut Machine, stage: &'static str) -> Tally {
     prepared(machine, stage, builds.collect(), 6)
 }
 
-/// Exactly what the lock file says, again when it has changed.
 fn prepare_node(machine: &mut Machine, stage: &'static str) -> Tally {
-    let (from, to) = (machine.root.join("loadtest/clients/node"), machine.tools.join("node"));
-    let lock = "package-lock.json";
-    if to.join("node_modules").exists() && same_content(&from.join(lock), &to.join(lock)) {
-        return Tally::default();
-    }
-    let copied = fs::create_dir_all(&to).and_then(|()| {
-        // A run that breaks off leaves no packages beside the new lock file.
-        let _ = fs::remove_dir_all(to.join("node_modules"));
-        fs::copy(from.join("package.json"), to.join("package.json"))?;
-        fs::copy(from.join(lock), to.join(lock))
-    });
-    if let Err(error) = copied {
-        return Tally::failed(format!("{}: {error}", to.display()));
-    }
-    let mut npm = Command::new("npm");
-    npm.current_dir(&to).args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
-    prepared(machine, stage, [npm].into(), 5)
-}
-
-fn same_content(one: &Path, other: &Path) -> bool {
-    matches!((fs::read(one), fs::read(other)), (Ok(one), Ok(other)) if one == other)
+    prepare_npm(machine, stage, "node", "node")
 }
 
 /// Compiled every time, which takes Maven a few seconds: it knows what has changed.

@@ -1,6 +1,7 @@
 //! What stages need before they can begin: the server's binary, and clients of other languages with their packages.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::machine::Machine;
@@ -75,6 +76,32 @@ pub(crate) fn prepare_ecosystem(machine: &mut Machine, stage: &'static str) -> T
     maven.arg("-DincludeScope=runtime").arg(format!("-Decosystem.build={}", build.display()));
     maven.arg(format!("-DoutputDirectory={}", build.join("jars").display()));
     prepared(machine, stage, [maven].into(), 8)
+}
+
+/// The packages of `from`, a folder of the clients, in `to` among the tools: exactly what the lock file says, again when it has
+/// changed.
+pub(crate) fn prepare_npm(machine: &mut Machine, stage: &'static str, from: &str, to: &str) -> Tally {
+    let (from, to) = (machine.root.join("loadtest/clients").join(from), machine.tools.join(to));
+    let lock = "package-lock.json";
+    if to.join("node_modules").exists() && same_content(&from.join(lock), &to.join(lock)) {
+        return Tally::default();
+    }
+    let copied = fs::create_dir_all(&to).and_then(|()| {
+        // A run that breaks off leaves no packages beside the new lock file.
+        let _ = fs::remove_dir_all(to.join("node_modules"));
+        fs::copy(from.join("package.json"), to.join("package.json"))?;
+        fs::copy(from.join(lock), to.join(lock))
+    });
+    if let Err(error) = copied {
+        return Tally::failed(format!("{}: {error}", to.display()));
+    }
+    let mut npm = Command::new("npm");
+    npm.current_dir(&to).args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
+    prepared(machine, stage, [npm].into(), 5)
+}
+
+fn same_content(one: &Path, other: &Path) -> bool {
+    matches!((fs::read(one), fs::read(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// Runs `commands` until one fails; each has `minutes`. Counts nothing when all go well.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::console::console;
 use crate::machine::{Machine, Tool};
 use crate::matrix::matrix;
 use crate::prepare::{
@@ -28,6 +29,7 @@ pub const STAGES: &[Stage] = &[
     Stage { name: "unit", about: "every crate's own tests", run: unit },
     Stage { name: "clippy", about: "cargo clippy, warnings are errors", run: clippy },
     Stage { name: "clients", about: "real Kafka clients against the real binary", run: clients },
+    Stage { name: "console", about: "the console and the reference of the API in a real browser", run: console },
     Stage { name: "parity", about: "the same requests to Tidelog and to Apache Kafka, answers compared", run: parity },
     Stage { name: "matrix", about: "client × feature, and every cell notices a dropped record", run: matrix },
     Stage {
@@ -313,7 +315,7 @@ fn cargo_test(machine: &Machine, stage: &'static str, arguments: &[&str], minute
 }
 
 /// A command that is a `cargo test` in the end.
-fn counted(machine: &Machine, stage: &'static str, command: Command, minutes: u64) -> Tally {
+pub(crate) fn counted(machine: &Machine, stage: &'static str, command: Command, minutes: u64) -> Tally {
     let ended = match run(machine, stage, command, minutes) {
         Ok(ended) => ended,
         Err(tally) => return tally,

@@ -1,0 +1,49 @@
+//! The console and the reference of the API, in a real browser against a real server.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::machine::{Machine, Tool};
+use crate::prepare::{build_server, prepare_npm};
+use crate::stages::counted;
+use crate::tally::Tally;
+
+/// Of the clients, and among the tools.
+const SOURCES: &str = "node/console";
+const TOOLS: &str = "console";
+
+/// About two minutes once built. Screenshots of every page are in `target/verify/console`.
+pub fn console(machine: &mut Machine, stage: &'static str) -> Tally {
+    if let Some(missing) = [Tool::Node, Tool::Chromium].into_iter().find(|tool| !machine.has(*tool)) {
+        return Tally::skipped(format!("the console in a browser skipped: {} not found", missing.name()));
+    }
+    let mut tally = prepare_npm(machine, stage, SOURCES, TOOLS);
+    tally.add(build_server(machine, stage));
+    if tally.failed > 0 {
+        return tally;
+    }
+    let tools = machine.tools.join(TOOLS);
+    if let Err(error) = copy_scripts(&machine.root.join("loadtest/clients").join(SOURCES), &tools) {
+        return Tally::failed(format!("{}: {error}", tools.display()));
+    }
+    // One that is new enough comes with the packages, where there is one for the machine.
+    let brought = ["x64", "arm64"].map(|kind| tools.join(format!("node_modules/node-linux-{kind}/bin/node")));
+    let node = brought.into_iter().find(|node| node.exists()).unwrap_or_else(|| "node".into());
+    let mut browser = Command::new(node);
+    browser.current_dir(&tools).arg("run.mjs");
+    browser.arg(machine.logs.with_file_name("release").join("tidelog")).arg(machine.logs.join(TOOLS));
+    tally.add(counted(machine, stage, browser, 10));
+    tally
+}
+
+/// A module finds its packages beside itself.
+fn copy_scripts(from: &Path, to: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "mjs") {
+            fs::copy(&path, to.join(path.file_name().expect("an entry of a folder has a name")))?;
+        }
+    }
+    Ok(())
+}
