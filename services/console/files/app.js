@@ -76,7 +76,7 @@ function drawHealth() {
   const refuses = status?.appends?.accepted === false;
   const [word, good] = wrong && wrong.status !== 404 ? ['not reachable', 'bad'] : refuses ? ['takes no appends', 'bad'] : status ? ['ready', 'good'] : ['', 'idle'];
   show(health,
-    word && el('span', { class: `state ${good}`, title: refuses ? status.appends.why : null }, word),
+    el('span', { class: word && `state ${good}`, role: 'status', title: refuses ? status.appends.why : null }, word),
     status && el('span', { class: 'fine wide' }, `${status.version}, up ${duration(status.uptime_s)}`));
 }
 

@@ -237,6 +237,8 @@ export function tail(topic, route) {
 
   function pause() {
     if (state === 'paused') return run();
+    // Where it was is no longer there.
+    if (state === 'ended') return begin();
     stopper.abort();
     state = 'paused';
     return tell();

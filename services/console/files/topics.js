@@ -11,6 +11,9 @@ const PAGE = 50;
 const TOPICS_MAX = 50_000;
 // The whole list is loaded again after this long, although only a part is shown.
 const WHOLE_MS = 60_000;
+// Lists that are longer are searched and sorted as they were a while ago.
+const LONG = 1000;
+const LONG_MS = 10_000;
 
 const counter = (topic) => `topic ${topic.id}`;
 
@@ -44,14 +47,17 @@ export function topicsView({ route, redraw, reload, shared }) {
     const { rows } = shown();
     const { search, sorted } = asked();
     let fresh;
-    const isFew = all.length <= PAGE;
-    const changed = shared.status && isWhole && shared.status.topics !== undefined && shared.status.topics !== all.length;
-    if (isFew || changed || search || sorted !== 'name' || performance.now() - wholeAt > WHOLE_MS) {
+    const age = performance.now() - wholeAt;
+    const isStretch = !search && sorted === 'name' && all.length > PAGE;
+    const isChanged = isWhole && shared.status && shared.status.topics !== all.length;
+    if ((!isStretch || isChanged || age > WHOLE_MS) && (all.length <= LONG || age > LONG_MS)) {
       const list = await wholeList(request, 'v1/topics?details=true&limit=5000', 'topics', TOPICS_MAX, signal);
       [all, isWhole, wholeAt] = [list.rows, list.isWhole, performance.now()];
       fresh = new Set(all.map((topic) => topic.name));
+    } else if (!isStretch) {
+      return true;
     } else {
-      // In the order of names what is shown is one stretch.
+      // In the order of names what is shown is one stretch of the list.
       const before = all[all.indexOf(rows[0]) - 1];
       const after = before ? `&after=${encodeURIComponent(before.name)}` : '';
       const part = await request(`v1/topics?details=true&limit=${rows.length}${after}`, { signal });
