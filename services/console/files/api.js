@@ -80,9 +80,16 @@ export function poll(load, tell, every) {
     let wait = Math.max(every, 10 * took);
     if (failures) wait = Math.min(Math.max(wait, every * 2 ** failures), FAILED_MS_MAX);
     if (document.hidden) wait = Math.max(wait, HIDDEN_MS);
+    later(wait);
+  };
+  const later = (wait) => {
+    clearTimeout(timer);
     if (!stopper.signal.aborted) timer = setTimeout(run, wait);
   };
-  const seen = () => { if (!document.hidden) run(); };
+  const seen = () => {
+    if (!document.hidden) run();
+    else if (!busy) later(HIDDEN_MS);
+  };
   document.addEventListener('visibilitychange', seen);
   run();
   return {

@@ -249,24 +249,25 @@ export const checks = {
 
   async 'a topic is created and appended to from the page, and a refusal is told'({ page, server, picture }) {
     const at = await page();
+    const form = at.locator('dialog');
     await at.getByRole('button', { name: 'Create a topic' }).click();
-    await at.getByLabel('Name').fill('orders');
-    await at.getByRole('button', { name: 'Create', exact: true }).click();
+    await form.getByLabel('Name').fill('orders');
+    await form.getByRole('button', { name: 'Create' }).click();
     await at.locator('dialog .problem').waitFor(WAIT);
     assert.match(await at.locator('dialog .problem').innerText(), /The topic exists already[\s\S]*orders[\s\S]*topic_exists[\s\S]*[0-9a-f]{32}/);
     await picture(at, 'refused');
-    await at.getByLabel('Name').fill('made-here');
-    await at.getByLabel('Partitions').fill('2');
-    await at.getByLabel('Settings').fill('retention.ms = 60000');
-    await at.getByRole('button', { name: 'Create', exact: true }).click();
+    await form.getByLabel('Name').fill('made-here');
+    await form.getByLabel('Partitions').fill('2');
+    await form.getByLabel('Settings').fill('retention.ms = 60000');
+    await form.getByRole('button', { name: 'Create' }).click();
     await at.locator('h1', { hasText: 'made-here' }).waitFor(WAIT);
     assert.equal((await server.ask('/v1/topics/made-here')).configs['retention.ms'].value, '60000');
     await at.getByRole('button', { name: 'Append a record' }).click();
-    await at.getByLabel('Key').fill('k');
-    await at.getByLabel('Value').fill('{"made":"here"}');
-    await at.getByLabel('Headers').fill('trace: a:b\nempty');
-    await at.getByRole('spinbutton', { name: 'Partition' }).fill('1');
-    await at.getByRole('button', { name: 'Append', exact: true }).click();
+    await form.getByLabel('Key').fill('k');
+    await form.getByLabel('Value', { exact: true }).fill('{"made":"here"}');
+    await form.getByLabel('Headers').fill('trace: a:b\nempty');
+    await form.getByRole('spinbutton', { name: 'Partition' }).fill('1');
+    await form.getByRole('button', { name: 'Append' }).click();
     await at.locator('.stored').waitFor(WAIT);
     assert.match(await at.locator('.stored').innerText(), /partition 1 at offset 0/);
     await picture(at, 'append');
@@ -368,6 +369,25 @@ export const checks = {
     }
     assert.match(wanted['GET /v1/topics/{topic}/records'], /curl -N -H 'accept: text\/event-stream' 'http/);
     assert.ok(wanted['GET /v1/topics'].includes(server.url));
+  },
+
+  async 'a page that nobody sees asks rarely, and at once when it is seen again'({ page }) {
+    const at = await page();
+    await row(at, 'orders').waitFor(WAIT);
+    const see = (isHidden) => at.evaluate((hidden) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, isHidden);
+    await see(true);
+    // What was under way comes to its end.
+    await at.waitForTimeout(2500);
+    let asked = 0;
+    at.on('request', () => { asked += 1; });
+    await at.waitForTimeout(5000);
+    assert.equal(asked, 0);
+    await see(false);
+    await at.waitForTimeout(1000);
+    assert.ok(asked >= 2, `${asked} requests`);
   },
 
   async 'thousands of topics stay usable'({ page, server, picture }) {
