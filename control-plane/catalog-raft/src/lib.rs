@@ -28,6 +28,7 @@ mod log_store;
 mod machine;
 mod measure;
 mod network;
+mod observe;
 mod options;
 mod propose;
 mod raft_catalog;
@@ -40,6 +41,9 @@ pub use error::OpenError;
 pub use options::RaftOptions;
 pub use raft_catalog::RaftCatalog;
 pub use status::RaftStatus;
+
+/// What this crate counts.
+pub const METRICS: &[&[tidelog_host::metric::Metric]] = &[measure::METRICS];
 
 #[cfg(test)]
 mod raft_catalog_test;

@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 use bytes::Bytes;
 use tempfile::TempDir;
 use tidelog_kafka_wire::{Api, CONTROL_FRAME_BYTES_MAX, Request, RequestError, RequestHeader, decode_request};
-use tidelog_node::{CacheOptions, IoEngine, Node, NodeOptions, StoreOptions};
+use tidelog_node::{CacheOptions, IoEngine, Node, NodeOptions, Recorded, StoreOptions};
 use tidelog_schemas::{World, apis, error_codes, look_at_answer, read_answer, request, write_request};
 use tokio::runtime::Runtime;
 
@@ -45,6 +45,7 @@ impl Fuzzed {
         let folder = TempDir::with_prefix("tidelog-fuzz-")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let options = NodeOptions {
+            recorded: Recorded::default(),
             data_dir: folder.path().join("data"),
             store: StoreOptions { url: "memory:".to_owned(), ..StoreOptions::default() },
             kafka_listen: SocketAddr::from(([127, 0, 0, 1], 0)),

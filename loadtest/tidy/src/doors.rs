@@ -21,11 +21,19 @@ pub const DOORS: &[(&str, &[&str])] = &[
     // The server takes the lock on its folder and the signals.
     ("rustix", &["tidelog-host", "tidelog-server"]),
     ("metrics-util", &["tidelog-host"]),
+    // One process has one recorder.
+    ("metrics-exporter-prometheus", &["tidelog-server"]),
+    ("opentelemetry", &["tidelog-server"]),
+    ("opentelemetry-proto", &["tidelog-server"]),
+    ("opentelemetry_sdk", &["tidelog-server"]),
+    ("tracing-opentelemetry", &["tidelog-server"]),
+    ("prost", &["tidelog-server"]),
     ("axum", &["tidelog-gateway-http"]),
-    ("hyper", &["tidelog-gateway-http"]),
-    ("hyper-util", &["tidelog-gateway-http"]),
+    // The server sends spans to a collector.
+    ("hyper", &["tidelog-gateway-http", "tidelog-server"]),
+    ("hyper-util", &["tidelog-gateway-http", "tidelog-server"]),
     ("http-body", &["tidelog-gateway-http"]),
-    ("http-body-util", &["tidelog-gateway-http"]),
+    ("http-body-util", &["tidelog-gateway-http", "tidelog-server"]),
     ("tower", &["tidelog-gateway-http"]),
     ("tower-http", &["tidelog-gateway-http"]),
     ("form_urlencoded", &["tidelog-gateway-http"]),

@@ -12,7 +12,12 @@ const NOT_IN_PRODUCT: &[(&str, &str)] = &[
     (concat!("dbg", "!"), "left over from looking"),
     (concat!(".unwrap", "()"), "say why it cannot fail: expect(\"…\")"),
     (concat!("#[allow(dead", "_code)]"), "code is shipped with its caller"),
+    (concat!("counter!", "(\""), UNDECLARED),
+    (concat!("gauge!", "(\""), UNDECLARED),
+    (concat!("histogram!", "(\""), UNDECLARED),
 ];
+
+const UNDECLARED: &str = "a metric is declared, with its help, by declare_metrics!";
 
 /// Not anywhere: an ignored test is a test that nobody runs.
 const NOWHERE: &str = concat!("#[ig", "nore");

@@ -17,6 +17,7 @@ use tidelog_host::tasks::OnPanic;
 use tokio::net::TcpStream;
 use tower::ServiceExt;
 
+use crate::counted::Counted;
 use crate::gateway::Shared;
 use crate::memory::Untaken;
 use crate::options::{
@@ -69,7 +70,7 @@ pub(crate) async fn serve(shared: &Arc<Shared>, router: Router, stream: TcpStrea
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_send_buf_size(STREAM_WINDOW_BYTES as usize);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(http.serve_connection(TokioIo::new(Counted::new(stream, shared)), service));
 
     let came_late = shared.parts.tasks.is_stopping();
     let mut told_to_stop = came_late;

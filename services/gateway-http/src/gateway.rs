@@ -13,6 +13,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tracing::{debug, info, warn};
 
 use crate::memory::Memory;
+use crate::meters::Meters;
+use crate::metrics::{RenderMetrics, Rendered};
 use crate::options::GatewayOptions;
 use crate::storage::{Appender, Reader};
 use crate::{connection, router};
@@ -36,6 +38,8 @@ pub struct GatewayParts {
     pub random: Random,
     /// Runs the connections; when they stop, the door closes.
     pub tasks: Tasks,
+    /// What everybody has counted.
+    pub metrics: Arc<dyn RenderMetrics>,
 }
 
 /// The HTTP door of one node.
@@ -49,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) options: GatewayOptions,
     pub(crate) parts: GatewayParts,
     pub(crate) memory: Memory,
+    pub(crate) meters: Meters,
+    pub(crate) rendered: Rendered,
     /// Streams that have begun.
     pub(crate) streams: Arc<Semaphore>,
     connections: Arc<Semaphore>,
@@ -62,6 +68,14 @@ impl Shared {
     pub(crate) fn source(&self) -> u64 {
         self.sources.fetch_add(1, Ordering::Relaxed)
     }
+
+    pub(crate) fn open_connections(&self) -> usize {
+        self.options.connections_max - self.connections.available_permits()
+    }
+
+    pub(crate) fn open_streams(&self) -> usize {
+        self.options.streams_max - self.streams.available_permits()
+    }
 }
 
 impl Gateway {
@@ -74,6 +88,8 @@ impl Gateway {
         assert!(options.connections_max > 0 && options.requests_max > 0 && options.streams_max > 0);
         let shared = Arc::new(Shared {
             memory: Memory::new(&options),
+            meters: Meters::new(),
+            rendered: Rendered::default(),
             streams: Arc::new(Semaphore::new(options.streams_max)),
             connections: Arc::new(Semaphore::new(options.connections_max)),
             disconnected: Notify::new(),
@@ -100,7 +116,7 @@ impl Gateway {
             }
         }
         let drained = async {
-            while shared.connections.available_permits() < shared.options.connections_max {
+            while shared.open_connections() > 0 {
                 tokio::select! {
                     () = shared.disconnected.notified() => {}
                     accepted = listener.accept() => self.accepted(accepted).await,
@@ -126,6 +142,7 @@ impl Gateway {
     fn admit(&self, stream: TcpStream, peer: &str) {
         let Ok(permit) = self.shared.connections.clone().try_acquire_owned() else {
             debug!(peer, "connection refused, the maximum is reached");
+            self.shared.meters.connection_refused("connections_max");
             return;
         };
         if let Err(error) = stream.set_nodelay(true) {
@@ -136,6 +153,9 @@ impl Gateway {
         let router = self.router.clone();
         self.shared.parts.tasks.spawn_detached("http connection", OnPanic::Continue, async move {
             let ended = connection::serve(&open.shared, router, stream).await;
+            if matches!(ended, connection::Ended::SlowReader) {
+                open.shared.meters.connection_refused("slow_reader");
+            }
             debug!(peer = open.peer, %ended, "disconnected");
         });
     }

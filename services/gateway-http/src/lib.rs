@@ -14,11 +14,14 @@
 mod body;
 mod connection;
 mod console;
+mod counted;
 pub mod errors;
 mod gateway;
 mod health;
 mod layers;
 mod memory;
+mod meters;
+mod metrics;
 mod negotiate;
 mod options;
 mod partitioner;
@@ -31,9 +34,13 @@ mod storage;
 mod topics;
 
 pub use gateway::{Gateway, GatewayParts};
+pub use metrics::RenderMetrics;
 pub use options::GatewayOptions;
 pub use router::document;
 pub use storage::{Appender, NoRoom, Reader, WatchTail};
+
+/// What this crate counts.
+pub const METRICS: &[&[tidelog_host::metric::Metric]] = &[meters::METRICS];
 
 #[cfg(test)]
 mod console_test;
@@ -41,6 +48,8 @@ mod console_test;
 mod door_test;
 #[cfg(test)]
 mod follow_test;
+#[cfg(test)]
+mod meters_test;
 #[cfg(test)]
 mod produce_test;
 #[cfg(test)]

@@ -124,6 +124,8 @@ impl IntoResponse for Refused {
 /// Writes the problem of a response that is a refusal.
 pub(crate) fn write(mut response: Response, request_id: &str) -> Response {
     let Some(Refused(mut inner)) = response.extensions_mut().remove::<Refused>() else { return response };
+    // For whoever counts.
+    response.extensions_mut().insert(inner.code);
     inner.problem.request_id = Some(request_id.to_owned());
     let body = Refused(inner).to_json();
     response.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON);

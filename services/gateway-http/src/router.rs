@@ -18,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::gateway::Shared;
-use crate::{console, health, layers, negotiate, produce, read, topics};
+use crate::{console, health, layers, meters, metrics, negotiate, produce, read, topics};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -37,7 +37,10 @@ use crate::{console, health, layers, negotiate, produce, read, topics};
 struct About;
 
 fn watched() -> OpenApiRouter<Arc<Shared>> {
-    OpenApiRouter::new().routes(routes!(health::livez)).routes(routes!(health::readyz))
+    OpenApiRouter::new()
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(metrics::metrics))
 }
 
 fn served() -> OpenApiRouter<Arc<Shared>> {
@@ -77,6 +80,7 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
         .method_not_allowed_fallback(layers::method_not_allowed)
         .layer(CatchPanicLayer::custom(layers::panicked))
         .layer(from_fn_with_state(shared.clone(), layers::finish))
+        .layer(from_fn_with_state(shared.clone(), meters::measure))
         .with_state(shared.clone())
 }
 

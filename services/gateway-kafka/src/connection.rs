@@ -11,11 +11,13 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::FuturesOrdered;
+use tidelog_host::follow_request;
 use tidelog_kafka_wire::{Api, EncodeFailed, Request, RequestError, RequestHeader, decode_request};
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::gateway::Shared;
 use crate::memory::{Room, Share};
@@ -172,13 +174,19 @@ async fn read_requests<R: Input>(
             Ok(received) => received,
             Err(error) => return refused(shared, error),
         };
-        shared.meters.begun(api);
+        shared.meters.begun(api, frame_bytes);
         let held = Held { shared: shared.clone(), api, begun: begun_at, _share: share, _bytes: bytes, _turn: turn };
         let answering = match decode_request(frame) {
-            Ok((header, request)) => match quotas.charge(shared, begun_at, &header, frame_bytes) {
-                None => dispatch::begin(shared, &peer, header, request, room, None).await,
-                Some(charge) => charged(shared, &peer, header, request, room, charge).await,
-            },
+            Ok((header, request)) => {
+                let span = follow_request!(None, "kafka", otel.name = api.name(), otel.kind = "server");
+                let begun = match quotas.charge(shared, begun_at, &header, frame_bytes) {
+                    None => dispatch::begin(shared, &peer, header, request, room, None).left_future(),
+                    Some(charge) => charged(shared, &peer, header, request, room, charge).right_future(),
+                };
+                let answering = begun.instrument(span.clone()).await;
+                // The answer takes no room for a span that is none.
+                if span.is_none() { answering } else { answering.instrument(span).boxed() }
+            }
             Err(RequestError::UnsupportedApiVersions { correlation_id, .. }) => {
                 futures::future::ready(crate::cluster::unsupported_api_versions(correlation_id)).boxed()
             }
@@ -248,6 +256,7 @@ async fn write_answers<W: AsyncWrite + Unpin>(
         };
         let written = match answer {
             Ok(Answer::Frame(pieces, memory)) => {
+                shared.meters.sent(held.api, pieces.iter().map(Bytes::len).sum());
                 let is_wanted = || shared.memory.is_answer_wanted();
                 let written =
                     transport::write_pieces(&mut output, pieces, &shared.options, &shared.parts.clock, is_wanted).await;
@@ -255,6 +264,7 @@ async fn write_answers<W: AsyncWrite + Unpin>(
                 written
             }
             Ok(Answer::Records(pieces, memory)) => {
+                shared.meters.sent(held.api, pieces.iter().map(Bytes::len).sum());
                 let is_wanted = || shared.memory.records.is_wanted();
                 let written =
                     transport::write_pieces(&mut output, pieces, &shared.options, &shared.parts.clock, is_wanted).await;

@@ -40,6 +40,9 @@ pub use gateway::{Gateway, GatewayParts};
 pub use options::GatewayOptions;
 pub use storage::{Appender, NoRoom, Reader, WatchTail};
 
+/// What this crate counts.
+pub const METRICS: &[&[tidelog_host::metric::Metric]] = &[meters::METRICS, telemetry::METRICS];
+
 #[cfg(test)]
 mod admin_test;
 #[cfg(test)]

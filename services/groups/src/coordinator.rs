@@ -12,7 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tidelog_catalog_api::Catalog;
 use tidelog_host::tasks::OnPanic;
-use tidelog_host::{Clock, Random, Tasks, metric};
+use tidelog_host::{Clock, Random, Tasks};
 use tidelog_model::SessionId;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -24,14 +24,8 @@ use super::group_clock::{GroupClock, TICK};
 use super::limits::{GROUPS_MAX, SHARDS};
 use super::machine::{Answer, Group, GroupState};
 use super::messages::GroupKey;
+use super::meters::GroupMeters;
 use super::shard::{Entry, Shard};
-
-/// Groups on this node. Question: how many are there, and does the bound come near?
-const GROUPS: &str = "kafka_groups";
-/// Bytes that they keep. Question: as above.
-const GROUP_BYTES: &str = "kafka_group_bytes";
-/// Generations that were begun. Question: do groups rebalance all the time?
-const REBALANCES: &str = "kafka_group_rebalances_total";
 
 /// The group coordinator of a node.
 pub struct Coordinator {
@@ -48,6 +42,7 @@ pub struct Coordinator {
     pub(super) revisions: AtomicU64,
     /// Kept by all groups, counted under their locks.
     pub(super) bytes: AtomicUsize,
+    meters: GroupMeters,
     /// Some group has to be looked at earlier than the timer task knows.
     earlier: Notify,
 }
@@ -76,6 +71,7 @@ impl Coordinator {
             random,
             initial_rebalance_delay,
             bytes: AtomicUsize::new(0),
+            meters: GroupMeters::new(),
             earlier: Notify::new(),
         });
         coordinator.restore();
@@ -112,7 +108,7 @@ impl Coordinator {
         let (result, answers) = step(&mut entry.group);
         let after = (entry.group.state(), entry.group.membership().generation);
         if before != after {
-            note_change(key, &entry.group, before.1);
+            note_change(&self.meters, key, &entry.group, before.1);
         }
         let has_decided = has_decided(decisions, &entry.group);
         self.answer(shard, key, has_decided, answers);
@@ -128,7 +124,7 @@ impl Coordinator {
         self.bytes.fetch_sub(entry.bytes, Ordering::Relaxed);
         if bytes != entry.bytes {
             entry.bytes = bytes;
-            metric::gauge!(GROUP_BYTES).set(total as f64);
+            self.meters.bytes.set(total as f64);
         }
         if entry.group.state() == GroupState::Dead || entry.group.is_untouched() {
             self.forget(shard, key);
@@ -152,11 +148,12 @@ impl Coordinator {
         let Some(mut entry) = shard.groups.remove(key) else { return };
         self.forget_record(key, &entry);
         shard.answer(entry.durable.refuse_withheld());
-        self.bytes.fetch_sub(entry.bytes, Ordering::Relaxed);
+        let total = self.bytes.fetch_sub(entry.bytes, Ordering::Relaxed) - entry.bytes;
+        self.meters.bytes.set(total as f64);
         if let Some(alarm) = entry.alarm {
             shard.alarms.remove(&(alarm, key.clone()));
         }
-        metric::gauge!(GROUPS).decrement(1.0);
+        self.meters.groups.decrement(1.0);
     }
 
     /// Makes sure that one more group has room.
@@ -170,7 +167,7 @@ impl Coordinator {
     }
 
     pub(super) fn insert(&self, shard: &mut Shard, key: &GroupKey, group: Group, durable: Durable) {
-        metric::gauge!(GROUPS).increment(1.0);
+        self.meters.groups.increment(1.0);
         shard.groups.insert(key.clone(), Entry { group, alarm: None, bytes: 0, durable });
     }
 
@@ -227,10 +224,10 @@ pub(super) fn touch<T>(shard: &mut Shard, key: &GroupKey, step: impl FnOnce(&mut
 }
 
 /// Says once what has become of a group.
-fn note_change(key: &GroupKey, group: &Group, generation_before: i32) {
+fn note_change(meters: &GroupMeters, key: &GroupKey, group: &Group, generation_before: i32) {
     let membership = group.membership();
     if membership.generation != generation_before {
-        metric::counter!(REBALANCES).increment(1);
+        meters.rebalances.increment(1);
     }
     info!(
         tenant = %key.tenant,

@@ -69,6 +69,7 @@ pub mod limits;
 pub mod machine;
 mod member;
 pub mod messages;
+mod meters;
 mod offsets;
 mod rebalance;
 mod record;
@@ -79,6 +80,9 @@ mod upkeep;
 
 pub use coordinator::Coordinator;
 pub use error::{CommitError, GroupError};
+
+/// What this crate counts.
+pub const METRICS: &[&[tidelog_host::metric::Metric]] = &[meters::METRICS];
 
 #[cfg(test)]
 mod coordinator_test;

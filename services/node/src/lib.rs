@@ -7,9 +7,11 @@
 
 mod node;
 mod options;
+mod scrape;
 mod store;
 
 pub use node::{DoorName, Node, StartError};
 pub use options::{CacheOptions, IoEngine, NodeOptions, StoreOptions};
+pub use scrape::{Recorded, metrics};
 /// Why the catalog's folder cannot be used.
 pub use tidelog_catalog_raft::OpenError as CatalogOpenError;

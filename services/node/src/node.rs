@@ -21,6 +21,7 @@ use tidelog_ingest::{Ingest, IngestOptions};
 use tidelog_model::{NodeId, ObjectId, TenantId};
 use tokio::net::{TcpListener, TcpSocket};
 
+use crate::scrape::Scrape;
 use crate::store::{self, OpenStore};
 use crate::{CacheOptions, NodeOptions};
 
@@ -176,6 +177,12 @@ impl Node {
                 clock: clock.clone(),
                 random: random.clone(),
                 tasks: doors.clone(),
+                metrics: Arc::new(Scrape {
+                    tenant: TENANT,
+                    catalog: catalog.clone(),
+                    ingest: ingest.clone(),
+                    recorded: options.recorded.clone(),
+                }),
             };
             let gateway = http::Gateway::new(http_options, parts);
             doors.spawn("gateway-http", OnPanic::EndProcess, async move { gateway.serve(listener).await });

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 pub use tidelog_cache_nvme::IoEngine;
 
+use crate::Recorded;
+
 /// A whole node.
 #[derive(Clone, Debug)]
 pub struct NodeOptions {
@@ -28,6 +30,8 @@ pub struct NodeOptions {
     pub auto_create_topics: bool,
     /// Partitions of a topic that does not say.
     pub default_partitions: u32,
+    /// Who has what is counted.
+    pub recorded: Recorded,
 }
 
 /// Where objects live.

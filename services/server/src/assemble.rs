@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tidelog_node::{CacheOptions, IoEngine, NodeOptions, StoreOptions};
+use tidelog_node::{CacheOptions, IoEngine, NodeOptions, Recorded, StoreOptions};
 
 use crate::settings::{CacheIo, Settings, StoreSettings, StoreUrl};
 
@@ -13,7 +13,7 @@ const OBJECTS: &str = "objects";
 const WRITTEN_SHARE: u64 = 2;
 
 /// What the node is told. `data_dir` is absolute, so that nothing depends on where the process was started.
-pub fn node_options(settings: &Settings, data_dir: &Path) -> NodeOptions {
+pub fn node_options(settings: &Settings, data_dir: &Path, recorded: Recorded) -> NodeOptions {
     let written = settings.cache_memory_bytes / WRITTEN_SHARE;
     NodeOptions {
         data_dir: data_dir.to_owned(),
@@ -35,6 +35,7 @@ pub fn node_options(settings: &Settings, data_dir: &Path) -> NodeOptions {
         in_flight_bytes_max: fits(settings.in_flight_bytes_max),
         auto_create_topics: settings.auto_create_topics,
         default_partitions: settings.default_partitions,
+        recorded,
     }
 }
 

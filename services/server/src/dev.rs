@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use tidelog_host::Tasks;
+use tidelog_host::{Clock, Tasks};
 use tidelog_node::Node;
 
 use crate::assemble::node_options;
@@ -14,6 +14,9 @@ use crate::logging::{self, colours_suit};
 use crate::play_folder::PlayFolder;
 use crate::settings::{Effective, LogFormat, Settings, StoreUrl};
 use crate::start_refusal::{explained, unmade};
+use crate::telemetry::collector::Collector;
+use crate::telemetry::metrics::Recorder;
+use crate::telemetry::traces::Traces;
 use crate::version::VERSION;
 use crate::{open_files, signals};
 
@@ -28,7 +31,9 @@ const THREADS_END_MAX: Duration = Duration::from_secs(2);
 /// # Errors
 /// When it cannot start, or cannot drain in time.
 pub fn run(effective: &Effective, settings: &Settings) -> anyhow::Result<()> {
-    logging::start(settings.log_format, settings.log_filter.clone())?;
+    let recorder = Recorder::install()?;
+    let traces = settings.otlp_endpoint.clone().map(|authority| Traces::to(Collector { authority }));
+    logging::start(settings.log_format, settings.log_filter.clone(), traces.as_ref())?;
     tracing::info!(version = VERSION, data_dir = %settings.data_dir.display(), "starting");
     warn_of_test_switches();
     open_files::raise_limit();
@@ -43,17 +48,27 @@ pub fn run(effective: &Effective, settings: &Settings) -> anyhow::Result<()> {
         .thread_name("tidelog")
         .build()
         .context("cannot start threads")?;
-    let outcome = runtime.block_on(serve(effective, settings, data_dir));
+    let outcome = runtime.block_on(serve(effective, settings, data_dir, &recorder, traces));
     // Before the folder for play goes, in which something may still be writing.
     runtime.shutdown_timeout(THREADS_END_MAX);
     outcome
 }
 
-async fn serve(effective: &Effective, settings: &Settings, data_dir: &Path) -> anyhow::Result<()> {
+async fn serve(
+    effective: &Effective,
+    settings: &Settings,
+    data_dir: &Path,
+    recorder: &Recorder,
+    traces: Option<Traces>,
+) -> anyhow::Result<()> {
     // Before anything is started, so that there is no moment at which a signal is fatal.
-    let mut told_to_stop = signals::take_over(&Tasks::on_current_runtime()).context("cannot take over signals")?;
+    let tasks = Tasks::on_current_runtime();
+    let mut told_to_stop = signals::take_over(&tasks).context("cannot take over signals")?;
+    recorder.keep_small(&tasks, Clock::real());
+    let sending = traces.map(|traces| traces.send(settings.trace_sample_ratio, &tasks, Clock::real()));
+    let options = node_options(settings, data_dir, recorder.recorded());
     let node = tokio::select! {
-        started = Node::start(node_options(settings, data_dir)) => started.map_err(|error| explained(error, effective))?,
+        started = Node::start(options) => started.map_err(|error| explained(error, effective))?,
         // What was begun is found unfinished at the next start, as after a crash.
         signal = &mut told_to_stop => {
             tracing::info!(signal = signal.unwrap_or_default(), "stopped before serving");
@@ -73,6 +88,9 @@ async fn serve(effective: &Effective, settings: &Settings, data_dir: &Path) -> a
     tokio::time::timeout(DRAIN_MAX, node.stop())
         .await
         .with_context(|| format!("not drained after {} s; what was acknowledged is kept", DRAIN_MAX.as_secs()))?;
+    if let Some(sending) = sending {
+        sending.finish().await;
+    }
     Ok(())
 }
 

@@ -17,6 +17,7 @@ mod play_folder;
 mod settings;
 mod signals;
 mod start_refusal;
+mod telemetry;
 mod version;
 
 use std::io::Write;

@@ -13,7 +13,7 @@ mod faulty;
 mod file;
 mod marker;
 mod memory;
-pub mod metered;
+mod metered;
 mod open;
 mod probe;
 mod s3;
@@ -29,3 +29,6 @@ pub use open::open;
 pub use probe::{Abilities, ProbeError, probe};
 pub use s3::{S3Options, S3Store};
 pub use store::{BlobStore, Call, Key, ListedObject, Purpose};
+
+/// What this crate counts.
+pub const METRICS: &[&[tidelog_host::metric::Metric]] = &[metered::METRICS];

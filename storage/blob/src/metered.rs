@@ -1,24 +1,27 @@
 //! Counts calls, bytes and time by call and purpose.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tidelog_host::Clock;
 use tidelog_host::metric::{Counter, Histogram, counter, histogram};
+use tidelog_host::{Clock, declare_metrics};
+use tidelog_model::ErrorKind;
 use tokio::time::Instant;
 
 use crate::{BlobError, BlobStore, Call, Key, ListedObject, Purpose};
 
-/// What do we ask of the store, and pay for? Labels `call`, `purpose`.
-pub const CALLS_TOTAL: &str = "tidelog_blob_calls_total";
-/// What of it fails, and how? Labels `call`, `purpose`, `kind`.
-pub const FAILURES_TOTAL: &str = "tidelog_blob_failures_total";
-/// How many payload bytes go to the store and come from it? Labels `call`, `purpose`.
-pub const BYTES_TOTAL: &str = "tidelog_blob_bytes_total";
-/// How long does the store take, retries included? Labels `call`, `purpose`.
-pub const CALL_SECONDS: &str = "tidelog_blob_call_seconds";
+declare_metrics! {
+    counter CALLS_TOTAL = "tidelog_blob_calls_total", ["call", "purpose"],
+        "Calls to the object store. What is asked of it, and paid for?";
+    counter FAILURES_TOTAL = "tidelog_blob_failures_total", ["purpose", "kind"],
+        "Calls to the store that failed for good, retries included. What fails, and how?";
+    counter BYTES_TOTAL = "tidelog_blob_bytes_total", ["call", "purpose"],
+        "Payload bytes that went to the store or came from it. How much goes over that network?";
+    seconds CALL_SECONDS = "tidelog_blob_call_seconds", ["call", "purpose"],
+        "Time of a call to the store, retries included. Is the store slow?";
+}
 
 /// A store that is counted. Made after the metrics recorder, whose handles it keeps.
 pub struct Metered {
@@ -30,7 +33,8 @@ pub struct Metered {
 struct Meter {
     calls: Counter,
     bytes: Counter,
-    seconds: Histogram,
+    /// Of those that were ever made: a histogram is many lines for whoever collects.
+    seconds: OnceLock<Histogram>,
 }
 
 impl Metered {
@@ -43,10 +47,12 @@ impl Metered {
                 meters.push(Meter {
                     calls: counter!(CALLS_TOTAL, "call" => call, "purpose" => purpose),
                     bytes: counter!(BYTES_TOTAL, "call" => call, "purpose" => purpose),
-                    seconds: histogram!(CALL_SECONDS, "call" => call, "purpose" => purpose),
+                    seconds: OnceLock::new(),
                 });
             }
         }
+        // There from the beginning, so that the first failure is seen as one more.
+        Purpose::ALL.iter().for_each(|purpose| KINDS.iter().for_each(|kind| drop(failures(*purpose, *kind))));
         Metered { inner, clock, meters }
     }
 
@@ -55,13 +61,22 @@ impl Metered {
         let meter = &self.meters[call as usize * Purpose::ALL.len() + purpose as usize];
         meter.calls.increment(1);
         meter.bytes.increment(bytes);
-        meter.seconds.record((self.clock.now() - start).as_secs_f64());
+        let seconds = meter
+            .seconds
+            .get_or_init(|| histogram!(CALL_SECONDS, "call" => call.as_str(), "purpose" => purpose.as_str()));
+        seconds.record((self.clock.now() - start).as_secs_f64());
         if let Err(error) = answer {
-            let kind = format!("{:?}", error.kind());
-            counter!(FAILURES_TOTAL, "call" => call.as_str(), "purpose" => purpose.as_str(), "kind" => kind)
-                .increment(1);
+            failures(purpose, error.kind()).increment(1);
         }
     }
+}
+
+/// How calls fail; see [`BlobError::kind`].
+const KINDS: [ErrorKind; 5] =
+    [ErrorKind::NotFound, ErrorKind::Corrupt, ErrorKind::Invalid, ErrorKind::Throttled, ErrorKind::Unavailable];
+
+fn failures(purpose: Purpose, kind: ErrorKind) -> Counter {
+    counter!(FAILURES_TOTAL, "purpose" => purpose.as_str(), "kind" => kind.as_str())
 }
 
 fn answered(answer: &Result<Bytes, BlobError>) -> u64 {

@@ -10,16 +10,19 @@ use foyer::{
     IoEngineConfig, PsyncIoEngineConfig, S3FifoConfig, UringIoEngineConfig,
 };
 use tidelog_cache::{BlockCache, BlockKey, CacheUsage};
-use tidelog_host::Clock;
 use tidelog_host::disk::RealDisk;
 use tidelog_host::metric::{Counter, counter};
+use tidelog_host::{Clock, declare_metrics};
 
 use crate::bypass::Bypass;
 use crate::entry::{ENTRY_BYTES_MAX, ENTRY_OVERHEAD_BYTES, Entry, EntryKey};
 use crate::stamp::{Stamp, claim};
 
-/// Looks into the disk that failed or gave something else than was asked: is the disk dying?
-const DISK_FAILURES_TOTAL: &str = "tidelog_cache_disk_failures_total";
+declare_metrics! {
+    counter DISK_FAILURES_TOTAL = "tidelog_cache_disk_failures_total", ["kind"],
+        "Looks into the cache's disk that ended in an `error`, were too `slow`, or gave something `foreign`. Is the disk \
+         dying?";
+}
 
 const MIB: usize = 1024 * 1024;
 /// foyer's unit of eviction, a file each.

@@ -14,3 +14,6 @@ mod stamp;
 
 pub use cache::{FoyerCache, FoyerOptions, IoEngine};
 pub use stamp::Stamp;
+
+/// What this crate counts.
+pub const METRICS: &[&[tidelog_host::metric::Metric]] = &[cache::METRICS];

@@ -21,3 +21,6 @@ pub use error::ReadError;
 pub use memory::MemoryBlockCache;
 pub use read_bytes::{Origin, ReadBytes};
 pub use reader::{ObjectReader, ReaderLimits, ReaderUsage};
+
+/// What this crate counts.
+pub const METRICS: &[&[tidelog_host::metric::Metric]] = &[metrics::METRICS];

@@ -2,24 +2,28 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tidelog_host::declare_metrics;
 use tidelog_host::metric::{Counter, Gauge, counter, gauge};
 
 use crate::Origin;
 
-/// Reads by the layer that answered (`written`, `cache`, `store`): is the hot window large enough?
-pub(crate) const PIECES_TOTAL: &str = "tidelog_cache_pieces_total";
-/// Bytes of those.
-pub(crate) const PIECE_BYTES_TOTAL: &str = "tidelog_cache_piece_bytes_total";
-/// GETs: does single flight hold?
-pub(crate) const LOADS_TOTAL: &str = "tidelog_cache_loads_total";
-/// Bytes they brought: more than were asked for, because blocks are loaded whole.
-pub(crate) const LOAD_BYTES_TOTAL: &str = "tidelog_cache_load_bytes_total";
-/// GETs that failed.
-pub(crate) const LOAD_ERRORS_TOTAL: &str = "tidelog_cache_load_errors_total";
-/// Reads repeated past all caches because bytes were not what was written: is something damaging them?
-pub(crate) const REREADS_TOTAL: &str = "tidelog_cache_rereads_total";
-/// Bytes of objects just written that are held.
-pub(crate) const WRITTEN_BYTES: &str = "tidelog_cache_written_bytes";
+declare_metrics! {
+    counter PIECES_TOTAL = "tidelog_cache_pieces_total", ["layer"],
+        "Pieces of objects that were read, by who had them: `written` (just written here), `cache`, or the `store`. Is the \
+         cache large enough?";
+    counter PIECE_BYTES_TOTAL = "tidelog_cache_piece_bytes_total", ["layer"],
+        "Bytes of those pieces. How much of what is read comes from where?";
+    counter LOADS_TOTAL = "tidelog_cache_loads_total", [],
+        "GETs for the cache. Does one load serve all who wait?";
+    counter LOAD_BYTES_TOTAL = "tidelog_cache_load_bytes_total", [],
+        "Bytes that they brought: more than were asked for, because blocks are loaded whole. What does that cost?";
+    counter LOAD_ERRORS_TOTAL = "tidelog_cache_load_errors_total", [],
+        "GETs for the cache that failed. Can readers get what is not here?";
+    counter REREADS_TOTAL = "tidelog_cache_rereads_total", [],
+        "Reads repeated past all caches because bytes were not what was written. Is something damaging them?";
+    gauge WRITTEN_BYTES = "tidelog_cache_written_bytes", [],
+        "Bytes of objects just written that are held. How far back does the tail reach in memory?";
+}
 
 pub(crate) struct Metrics {
     layers: [(Counter, Counter); 3],

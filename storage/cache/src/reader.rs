@@ -6,11 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::join_all;
 use tidelog_blob::{BlobStore, Key};
-use tidelog_host::Tasks;
 use tidelog_host::tasks::OnPanic;
+use tidelog_host::{Tasks, follow};
 use tidelog_model::ObjectId;
 use tidelog_model::limits::CACHE_BLOCK_BYTES;
 use tokio::sync::Semaphore;
+use tracing::Instrument;
 
 use crate::flights::{Flight, Flights, Loaded};
 use crate::loader::{Loader, RUN_BLOCKS_MAX};
@@ -189,8 +190,9 @@ impl ObjectReader {
         for run in runs(flights) {
             let inner = Arc::clone(&self.inner);
             // A panic loses this load only: its flights are dropped, which tells those who wait.
+            let span = follow!("load", blocks = run.len());
             let load = async move { inner.loader.load(run).await };
-            self.inner.tasks.spawn_detached("block load", OnPanic::Continue, load);
+            self.inner.tasks.spawn_detached("block load", OnPanic::Continue, load.instrument(span));
         }
     }
 }

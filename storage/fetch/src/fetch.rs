@@ -7,12 +7,14 @@ use futures::StreamExt;
 use futures::stream::FuturesOrdered;
 use tidelog_cache::ObjectReader;
 use tidelog_catalog_api::{Catalog, Extent, ExtentPlan, PartitionView};
-use tidelog_host::metric::counter;
+use tidelog_host::follow;
 use tidelog_model::limits::CACHE_BLOCK_BYTES;
 use tidelog_model::{Offset, PREFIX_BYTES, PartitionId, mutant, patch_prefix};
+use tracing::{Instrument, field};
 
 use crate::ReadError;
 use crate::hints::Hints;
+use crate::meters::ReadMeters;
 use crate::read_ahead::ReadAhead;
 use crate::scan::{Scan, ScanError, ScannedBatch};
 use crate::tail::{Tails, Watch};
@@ -38,6 +40,7 @@ pub struct Fetch {
     tails: Arc<Tails>,
     hints: Hints,
     pub(crate) read_ahead: ReadAhead,
+    pub(crate) meters: ReadMeters,
 }
 
 /// What to read.
@@ -70,7 +73,8 @@ impl Fetch {
     pub fn new(catalog: Arc<dyn Catalog>, reader: Arc<ObjectReader>) -> Arc<Fetch> {
         let tails = Tails::new();
         catalog.listen(tails.clone());
-        Arc::new(Fetch { catalog, reader, tails, hints: Hints::new(), read_ahead: ReadAhead::default() })
+        let (hints, read_ahead, meters) = (Hints::new(), ReadAhead::default(), ReadMeters::new());
+        Arc::new(Fetch { catalog, reader, tails, hints, read_ahead, meters })
     }
 
     /// Reads batches from an offset on. At the tail the outcome is empty. A cancelled caller leaves nothing behind.
@@ -78,14 +82,24 @@ impl Fetch {
     /// # Errors
     /// [`ReadError`]; its negatives are confirmed.
     pub async fn read(&self, read: Read) -> Result<ReadOutcome, ReadError> {
+        let span = follow!("read", partition = read.partition.index, offset = read.offset.0, bytes = field::Empty);
+        let outcome = self.read_now(read).instrument(span.clone()).await;
+        if let Ok(outcome) = &outcome {
+            span.record("bytes", outcome.bytes);
+        }
+        outcome
+    }
+
+    async fn read_now(&self, read: Read) -> Result<ReadOutcome, ReadError> {
         for _ in 0..REPLANS_MAX {
             let plan = self.plan(read.partition, read.offset, read.bytes_max).await?;
             match self.deliver(&read, &plan).await {
                 Ok(outcome) => {
-                    counter!("tidelog_fetch_bytes_total").increment(outcome.bytes as u64);
+                    self.meters.reads.increment(1);
+                    self.meters.bytes.increment(outcome.bytes as u64);
                     return Ok(outcome);
                 }
-                Err(ScanError::Moved) => counter!("tidelog_fetch_replans_total").increment(1),
+                Err(ScanError::Moved) => self.meters.replans.increment(1),
                 Err(ScanError::Read(error)) => return Err(error),
             }
         }

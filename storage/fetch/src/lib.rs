@@ -15,6 +15,7 @@
 mod error;
 mod fetch;
 mod hints;
+mod meters;
 mod read_ahead;
 mod rope;
 mod scan;
@@ -24,3 +25,6 @@ mod time;
 pub use error::ReadError;
 pub use fetch::{Fetch, Read, ReadOutcome};
 pub use tail::Watch;
+
+/// What this crate counts.
+pub const METRICS: &[&[tidelog_host::metric::Metric]] = &[meters::METRICS];

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use parking_lot::Mutex;
 use tidelog_catalog_api::Location;
-use tidelog_host::metric::counter;
 use tidelog_model::{Offset, PartitionId};
 
 use crate::fetch::Fetch;
@@ -77,7 +76,7 @@ impl Fetch {
         let mut until = from;
         for extent in unread.extents.iter().filter(|extent| extent.end_offset() > from) {
             if let Location::Object { range, .. } = extent.location {
-                counter!("tidelog_fetch_ahead_total").increment(1);
+                self.meters.ahead.increment(1);
                 self.reader.load(range.object, range.position..range.position + range.bytes.min(AHEAD_BYTES as u32));
             }
             until = until.max(extent.end_offset());

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tidelog_cache::{ObjectReader, Origin};
 use tidelog_catalog_api::{Catalog, Extent, Location, ObjectRange};
-use tidelog_host::metric::counter;
 use tidelog_model::{BatchHeader, BatchPlacement, ErrorKind, HEADER_BYTES, Offset, PartitionId, mutant};
 
-use crate::ReadError;
 use crate::rope::{Rope, join};
+use crate::{ReadError, meters};
 
 /// What one step of a walk may find wrong.
 pub(crate) enum ScanError {
@@ -183,7 +182,7 @@ impl<'a> Scan<'a> {
             return Err(self.damaged(problem));
         }
         self.reread = true;
-        counter!("tidelog_fetch_rereads_total").increment(1);
+        meters::reread();
         tracing::warn!(partition = %self.partition, object = %range.object, %problem, "read bad bytes, reading again");
         let from = range.position + self.skip;
         let want = u32::try_from(want).expect("the window is no larger than the extent");
@@ -202,7 +201,7 @@ impl<'a> Scan<'a> {
     }
 
     fn damaged(&self, problem: String) -> ScanError {
-        counter!("tidelog_fetch_damaged_total").increment(1);
+        meters::damaged();
         let place = place_of(self.extent.location);
         tracing::error!(partition = %self.partition, %place, %problem, "stored records are damaged");
         ScanError::Read(ReadError::Corrupt(format!("extent at offset {}: {problem}", self.extent.base_offset)))

@@ -20,14 +20,15 @@ use std::time::Duration;
 use tidelog_catalog_api::{
     BatchOutcome, Catalog, CatalogError, Command, CommitOutcome, CommitRefused, Outcome, Proposal,
 };
-use tidelog_host::metric::{counter, histogram};
-use tidelog_host::{Clock, failpoint};
+use tidelog_host::{Clock, failpoint, follow};
 use tidelog_model::{CommitSequence, FirstTry, Offset, PartitionId, mutant};
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::Span;
 
 use crate::append::{AppendError, Appended};
 use crate::flush::{Flush, Writer};
 use crate::lane::{Buffer, Pending};
+use crate::meters::{self, CommitMeters};
 use crate::parked::Parked;
 use crate::poisoned::Poisoned;
 use crate::upload::Uploading;
@@ -56,6 +57,7 @@ pub(crate) struct Committer {
     poisoned: Poisoned,
     /// Says why when the session is fenced or the catalog has stopped: nothing can be committed any more.
     ended: watch::Sender<Option<String>>,
+    meters: CommitMeters,
 }
 
 struct Proposed {
@@ -64,6 +66,8 @@ struct Proposed {
     received: CommitSequence,
     flush: Flush,
     proposal: Proposal,
+    /// Follows the proposal until it is answered.
+    _span: Span,
 }
 
 /// An answer to one proposal.
@@ -100,6 +104,7 @@ impl Committer {
             parked: Parked::new(parking),
             poisoned: Poisoned::default(),
             ended,
+            meters: CommitMeters::new(),
         }
     }
 
@@ -158,7 +163,9 @@ impl Committer {
         let sequence = self.sequence;
         let received = self.received;
         let proposal = self.send(&flush, sequence, received);
-        self.proposed.push_back(Proposed { sequence, received, flush, proposal });
+        let around = flush.slot.as_ref().map_or_else(Span::none, |slot| slot.span());
+        let _span = follow!(within: &around, "commit", entries = flush.batches.len());
+        self.proposed.push_back(Proposed { sequence, received, flush, proposal, _span });
     }
 
     fn send(&self, flush: &Flush, sequence: CommitSequence, received: CommitSequence) -> Proposal {
@@ -312,8 +319,8 @@ impl Committer {
                         log_start = Some((partition, view.map_or(Offset(0), |view| view.log_start)));
                     }
                     let log_start = log_start.expect("set above").1;
-                    histogram!("tidelog_ingest_append_seconds").record(pending.admitted.elapsed().as_secs_f64());
-                    counter!("tidelog_ingest_records_total").increment(u64::from(pending.batch.records));
+                    let (records, bytes) = (pending.batch.records, pending.batch.bytes.len());
+                    self.meters.acknowledged(pending.admitted.elapsed(), records, bytes);
                     let is_duplicate = matches!(outcome, BatchOutcome::Duplicate { .. });
                     let log_append_time = if is_duplicate { None } else { pending.batch.log_append_time() };
                     answer(pending, Ok(Appended { base_offset, log_append_time, is_duplicate, log_start }));
@@ -321,7 +328,7 @@ impl Committer {
                 }
                 BatchOutcome::OutOfOrder { expected } => {
                     match self.parked.offer(pending, position, &flush.place, expected, self.clock.now()) {
-                        None => counter!("tidelog_ingest_parked_total").increment(1),
+                        None => self.meters.parked(),
                         Some(pending) => answer(pending, Err(AppendError::OutOfOrder { expected })),
                     }
                     continue;
@@ -352,7 +359,7 @@ impl Committer {
 
 fn answer(pending: Pending, result: Result<Appended, AppendError>) {
     if let Err(error) = &result {
-        counter!("tidelog_ingest_refused_total", "kind" => format!("{:?}", error.kind())).increment(1);
+        meters::refused(error.kind());
     }
     // Whoever asked may have gone; that changes nothing.
     let _ = pending.answer.send(result);

@@ -16,6 +16,7 @@ use crate::committer::Committer;
 use crate::flush::Writer;
 use crate::grants::Grants;
 use crate::lane::{Buffer, Sealer};
+use crate::meters::{self, SealMeters};
 use crate::mover::Mover;
 use crate::options::IngestOptions;
 use crate::upload::Uploader;
@@ -91,6 +92,7 @@ impl Ingest {
             uploader: uploader.clone(),
             flushes,
             stop: stop.clone(),
+            meters: SealMeters::new(),
         };
         let writer = Writer { session, lane: LaneId(0) };
         let (end, ended) = watch::channel(None);
@@ -138,6 +140,11 @@ impl Ingest {
     #[must_use]
     pub fn in_flight_bytes(&self) -> usize {
         (self.in_flight_units - self.in_flight.available_permits()) * RESERVATION_UNIT
+    }
+
+    /// Says in the metrics what goes up and down: whoever collects them asks for it.
+    pub fn observe(&self) {
+        meters::in_flight(self.in_flight_bytes(), self.in_flight_units * RESERVATION_UNIT);
     }
 
     /// Gives the batches their place in the order, at once; the future resolves when they are durable and have their

@@ -1,17 +1,18 @@
 //! A lane: a buffer that every partition and tenant shares, and the task that seals it into flushes.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tidelog_host::Clock;
-use tidelog_host::metric::{counter, histogram};
+use tidelog_host::{Clock, follow};
 use tidelog_model::{PartitionId, mutant};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
+use tracing::Span;
 
 use crate::append::BatchResult;
+use crate::meters::SealMeters;
 use crate::options::FLUSH_BYTES_MAX;
 use crate::upload::{self, Uploader};
 use crate::{Append, CheckedBatch, LaneProfile, Reservation};
@@ -20,6 +21,8 @@ use crate::{Append, CheckedBatch, LaneProfile, Reservation};
 const PASSING_BATCH_BYTES_MAX: usize = 64 * 1024;
 /// When none could pass, and nothing new comes, how long until they are looked at again.
 const PASS_AGAIN: Duration = Duration::from_millis(20);
+/// Links from a flush that is followed to batches in it that are.
+const LINKS_MAX: usize = 16;
 /// Batches that are looked at for it: some thousands are more than one flush takes.
 const PASSING_LOOK_MAX: usize = 8 * 1024;
 
@@ -37,6 +40,8 @@ pub(crate) struct Pending {
     pub unattended: bool,
     /// Given back when the batch is resolved.
     pub _held: Option<Arc<Reservation>>,
+    /// Follows the batch until it is resolved; none as a rule.
+    pub span: Span,
 }
 
 /// What was taken from the buffer at once.
@@ -49,7 +54,37 @@ pub(crate) struct Sealed {
 }
 
 /// A flush's place among those in flight; the parts of a flush that is taken apart share it.
-pub(crate) type Slot = Arc<OwnedSemaphorePermit>;
+pub(crate) type Slot = Arc<FlushSlot>;
+
+/// See [`Slot`].
+#[derive(Debug)]
+pub(crate) struct FlushSlot {
+    _permit: OwnedSemaphorePermit,
+    /// Follows the flush until it is resolved, if any of its batches is followed.
+    span: OnceLock<Span>,
+}
+
+impl FlushSlot {
+    fn new(permit: OwnedSemaphorePermit) -> Slot {
+        Arc::new(FlushSlot { _permit: permit, span: OnceLock::new() })
+    }
+
+    /// What follows the flush: none as a rule.
+    pub(crate) fn span(&self) -> Span {
+        self.span.get().cloned().unwrap_or_else(Span::none)
+    }
+
+    /// Begins to follow the flush, on behalf of the first of its batches that is followed; for the others there is a link.
+    fn follow(&self, batches: &[Pending], bytes: usize, inline: bool) {
+        let mut followed = batches.iter().map(|pending| &pending.span).filter(|span| !span.is_none());
+        let Some(first) = followed.next() else { return };
+        let span = follow!(within: first, "flush", batches = batches.len(), bytes, inline);
+        for other in followed.take(LINKS_MAX) {
+            span.follows_from(other);
+        }
+        let _ = self.span.set(span);
+    }
+}
 
 /// The buffer of a lane.
 pub(crate) struct Buffer {
@@ -76,6 +111,7 @@ impl Buffer {
     /// the batches hold.
     pub(crate) fn push(&self, append: Append, now: Instant) -> Option<Vec<oneshot::Receiver<BatchResult>>> {
         let Append { partition, batches, source, held, unattended, deadline: _ } = append;
+        let span = follow!("append", partition = partition.index, batches = batches.len());
         let mut answers = Vec::with_capacity(batches.len());
         let mut state = self.state.lock();
         if state.closed {
@@ -98,6 +134,7 @@ impl Buffer {
                 answer,
                 unattended,
                 _held: held,
+                span: span.clone(),
             });
         }
         drop(state);
@@ -185,6 +222,7 @@ pub(crate) struct Sealer {
     pub uploader: Arc<Uploader>,
     pub flushes: mpsc::Sender<crate::upload::Uploading>,
     pub stop: Arc<Notify>,
+    pub meters: SealMeters,
 }
 
 impl Sealer {
@@ -256,7 +294,7 @@ impl Sealer {
             };
             self.space_objects(&mut last_object).await;
             let taken = self.buffer.take(self.profile.object_bytes.min(FLUSH_BYTES_MAX));
-            if self.send(sealed(taken, Arc::new(slot)), false).await.is_err() {
+            if self.send(sealed(taken, FlushSlot::new(slot)), false).await.is_err() {
                 return;
             }
         }
@@ -274,7 +312,7 @@ impl Sealer {
             return false;
         }
         budget.bytes -= bytes as f64;
-        self.send(sealed((batches, bytes), Arc::new(slot)), true).await.is_ok()
+        self.send(sealed((batches, bytes), FlushSlot::new(slot)), true).await.is_ok()
     }
 
     fn waiting_bytes(&self) -> usize {
@@ -291,8 +329,8 @@ impl Sealer {
         if sealed.batches.is_empty() {
             return Ok(());
         }
-        counter!("tidelog_ingest_flushes_total", "kind" => if inline { "inline" } else { "object" }).increment(1);
-        histogram!("tidelog_ingest_flush_bytes").record(sealed.bytes as f64);
+        self.meters.sealed(inline, sealed.bytes);
+        sealed.slot.follow(&sealed.batches, sealed.bytes, inline);
         self.flushes.send(self.uploader.start(sealed, inline)).await.map_err(drop)
     }
 
@@ -318,7 +356,7 @@ fn sealed((mut batches, bytes): (Vec<Pending>, usize), slot: Slot) -> Sealed {
 }
 
 async fn acquire(slots: &Arc<Semaphore>) -> Slot {
-    Arc::new(slots.clone().acquire_owned().await.expect("the semaphore is never closed"))
+    FlushSlot::new(slots.clone().acquire_owned().await.expect("the semaphore is never closed"))
 }
 
 /// Inline bytes a second, with half a second's worth saved up: each inline byte is written twice more later, so beyond a

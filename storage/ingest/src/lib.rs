@@ -27,6 +27,7 @@ mod flush;
 mod grants;
 mod ingest;
 mod lane;
+mod meters;
 mod mover;
 mod options;
 mod parked;
@@ -40,3 +41,6 @@ pub use admit::{
 pub use append::{Append, AppendError, AppendFuture, Appended};
 pub use ingest::{Ingest, Reservation, StartError};
 pub use options::{IngestOptions, LaneProfile};
+
+/// What this crate counts.
+pub const METRICS: &[&[tidelog_host::metric::Metric]] = &[meters::METRICS];

@@ -8,10 +8,10 @@ use tidelog_blob::Purpose;
 use tidelog_catalog_api::{Command, ExtentMove, InlineExtent, Location, MoveInline, Outcome};
 use tidelog_format::flush_object::FlushObjectBuilder;
 use tidelog_host::Tasks;
-use tidelog_host::metric::counter;
 use tidelog_model::{BatchHeader, SessionId};
 
 use crate::IngestOptions;
+use crate::meters;
 use crate::upload::{self, Uploader};
 
 /// How often to look.
@@ -91,8 +91,7 @@ impl Mover {
         let command = MoveInline { session: self.session, object, object_bytes, moves: extent_moves };
         match self.uploader.catalog.propose(Command::MoveInline(command)).await {
             Ok(Outcome::Moved(Ok(moved))) => {
-                counter!("tidelog_ingest_inline_moved_total")
-                    .increment(moved.iter().filter(|done| **done).count() as u64);
+                meters::moved(moved.iter().filter(|done| **done).count() as u64);
                 true
             }
             Ok(Outcome::Moved(Err(refused))) => {

@@ -7,17 +7,18 @@ use tidelog_blob::{BlobError, BlobStore, Key, Purpose};
 use tidelog_cache::ObjectReader;
 use tidelog_catalog_api::{Catalog, ClusterView};
 use tidelog_format::flush_object::{FlushObject, FlushObjectBuilder, object_key};
-use tidelog_host::metric::histogram;
 use tidelog_host::tasks::OnPanic;
-use tidelog_host::{Clock, Tasks, failpoint};
+use tidelog_host::{Clock, Tasks, failpoint, follow};
 use tidelog_model::limits::INLINE_BYTES_MAX;
 use tidelog_model::{ObjectId, PartitionId};
 use tokio::sync::oneshot;
+use tracing::Instrument;
 
 use crate::AppendError;
 use crate::flush::{Flush, Place};
 use crate::grants::Grants;
 use crate::lane::{Pending, Sealed};
+use crate::meters;
 
 /// A flush that will be ready, or has failed, when this resolves; in the lane's order.
 pub(crate) struct Uploading {
@@ -62,9 +63,11 @@ impl Uploader {
             return uploading;
         }
         let uploader = self.clone();
-        self.tasks.spawn_detached("upload", OnPanic::EndProcess, async move {
+        let span = follow!(within: &sealed.slot.span(), "upload");
+        let upload = async move {
             let _ = done.send(uploader.upload(sealed).await);
-        });
+        };
+        self.tasks.spawn_detached("upload", OnPanic::EndProcess, upload.instrument(span));
         uploading
     }
 
@@ -141,7 +144,7 @@ pub(crate) async fn put(
         }
     }
     failpoint::hit("upload");
-    histogram!("tidelog_ingest_upload_seconds").record(started.elapsed().as_secs_f64());
+    meters::uploaded(started.elapsed());
     uploader.reader.insert_written(object, laid_out.parts);
     Ok(())
 }

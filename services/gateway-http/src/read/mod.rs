@@ -206,7 +206,7 @@ impl Wanted {
 }
 
 /// What the client of a request has not taken yet.
-pub(crate) struct Taker(Arc<Untaken>);
+pub(crate) struct Taker(pub(crate) Arc<Untaken>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Taker {
     type Rejection = Infallible;

@@ -24,6 +24,7 @@ use parking_lot::Mutex;
 pub(crate) use software::Software;
 
 use instances::Instances;
+pub(crate) use pushed::METRICS;
 use pushed::PushMeters;
 use subscriptions::Subscriptions;
 

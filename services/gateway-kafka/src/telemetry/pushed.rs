@@ -4,18 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tidelog_host::declare_metrics;
 use tidelog_host::metric::{Counter, Gauge, counter, gauge};
 
 use super::otlp::Counted;
 
-/// Pushes that came for a subscription. Question: do its clients answer it?
-const PUSHES: &str = "kafka_telemetry_pushes_total";
-/// Bytes of them, as they were sent. Question: what does the subscription cost?
-const PUSHED_BYTES: &str = "kafka_telemetry_pushed_bytes_total";
-/// Metrics in them. Question: has it found the metrics that it asks for?
-const PUSHED_METRICS: &str = "kafka_telemetry_pushed_metrics_total";
-/// Client instances that are remembered. Question: is the bound near?
-const INSTANCES: &str = "kafka_telemetry_instances";
+declare_metrics! {
+    counter PUSHES = "tidelog_kafka_telemetry_pushes_total", ["subscription"],
+        "Pushes of clients' metrics that came for a subscription, of which 256 are told apart. Do its clients answer it?";
+    counter PUSHED_BYTES = "tidelog_kafka_telemetry_pushed_bytes_total", ["subscription"],
+        "Bytes of those pushes, as they were sent. What does the subscription cost?";
+    counter PUSHED_METRICS = "tidelog_kafka_telemetry_pushed_metrics_total", ["subscription"],
+        "Metrics in those pushes. Has it found the metrics that it asks for?";
+    gauge INSTANCES = "tidelog_kafka_telemetry_instances", [],
+        "Client instances that are remembered for their metrics. Is the bound near?";
+}
 
 /// Subscriptions that are told apart while the node runs: a meter is never taken away. The rest counts as one.
 const METERED_MAX: usize = 256;

@@ -37,6 +37,9 @@ pub struct Settings {
     /// Zero means none.
     pub cache_disk_bytes: u64,
     pub cache_io: CacheIo,
+    /// `None`: nowhere.
+    pub otlp_endpoint: Option<String>,
+    pub trace_sample_ratio: f64,
     pub log_format: LogFormat,
     pub log_filter: Targets,
 }
@@ -118,6 +121,8 @@ impl Settings {
             "psync" => Ok(CacheIo::Psync),
             _ => Err("this is none of auto, io_uring, psync".to_owned()),
         });
+        let otlp_endpoint = checks.value(list::OTLP_ENDPOINT, parse::collector_or_off);
+        let trace_sample_ratio = checks.value(list::TRACE_SAMPLE_RATIO, parse::ratio);
         let log_format = checks.value(list::LOG_FORMAT, |text| match text {
             "text" => Ok(LogFormat::Text),
             "json" => Ok(LogFormat::Json),
@@ -142,6 +147,8 @@ impl Settings {
             cache_memory_bytes: cache_memory_bytes.expect(all),
             cache_disk_bytes: cache_disk_bytes.expect(all),
             cache_io: cache_io.expect(all),
+            otlp_endpoint: otlp_endpoint.expect(all),
+            trace_sample_ratio: trace_sample_ratio.expect(all),
             log_format: log_format.expect(all),
             log_filter: log_filter.expect(all),
         })

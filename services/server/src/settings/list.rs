@@ -39,6 +39,8 @@ pub const IN_FLIGHT_BYTES_MAX: &str = "in_flight_bytes_max";
 pub const CACHE_MEMORY_BYTES: &str = "cache.memory_bytes";
 pub const CACHE_DISK_BYTES: &str = "cache.disk_bytes";
 pub const CACHE_IO: &str = "cache.io";
+pub const OTLP_ENDPOINT: &str = "telemetry.otlp_endpoint";
+pub const TRACE_SAMPLE_RATIO: &str = "telemetry.trace_sample_ratio";
 pub const LOG_FORMAT: &str = "log.format";
 pub const LOG_FILTER: &str = "log.filter";
 
@@ -236,6 +238,28 @@ pub const SETTINGS: &[Setting] = &[
                   kernel refuses it), or `auto` (the better one for this version, at present psync).",
         trade: "io_uring answers sooner under load, but at present keeps one core busy even when idle; psync works \
                 everywhere.",
+    },
+    Setting {
+        key: OTLP_ENDPOINT,
+        variable: "TIDELOG_TELEMETRY_OTLP_ENDPOINT",
+        flag: "telemetry-otlp-endpoint",
+        placeholder: "URL",
+        default: Some("off"),
+        example: "http://127.0.0.1:4318",
+        summary: "An OpenTelemetry collector that takes traces (OTLP over HTTP, protobuf), or `off`.",
+        trade: "Shows where the time of single requests goes, over the bounds of processes. What is followed costs some \
+                microseconds and about a KiB for each step; without it nothing. A collector that is away costs lost spans only.",
+    },
+    Setting {
+        key: TRACE_SAMPLE_RATIO,
+        variable: "TIDELOG_TELEMETRY_TRACE_SAMPLE_RATIO",
+        flag: "telemetry-trace-sample-ratio",
+        placeholder: "RATIO",
+        default: Some("0.01"),
+        example: "0.01",
+        summary: "The share of the requests that are followed, from 0 to 1. Those that their client follows (`traceparent`) are \
+                  followed anyway.",
+        trade: "More traces, for as much more CPU time and spans to keep; what the collector cannot take is dropped and counted.",
     },
     Setting {
         key: LOG_FORMAT,

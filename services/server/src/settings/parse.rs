@@ -116,6 +116,33 @@ pub fn endpoint(text: &str) -> Result<String, String> {
     Ok(text.strip_suffix('/').unwrap_or(text).to_owned())
 }
 
+/// Host and port of a collector of traces, or none.
+pub fn collector_or_off(text: &str) -> Result<Option<String>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    if text.starts_with("https://") {
+        return Err(
+            "a collector is talked to without TLS: let one on this machine send what it takes further".to_owned()
+        );
+    }
+    let Some(rest) = text.strip_prefix("http://") else {
+        return Err("this is neither off nor does it begin with http://".to_owned());
+    };
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    if rest.contains(['/', '?', '#', '@']) {
+        return Err("only scheme, host and port belong here; /v1/traces is added".to_owned());
+    }
+    let (host, port) = host_and_port(rest)?;
+    Ok(Some(if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }))
+}
+
+/// A share of something.
+pub fn ratio(text: &str) -> Result<f64, String> {
+    let ratio = text.parse::<f64>().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+    ratio.ok_or_else(|| "this is not a number from 0 to 1".to_owned())
+}
+
 pub fn region(text: &str) -> Result<String, String> {
     if text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
         Ok(text.to_owned())

@@ -1,0 +1,169 @@
+//! What can be seen of the HTTP door from outside.
+
+use std::array;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use parking_lot::RwLock;
+use tidelog_host::metric::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use tidelog_host::{declare_metrics, follow_request, trace};
+use tracing::{Instrument, Span, field};
+
+use crate::errors::Code;
+use crate::gateway::Shared;
+
+declare_metrics! {
+    counter REQUESTS = "tidelog_http_requests_total", ["route", "method", "status"],
+        "HTTP requests that were answered, by the route's template and the class of the status. What do clients do, and does \
+         it work?";
+    seconds SECONDS = "tidelog_http_request_seconds", ["route", "method"],
+        "From a request's head to the head of its answer; a read with `wait_ms` waits because it is asked to. How long do \
+         clients wait?";
+    counter REFUSED = "tidelog_http_refused_total", ["code"],
+        "Requests that were answered with a problem, by its code. What goes wrong?";
+    gauge IN_FLIGHT = "tidelog_http_requests_in_flight", [],
+        "Requests whose answer has not begun. Do they pile up?";
+    gauge STREAMS = "tidelog_http_streams", [],
+        "Answers that go on: lines and events. Is the bound near?";
+    gauge CONNECTIONS = "tidelog_http_connections", [],
+        "Open HTTP connections. Is the bound near?";
+    counter CONNECTIONS_REFUSED = "tidelog_http_connections_refused_total", ["reason"],
+        "Connections that were closed because there were too many (`connections_max`) or answers were not taken \
+         (`slow_reader`). Is someone hostile or broken?";
+    counter RECEIVED_BYTES = "tidelog_http_received_bytes_total", [],
+        "Bytes that came over HTTP connections, heads included. How much comes in?";
+    counter SENT_BYTES = "tidelog_http_sent_bytes_total", [],
+        "Bytes that went over HTTP connections, heads included. How much goes out?";
+}
+
+/// Names the span of the client (W3C Trace Context).
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// Stands for what matched no route.
+const NO_ROUTE: &str = "none";
+/// Told apart; the rest counts as one, for clients make methods up.
+const METHODS: [&str; 8] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "other"];
+const CONNECTION_REASONS: [&str; 2] = ["connections_max", "slow_reader"];
+const STATUSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// Handles made once: by routes, of which there are as many as the router has.
+pub(crate) struct Meters {
+    routes: RwLock<BTreeMap<String, Arc<[OfMethod; METHODS.len()]>>>,
+    in_flight: Gauge,
+    pub(crate) received_bytes: Counter,
+    pub(crate) sent_bytes: Counter,
+}
+
+/// What was never asked for has no meter: a histogram is many lines for whoever collects.
+#[derive(Default)]
+struct OfMethod {
+    statuses: [OnceLock<Counter>; STATUSES.len()],
+    seconds: OnceLock<Histogram>,
+}
+
+impl Meters {
+    pub(crate) fn new() -> Meters {
+        // There from the beginning, so that the first one is seen as one more.
+        Code::ALL.iter().for_each(|code| drop(refused(*code)));
+        CONNECTION_REASONS.iter().for_each(|reason| drop(counter!(CONNECTIONS_REFUSED, "reason" => *reason)));
+        Meters {
+            routes: RwLock::default(),
+            in_flight: gauge!(IN_FLIGHT),
+            received_bytes: counter!(RECEIVED_BYTES),
+            sent_bytes: counter!(SENT_BYTES),
+        }
+    }
+
+    pub(crate) fn connection_refused(&self, reason: &'static str) {
+        counter!(CONNECTIONS_REFUSED, "reason" => reason).increment(1);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn route_names(&self) -> Vec<String> {
+        self.routes.read().keys().cloned().collect()
+    }
+
+    fn answered(&self, route: &str, method: &Method, status: StatusCode, took: Duration) {
+        let at = METHODS.iter().position(|known| *known == method.as_str()).unwrap_or(METHODS.len() - 1);
+        let known = self.routes.read().get(route).cloned();
+        let of_route = known.unwrap_or_else(|| {
+            let made = || Arc::new(array::from_fn(|_| OfMethod::default()));
+            self.routes.write().entry(route.to_owned()).or_insert_with(made).clone()
+        });
+        let (of, method) = (&of_route[at], METHODS[at]);
+        let class = usize::from(status.as_u16() / 100).clamp(1, STATUSES.len()) - 1;
+        let requests = of.statuses[class].get_or_init(
+            || counter!(REQUESTS, "route" => route.to_owned(), "method" => method, "status" => STATUSES[class]),
+        );
+        requests.increment(1);
+        let seconds = of.seconds.get_or_init(|| histogram!(SECONDS, "route" => route.to_owned(), "method" => method));
+        seconds.record(took.as_secs_f64());
+    }
+}
+
+fn refused(code: Code) -> Counter {
+    counter!(REFUSED, "code" => code.as_str())
+}
+
+/// What goes up and down, when somebody asks.
+pub(crate) fn observe(connections: usize, streams: usize) {
+    gauge!(CONNECTIONS).set(connections as f64);
+    gauge!(STREAMS).set(streams as f64);
+}
+
+/// Counts a request, and follows it if it is to be followed. The outermost layer, so that it sees what is answered.
+pub(crate) async fn measure(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let begun = shared.parts.clock.now();
+    let (route, method) = (request.extensions().get::<MatchedPath>().cloned(), request.method().clone());
+    let working = Working::begin(&shared.meters);
+    let span = if trace::is_on() { span_of(&request, route.as_ref()) } else { Span::none() };
+    let response = next.run(request).instrument(span.clone()).await;
+    span.record("http.response.status_code", response.status().as_u16());
+    if response.status().is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+    drop((working, span));
+    let took = shared.parts.clock.now().saturating_duration_since(begun);
+    let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
+    shared.meters.answered(route, &method, response.status(), took);
+    if let Some(code) = response.extensions().get::<Code>() {
+        refused(*code).increment(1);
+    }
+    response
+}
+
+/// The span of a request, named as OpenTelemetry's conventions have it; none when it is not followed.
+fn span_of(request: &Request, route: Option<&MatchedPath>) -> Span {
+    let parent = request.headers().get(TRACEPARENT).and_then(|text| trace::Parent::read(text.to_str().ok()?));
+    let (method, route) = (request.method().as_str(), route.map_or(NO_ROUTE, MatchedPath::as_str));
+    follow_request!(
+        parent,
+        "http",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        otel.status_code = field::Empty,
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = field::Empty,
+    )
+}
+
+/// Counted down also when the client goes before it is answered.
+struct Working<'a>(&'a Gauge);
+
+impl Working<'_> {
+    fn begin(meters: &Meters) -> Working<'_> {
+        meters.in_flight.increment(1.0);
+        Working(&meters.in_flight)
+    }
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}

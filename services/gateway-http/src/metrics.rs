@@ -1,0 +1,64 @@
+//! `/metrics`: everything that is counted, for Prometheus.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::gateway::Shared;
+use crate::meters;
+use crate::read::Taker;
+
+/// The text format that every collector takes.
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// How old an answer may be: whoever asks more often is told the same again, so that asking has a price that is bounded.
+const AGE_MAX: Duration = Duration::from_millis(250);
+
+/// Whoever has collected what is counted.
+pub trait RenderMetrics: Send + Sync + 'static {
+    /// All of it as it is now, in Prometheus' text format. Waits for nothing.
+    fn render(&self) -> String;
+}
+
+/// What was told last, and when.
+#[derive(Default)]
+pub(crate) struct Rendered(Mutex<Option<(Instant, Bytes)>>);
+
+impl Rendered {
+    fn now(&self, shared: &Shared) -> Bytes {
+        let mut last = self.0.lock();
+        let now = shared.parts.clock.now();
+        if let Some((at, text)) = &*last
+            && now.saturating_duration_since(*at) < AGE_MAX
+        {
+            return text.clone();
+        }
+        meters::observe(shared.open_connections(), shared.open_streams());
+        let text = Bytes::from(shared.parts.metrics.render());
+        *last = Some((now, text.clone()));
+        text
+    }
+}
+
+/// What is counted, for Prometheus.
+///
+/// The names, and what they mean, are in docs/operations/telemetry.md.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "health",
+    responses((status = 200, description = "In Prometheus' text format.", body = String, content_type = "text/plain")),
+)]
+pub(crate) async fn metrics(State(shared): State<Arc<Shared>>, Taker(untaken): Taker) -> Response {
+    let text = shared.rendered.now(&shared);
+    // In the budget of answers and under their time limit, like any other.
+    let share = shared.memory.pages.take(text.len()).await;
+    let body = untaken.hold(text.to_vec(), share, &shared.parts.clock);
+    ([(CONTENT_TYPE, TEXT), (CACHE_CONTROL, "no-store")], Body::from(body)).into_response()
+}
