@@ -84,7 +84,7 @@ impl Traces {
     /// What turns our spans into OpenTelemetry's.
     pub fn layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
     where
-        S: Subscriber + for<'span> LookupSpan<'span>,
+        S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
         let ours = Targets::new().with_target(trace::TARGET, LevelFilter::INFO);
         tracing_opentelemetry::layer()
