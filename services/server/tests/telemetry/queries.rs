@@ -86,7 +86,8 @@ fn labels_of(mut selector: &str) -> Vec<String> {
         let value = after.trim_start_matches(['=', '!', '~', ' ']);
         assert!(!label.is_empty() && value.len() < after.len(), "{selector}");
         labels.push(label.to_owned());
-        selector = inside(value, '"', '"').1;
+        let value = value.strip_prefix('"').and_then(|value| value.split_once('"'));
+        selector = value.unwrap_or_else(|| panic!("a value is missing in {selector}")).1;
     }
 }
 
