@@ -93,3 +93,34 @@ fn a_filter_is_a_level_and_levels_for_parts() {
     check("info,", false);
     check("info;debug", false);
 }
+
+#[test]
+fn collectors_and_shares() {
+    let check = |text: &str, expected: Option<Option<&str>>| {
+        assert_eq!(collector_or_off(text).ok().as_ref().map(Option::as_deref), expected, "{text}");
+    };
+    check("off", Some(None));
+    check("http://127.0.0.1:4318", Some(Some("127.0.0.1:4318")));
+    check("http://collector.example.com:4318/", Some(Some("collector.example.com:4318")));
+    check("http://[::1]:4318", Some(Some("[::1]:4318")));
+    for refused in [
+        "",
+        "on",
+        "127.0.0.1:4318",
+        "https://127.0.0.1:4318",
+        "http://127.0.0.1",
+        "http://127.0.0.1:0",
+        "http://127.0.0.1:4318/v1/traces",
+        "http://key@127.0.0.1:4318",
+        "http://a b:1",
+    ] {
+        check(refused, None);
+    }
+    let check = |text: &str, expected: Option<f64>| assert_eq!(ratio(text).ok(), expected, "{text}");
+    check("0", Some(0.0));
+    check("0.01", Some(0.01));
+    check("1", Some(1.0));
+    for refused in ["", "1.01", "-0.1", "NaN", "inf", "1%", "half"] {
+        check(refused, None);
+    }
+}

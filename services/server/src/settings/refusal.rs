@@ -70,7 +70,8 @@ pub fn without(setting: &Setting, source: &Source) -> String {
 
 /// A value as a TOML file would have it.
 pub fn toml_form(value: &str) -> String {
-    if matches!(value, "true" | "false") || value.parse::<u64>().is_ok() {
+    let is_number = value.parse::<f64>().is_ok_and(f64::is_finite) && value.starts_with(|it: char| it.is_ascii_digit());
+    if matches!(value, "true" | "false") || is_number {
         value.to_owned()
     } else {
         format!("{value:?}")

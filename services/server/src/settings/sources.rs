@@ -235,7 +235,8 @@ fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(_, text) => Some(text.clone()),
         Value::Bool(_, yes) => Some(yes.to_string()),
-        Value::Num(_, Num::F32(_) | Num::F64(_)) => None,
+        Value::Num(_, Num::F32(number)) => Some(number.to_string()),
+        Value::Num(_, Num::F64(number)) => Some(number.to_string()),
         Value::Num(..) => value.to_i128().map(|number| number.to_string()).or(value.to_u128().map(|n| n.to_string())),
         Value::Char(..) | Value::Empty(..) | Value::Dict(..) | Value::Array(..) => None,
     }
