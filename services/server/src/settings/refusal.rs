@@ -71,11 +71,7 @@ pub fn without(setting: &Setting, source: &Source) -> String {
 /// A value as a TOML file would have it.
 pub fn toml_form(value: &str) -> String {
     let is_number = value.parse::<f64>().is_ok_and(f64::is_finite) && value.starts_with(|it: char| it.is_ascii_digit());
-    if matches!(value, "true" | "false") || is_number {
-        value.to_owned()
-    } else {
-        format!("{value:?}")
-    }
+    if matches!(value, "true" | "false") || is_number { value.to_owned() } else { format!("{value:?}") }
 }
 
 /// The candidate that was probably meant, if one is close.
