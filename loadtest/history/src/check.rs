@@ -6,7 +6,8 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use crate::event::{Event, Outcome, Place, Slot, What};
+use crate::conditional::{Conditional, Kind};
+use crate::event::{Condition, Event, FenceOutcome, Outcome, Place, Slot, What};
 use crate::partition::{Partition, Read};
 use crate::violation::{Findings, Invariant, Violation};
 
@@ -104,8 +105,9 @@ pub(crate) struct Record {
 }
 
 enum Open {
-    Append { record: u64, slot: Option<Slot> },
+    Append { process: u32, record: u64, slot: Option<Slot>, condition: Option<Condition> },
     Read { partition: usize, from: u64 },
+    Fence { partition: usize, token: u64 },
 }
 
 #[derive(Default)]
@@ -165,14 +167,52 @@ impl Checker {
                     return Err(HistoryError::RecordTwice { record });
                 }
                 known.possible += 1;
-                self.begins(operation, at_us, Open::Append { record, slot })
+                self.begins(operation, at_us, Open::Append { process, record, slot, condition: None })
             }
             What::ReadInvoked { place, from, .. } => {
                 let partition = self.partition(place);
                 self.begins(operation, at_us, Open::Read { partition, from })
             }
+            What::AppendCondition { condition } => match self.open.get_mut(&operation) {
+                Some((_, Open::Append { condition: known @ None, .. })) => {
+                    *known = Some(condition);
+                    Ok(())
+                }
+                _ => Err(wrong("asks as an append that was not open, or twice")),
+            },
+            What::FenceInvoked { place, token } => {
+                let partition = self.partition(place);
+                self.begins(operation, at_us, Open::Fence { partition, token })
+            }
+            What::FenceCompleted { outcome } => match self.open.remove(&operation) {
+                Some((invoked_us, Open::Fence { partition, token })) => {
+                    let kind = match outcome {
+                        FenceOutcome::Ok(tail) => Kind::Raised { tail },
+                        FenceOutcome::Refused(refusal) => Kind::Refused(refusal),
+                        FenceOutcome::Unknown => Kind::Unknown,
+                    };
+                    let condition = Condition { expected: None, token: Some(token) };
+                    let one = Conditional { process, invoked_us, completed_us: at_us, condition, kind };
+                    self.partitions[partition].conditional.push(one);
+                    Ok(())
+                }
+                _ => Err(wrong("ends as a fence that was not open")),
+            },
             What::AppendCompleted { outcome } => match self.open.remove(&operation) {
-                Some((_, Open::Append { record, slot })) => {
+                Some((invoked_us, Open::Append { record, slot, condition, .. })) => {
+                    if let Some(condition) = condition {
+                        let kind = match outcome {
+                            Outcome::Ok(offset) => Kind::Appended { offset },
+                            Outcome::Refused(refusal) => Kind::Refused(refusal),
+                            Outcome::Fail => Kind::Nothing,
+                            Outcome::Unknown => Kind::UnknownAppend { record },
+                        };
+                        let one = Conditional { process, invoked_us, completed_us: at_us, condition, kind };
+                        let partition = self.records[&record].partition;
+                        self.partitions[partition].conditional.push(one);
+                    } else if matches!(outcome, Outcome::Refused(_)) {
+                        return Err(wrong("was refused for a condition that it did not have"));
+                    }
                     self.append_ends(record, slot, outcome, at_us);
                     Ok(())
                 }
@@ -200,7 +240,7 @@ impl Checker {
         let record = self.records.get_mut(&id).expect("noted when the append began");
         match outcome {
             Outcome::Unknown => {}
-            Outcome::Fail => record.possible -= 1,
+            Outcome::Fail | Outcome::Refused(_) => record.possible -= 1,
             Outcome::Ok(offset) => {
                 let place = &self.partitions[record.partition].place;
                 let once = if record.idempotent { Invariant::I8Once } else { Invariant::I3OneToOne };
@@ -229,7 +269,25 @@ impl Checker {
         })
     }
 
+    /// What never ended may have happened.
+    fn leave_open(&mut self) {
+        for (invoked_us, open) in std::mem::take(&mut self.open).into_values() {
+            let (process, partition, condition, kind) = match open {
+                Open::Append { process, record, condition: Some(condition), .. } => {
+                    (process, self.records[&record].partition, condition, Kind::UnknownAppend { record })
+                }
+                Open::Fence { partition, token } => {
+                    (0, partition, Condition { expected: None, token: Some(token) }, Kind::Unknown)
+                }
+                Open::Append { condition: None, .. } | Open::Read { .. } => continue,
+            };
+            let one = Conditional { process, invoked_us, completed_us: u64::MAX, condition, kind };
+            self.partitions[partition].conditional.push(one);
+        }
+    }
+
     fn finish(mut self) -> Result<Report, HistoryError> {
+        self.leave_open();
         let mut report = Report::default();
         // In the order of their ids, so that a report does not depend on hash order.
         let mut ids: Vec<u64> = self.records.keys().copied().collect();

@@ -34,7 +34,39 @@ pub enum Outcome {
     Ok(u64),
     /// It was definitely not appended.
     Fail,
+    /// It was definitely not appended, because its condition did not hold.
+    Refused(Refusal),
     /// It may have been appended or not. An append that never completes counts as this.
+    Unknown,
+}
+
+/// What a conditional append asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Condition {
+    /// The offset that it expects.
+    pub expected: Option<u64>,
+    /// Its fencing token.
+    pub token: Option<u64>,
+}
+
+/// How an operation under a condition was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Where the partition ended, as it was told.
+    pub tail: u64,
+    /// The highest token that was seen, if that was the reason; else it was the expected offset.
+    pub token: Option<u64>,
+}
+
+/// How the raising of a fence ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FenceOutcome {
+    /// It stands, and the partition ended there.
+    Ok(u64),
+    /// A higher one was seen.
+    Refused(Refusal),
+    /// It may stand or not.
     Unknown,
 }
 
@@ -97,6 +129,23 @@ pub enum What {
         node: String,
         /// The protocol spoken.
         protocol: String,
+    },
+    /// What the append that has just been invoked as this operation asks for.
+    AppendCondition {
+        /// All of it.
+        condition: Condition,
+    },
+    /// A fence is about to be raised.
+    FenceInvoked {
+        /// Where.
+        place: Place,
+        /// To this.
+        token: u64,
+    },
+    /// The answer came.
+    FenceCompleted {
+        /// What it was.
+        outcome: FenceOutcome,
     },
     /// The answer came.
     AppendCompleted {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::check::{HistoryError, Record};
+use crate::conditional::{self, Conditional};
 use crate::event::{Bounds, Place, Seen};
 use crate::sweep::{self, Item, Kind};
 use crate::violation::{Findings, Invariant};
@@ -23,6 +24,8 @@ pub(crate) struct Read {
 pub(crate) struct Partition {
     pub(crate) place: Place,
     pub(crate) reads: Vec<Read>,
+    /// Appends under conditions, and fences.
+    pub(crate) conditional: Vec<Conditional>,
     /// The records handed to clients for this place, by ascending id.
     pub(crate) sent: Vec<u64>,
 }
@@ -36,7 +39,7 @@ struct Bijection {
 
 impl Partition {
     pub(crate) fn new(place: Place) -> Partition {
-        Partition { place, reads: Vec::new(), sent: Vec::new() }
+        Partition { place, reads: Vec::new(), conditional: Vec::new(), sent: Vec::new() }
     }
 
     /// Adds what is wrong here to `findings`; returns how many acknowledged records are lost.
@@ -47,6 +50,7 @@ impl Partition {
         let lost = self.count_lost(&acknowledged, findings)?;
         self.check_producers(records, &seen, findings);
         self.check_log_start(findings);
+        conditional::check(&self.place, &self.conditional, &seen.of, findings);
         let sent = self.sent.iter().map(|id| (*id, &records[id]));
         let appends = sent.filter_map(|(id, record)| {
             let offset = record.acknowledged.map(|(offset, _)| offset).or_else(|| seen.of.get(&id).copied())?;
@@ -58,7 +62,11 @@ impl Partition {
             let Read { process, invoked_us, completed_us, .. } = *read;
             Some(Item { position: read.bounds?.high, kind: Kind::Tail, process, invoked_us, completed_us })
         });
-        sweep::check(&self.place, appends.chain(tails).collect(), findings);
+        let told = self.conditional.iter().filter_map(|one| {
+            let Conditional { process, invoked_us, completed_us, .. } = *one;
+            Some(Item { position: one.told_tail()?, kind: Kind::Tail, process, invoked_us, completed_us })
+        });
+        sweep::check(&self.place, appends.chain(tails).chain(told).collect(), findings);
         Ok(lost)
     }
 

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use crate::event::{Bounds, Event, Outcome, Place, Seen, What};
+use crate::event::{Bounds, Condition, Event, FenceOutcome, Outcome, Place, Seen, What};
 use crate::payload::{Payload, checksum};
 
 /// A history file that is being written. Shared between threads by reference.
@@ -76,6 +76,23 @@ impl Recorder {
         };
         self.write(process, operation, what);
         Append { operation, record, bytes }
+    }
+
+    /// Notes what the append asks for that has just begun.
+    pub fn append_asks(&self, process: u32, operation: u64, condition: Condition) {
+        self.write(process, operation, What::AppendCondition { condition });
+    }
+
+    /// Notes that a fence is about to be raised; the answer is noted with [`Recorder::fence_ends`].
+    pub fn fence_begins(&self, process: u32, place: &Place, token: u64) -> u64 {
+        let operation = self.operations.fetch_add(1, Ordering::Relaxed);
+        self.write(process, operation, What::FenceInvoked { place: place.clone(), token });
+        operation
+    }
+
+    /// Notes how that ended.
+    pub fn fence_ends(&self, process: u32, operation: u64, outcome: FenceOutcome) {
+        self.write(process, operation, What::FenceCompleted { outcome });
     }
 
     /// Notes how an append ended.

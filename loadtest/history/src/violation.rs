@@ -21,6 +21,8 @@ pub enum Invariant {
     I7NeverBack,
     /// An idempotent producer's record lands once, and a duplicate gets the original offset.
     I8Once,
+    /// Appends under conditions, and fences, are as if they had happened one after the other.
+    I10Linearizable,
 }
 
 impl fmt::Display for Invariant {
@@ -34,6 +36,7 @@ impl fmt::Display for Invariant {
             Invariant::I6NothingForeign => "I6 (what is read was appended there)",
             Invariant::I7NeverBack => "I7 (the log's bounds never go back)",
             Invariant::I8Once => "I8 (idempotent records land once)",
+            Invariant::I10Linearizable => "I10 (conditional appends are linearizable)",
         })
     }
 }
