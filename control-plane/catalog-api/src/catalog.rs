@@ -5,12 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
+use tidelog_model::{
+    FencingToken, LogIndex, ObjectId, Offset, PartitionId, ProducerId, TenantId, TimestampMs, TopicId,
+};
 
 use crate::{
     CatalogError, ClientQuotas, ClusterView, Command, Extent, ExtentPlan, GroupOffset, GroupRecord, InlineExtent,
-    MetricsSubscriptions, OrphanRange, Outcome, PartitionView, ProducerView, QuorumView, StoredTotals, TopicTotals,
-    TopicView,
+    KeyView, MetricsSubscriptions, OrphanRange, Outcome, PartitionView, ProducerView, QuorumView, StoredTotals,
+    TopicTotals, TopicView,
 };
 
 /// A command on its way. Dropping it does not take the command back.
@@ -84,6 +86,15 @@ pub trait Catalog: Send + Sync + 'static {
 
     /// The idempotent producers that a partition remembers, by id.
     fn producers(&self, partition: PartitionId) -> Option<Vec<ProducerView>>;
+
+    /// The next producer id that will be given out; all below it were.
+    fn next_producer(&self) -> ProducerId;
+
+    /// The highest fencing token that was seen in a partition.
+    fn fence(&self, partition: PartitionId) -> Option<FencingToken>;
+
+    /// What is remembered of an Idempotency-Key in a topic, by its hash.
+    fn idempotency_key(&self, topic: TopicId, key: [u8; 16]) -> Option<KeyView>;
 
     /// The payload of an inline commit, as long as some extent lies in it.
     fn inline_payload(&self, index: LogIndex) -> Option<Bytes>;

@@ -6,12 +6,13 @@ use bytes::Bytes;
 use tidelog_format::codec::{Corrupt, Reader, Writer};
 use tidelog_format::{stored_enum, stored_struct};
 use tidelog_model::{
-    Incarnation, NodeId, ObjectId, Offset, PartitionId, ProducerId, SessionId, TenantId, TimestampMs, TopicId,
+    FencingToken, Incarnation, NodeId, ObjectId, Offset, PartitionId, ProducerId, SessionId, TenantId, TimestampMs,
+    TopicId,
 };
 
 use crate::{
-    ClaimRefused, Commit, CommitOutcome, CommitRefused, GroupClaim, GroupRecord, GroupRefused, MoveInline,
-    QuotaAlteration, QuotaRefused, SubscriptionRefused,
+    ClaimRefused, Commit, CommitOutcome, CommitRefused, FenceRefused, FenceView, GroupClaim, GroupRecord, GroupRefused,
+    GuardedCommit, MoveInline, QuotaAlteration, QuotaRefused, SubscriptionRefused,
 };
 
 /// Milliseconds of the leader's monotonic clock per tick.
@@ -154,6 +155,15 @@ stored_enum! {
             /// The topics.
             topics: Vec<TopicId>,
         },
+        /// As Commit, and some of its batches are guarded.
+        20 => GuardedCommit(GuardedCommit),
+        /// From now on nothing with a lower fencing token lands in the partition.
+        21 => RaiseFence {
+            /// The partition.
+            partition: PartitionId,
+            /// Raised to this one, unless a higher one was seen.
+            token: FencingToken,
+        },
     }
 }
 
@@ -207,7 +217,7 @@ pub enum Outcome {
     SessionOpened(SessionId),
     /// To GrantObjects: ids `first..first + count`, usable until `deadline`.
     Granted(Result<crate::GrantView, SessionRefused>),
-    /// To Commit.
+    /// To Commit and GuardedCommit.
     Committed(Result<CommitOutcome, CommitRefused>),
     /// To MoveInline: which of the moves took effect. `Err` when the session or the object is refused.
     Moved(Result<Vec<bool>, SessionRefused>),
@@ -240,6 +250,8 @@ pub enum Outcome {
     ClientQuotasAltered(Vec<Result<(), QuotaRefused>>),
     /// To AlterMetricsSubscription.
     MetricsSubscriptionAltered(Result<(), SubscriptionRefused>),
+    /// To RaiseFence.
+    FenceRaised(Result<FenceView, FenceRefused>),
 }
 
 /// A topic that was created.
@@ -318,12 +330,31 @@ pub enum OffsetRefused {
     MetadataTooLarge,
 }
 
+impl Command {
+    /// The commit, if it is one.
+    #[must_use]
+    pub fn commit(&self) -> Option<&Commit> {
+        match self {
+            Command::Commit(commit) | Command::GuardedCommit(GuardedCommit { commit, .. }) => Some(commit),
+            _ => None,
+        }
+    }
+
+    /// The commit, if it is one, to be changed.
+    pub fn commit_mut(&mut self) -> Option<&mut Commit> {
+        match self {
+            Command::Commit(commit) | Command::GuardedCommit(GuardedCommit { commit, .. }) => Some(commit),
+            _ => None,
+        }
+    }
+}
+
 /// The bytes of a command, as they are stored in the log.
 #[must_use]
 pub fn encode_command(command: &Command) -> Bytes {
-    let inline = match command {
-        Command::Commit(Commit { payload: crate::Payload::Inline(bytes), .. }) => bytes.len(),
-        _ => 0,
+    let inline = match command.commit().map(|commit| &commit.payload) {
+        Some(crate::Payload::Inline(bytes)) => bytes.len(),
+        Some(crate::Payload::Object { .. }) | None => 0,
     };
     let mut out = Writer::with_capacity(inline + 256);
     out.byte(COMMAND_VERSION);

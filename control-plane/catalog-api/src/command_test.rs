@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use tidelog_model::{CommitSequence, LaneId};
+
 use super::*;
-use crate::{QuotaEntity, QuotaKind, QuotaName, QuotaValue};
+use crate::{BatchGuard, KeyLayout, KeyedBatch, Payload, QuotaEntity, QuotaKind, QuotaName, QuotaValue};
 
 /// A command, and the bytes that version 1 writes. A topic id is written as `T`.
 fn check(command: &Command, bytes: &str) {
@@ -53,6 +55,29 @@ fn what_deletes() {
     let some = RecordsDeletion { partition: partition(1), before: Some(Offset(500)) };
     let all = RecordsDeletion { partition: partition(2), before: None };
     check(&Command::DeleteRecords { partitions: vec![some, all] }, "010e02T0101f4T030200");
+}
+
+#[test]
+fn what_guards() {
+    check(&Command::RaiseFence { partition: partition(2), token: FencingToken(300) }, "0115T02ac02");
+    let commit = Commit {
+        session: SessionId(1),
+        lane: LaneId(0),
+        sequence: CommitSequence(2),
+        outcomes_received: CommitSequence(1),
+        payload: Payload::Inline(Bytes::from_static(&[9])),
+        entries: vec![],
+    };
+    let layout = KeyLayout { partitions: 6, batch_bytes_max: 128 };
+    let key = KeyedBatch { key: [3; 16], body: [3; 16], layout, batches: 2, number: 1 };
+    let guards = vec![
+        BatchGuard { batch: 0, fencing_token: Some(FencingToken(7)), key: None },
+        BatchGuard { batch: 4, fencing_token: None, key: Some(key) },
+    ];
+    check(
+        &Command::GuardedCommit(GuardedCommit { commit, guards }),
+        "011401000201020109000200010700040001TT0680010201",
+    );
 }
 
 #[test]

@@ -3,8 +3,11 @@
 use bytes::Bytes;
 use tidelog_format::{stored_enum, stored_struct};
 use tidelog_model::{
-    CommitSequence, LaneId, LogIndex, ObjectId, Offset, PartitionId, ProducerEpoch, ProducerId, SessionId, TimestampMs,
+    CommitSequence, FencingToken, LaneId, LogIndex, ObjectId, Offset, PartitionId, ProducerEpoch, ProducerId,
+    SessionId, TimestampMs,
 };
+
+use crate::KeyLayout;
 
 stored_struct! {
     /// One flush of one lane. `apply` takes the commits of a (session, lane) in sequence only, and keeps each outcome
@@ -143,6 +146,27 @@ stored_enum! {
             /// The tail.
             tail: Offset,
         },
+        /// A higher fencing token was seen.
+        9 => Fenced {
+            /// The highest.
+            token: FencingToken,
+            /// The tail.
+            tail: Offset,
+        },
+        /// A condition of its producer did not hold before, in this epoch or a later one: nothing more of it is taken.
+        10 => ProducerHalted {
+            /// Above this epoch it may go on.
+            epoch: ProducerEpoch,
+        },
+        /// Its Idempotency-Key was used for something else.
+        11 => KeyReused,
+        /// The first try of its request was made into batches in another way.
+        12 => OtherLayout {
+            /// In this one.
+            layout: KeyLayout,
+        },
+        /// So many keys are remembered that there is no room for one more yet.
+        13 => KeysFull,
     }
 
     /// What became of a commit; kept in the state, so that a commit whose answer was lost can be asked again.

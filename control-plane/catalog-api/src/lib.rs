@@ -11,6 +11,7 @@ mod command;
 mod commit;
 mod error;
 mod group_record;
+mod guards;
 mod metrics_subscriptions;
 mod quotas;
 mod views;
@@ -26,6 +27,7 @@ pub use commit::{
 };
 pub use error::CatalogError;
 pub use group_record::{ClaimRefused, GroupClaim, GroupMember, GroupProtocol, GroupRecord, GroupRefused};
+pub use guards::{BatchGuard, FenceRefused, FenceView, GuardedCommit, KeyLayout, KeyView, KeyedBatch};
 pub use metrics_subscriptions::{MetricsSubscriptions, SubscriptionRefused, check_subscription};
 pub use quotas::{
     ClientQuotas, QuotaAlteration, QuotaEntity, QuotaKind, QuotaName, QuotaRefused, QuotaValue, canonical_address,

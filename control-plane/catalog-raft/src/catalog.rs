@@ -6,10 +6,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tidelog_catalog_api::{
     ApplyListener, Catalog, CatalogError, ClientQuotas, ClusterView, Command, Extent, ExtentPlan, GroupOffset,
-    GroupRecord, InlineExtent, MetricsSubscriptions, OrphanRange, PartitionView, ProducerView, Proposal, QuorumView,
-    StoredTotals, TopicTotals, TopicView,
+    GroupRecord, InlineExtent, KeyView, MetricsSubscriptions, OrphanRange, PartitionView, ProducerView, Proposal,
+    QuorumView, StoredTotals, TopicTotals, TopicView,
 };
-use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
+use tidelog_model::{
+    FencingToken, LogIndex, ObjectId, Offset, PartitionId, ProducerId, TenantId, TimestampMs, TopicId,
+};
 
 use crate::raft_catalog::RaftCatalog;
 
@@ -66,6 +68,18 @@ impl Catalog for RaftCatalog {
 
     fn extent_of_max_timestamp(&self, partition: PartitionId, from: Offset) -> Option<Extent> {
         self.machine.look(|state| state.extent_of_max_timestamp(partition, from))
+    }
+
+    fn next_producer(&self) -> ProducerId {
+        self.machine.look(|state| state.next_producer())
+    }
+
+    fn fence(&self, partition: PartitionId) -> Option<FencingToken> {
+        self.machine.look(|state| state.fence(partition))
+    }
+
+    fn idempotency_key(&self, topic: TopicId, key: [u8; 16]) -> Option<KeyView> {
+        self.machine.look(|state| state.idempotency_key(topic, key))
     }
 
     fn inline_payload(&self, index: LogIndex) -> Option<Bytes> {

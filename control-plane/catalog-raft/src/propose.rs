@@ -64,6 +64,8 @@ pub(crate) struct Proposer {
 fn takes_room(command: &Command) -> bool {
     match command {
         Command::Commit(_)
+        | Command::GuardedCommit(_)
+        | Command::RaiseFence { .. }
         | Command::CreateTopics { .. }
         | Command::CommitOffsets { .. }
         | Command::CommitOffsetsAs { .. }
@@ -142,7 +144,7 @@ impl Proposer {
 /// Hands proposals to openraft, in order, without waiting for answers. Ends when the proposer is closed.
 pub(crate) async fn forward(raft: RaftHandle, mut proposed: mpsc::Receiver<Proposed>) {
     while let Some(Proposed { logged, answer }) = proposed.recv().await {
-        let is_commit = matches!(logged.command(), Command::Commit(_));
+        let is_commit = logged.command().commit().is_some();
         if let Err(stopped) = raft.client_write_ff(logged, Some(answer)).await {
             // The answer was dropped with it: whoever waits is told that it is lost.
             tracing::debug!(%stopped, "proposal after raft has stopped");

@@ -4,10 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tidelog_catalog::State;
-use tidelog_catalog_api::{Catalog, Command, Commit, GroupOffset, NewTopic, ProducerBatch, RecordsDeletion};
+use tidelog_catalog_api::{
+    BatchGuard, Catalog, Command, Commit, GroupOffset, GuardedCommit, KeyLayout, KeyedBatch, NewTopic, ProducerBatch,
+    RecordsDeletion,
+};
 use tidelog_host::{ForgetfulDisk, Random};
 use tidelog_model::{
-    NodeId, Offset, PartitionId, ProducerEpoch, ProducerId, SessionId, TenantId, TimestampMs, TopicId,
+    FencingToken, NodeId, Offset, PartitionId, ProducerEpoch, ProducerId, SessionId, TenantId, TimestampMs, TopicId,
 };
 
 use crate::RaftCatalog;
@@ -24,7 +27,7 @@ fn snapshot(disk: &ForgetfulDisk, catalog: &RaftCatalog) -> State {
 }
 
 fn random_command(random: &Random, session: SessionId, sequence: &mut u64) -> Command {
-    match random.below(14) {
+    match random.below(16) {
         0 => Command::Tick { wall: TimestampMs(random.below(1 << 40) as i64) },
         1 => Command::CreateTopics {
             topics: vec![NewTopic {
@@ -58,14 +61,27 @@ fn random_command(random: &Random, session: SessionId, sequence: &mut u64) -> Co
             before: Default::default(),
             after: [("retention.ms".to_owned(), "1".to_owned())].into(),
         },
+        9 => Command::RaiseFence { partition: PARTITION, token: FencingToken(random.below(20)) },
         8 => Command::DeleteOffsets { tenant: TenantId(0), group: format!("g{}", random.below(3)), partitions: None },
         _ => {
             *sequence += 1;
-            let mut command = commit(session, *sequence);
-            if let Command::Commit(Commit { entries, .. }) = &mut command {
+            let command = commit(session, *sequence);
+            let mut command = match (command, random.below(3)) {
+                (Command::Commit(commit), 0) => {
+                    let fencing_token = random.one_in(2).then(|| FencingToken(random.below(20)));
+                    let layout = KeyLayout { partitions: 1, batch_bytes_max: 1_000 };
+                    let key = [random.below(5) as u8; 16];
+                    let key = KeyedBatch { key, body: [random.below(2) as u8; 16], layout, batches: 1, number: 0 };
+                    let guard = BatchGuard { batch: 0, fencing_token, key: random.one_in(2).then_some(key) };
+                    Command::GuardedCommit(GuardedCommit { commit, guards: vec![guard] })
+                }
+                (command, _) => command,
+            };
+            if let Some(Commit { entries, .. }) = command.commit_mut() {
                 // Right ones, duplicates and gaps.
                 let sequence = random.below(6) as i32;
                 let (id, epoch) = (ProducerId(random.below(3) as i64), ProducerEpoch(0));
+                entries[0].batches[0].expected_offset = random.one_in(6).then(|| Offset(random.below(30)));
                 entries[0].batches[0].producer = random.one_in(2).then_some(ProducerBatch { id, epoch, sequence });
             }
             command

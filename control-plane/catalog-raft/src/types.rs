@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use openraft::impls::leader_id_adv::LeaderId;
 use openraft::{BasicNode, OptionalSend};
-use tidelog_catalog_api::{Command, Commit, Outcome, Payload, decode_command, encode_command};
+use tidelog_catalog_api::{Command, Outcome, Payload, decode_command, encode_command};
 use tidelog_format::codec::Corrupt;
 
 use crate::propose::Answer;
@@ -66,12 +66,8 @@ impl Logged {
     /// the buffer it arrived in is let go.
     pub(crate) fn new(command: Command) -> Logged {
         let bytes = encode_command(&command);
-        let command = match command {
-            Command::Commit(Commit { payload: Payload::Inline(_), .. }) => {
-                decode_command(bytes.clone()).expect("encoded just above")
-            }
-            other => other,
-        };
+        let is_inline = command.commit().is_some_and(|commit| matches!(commit.payload, Payload::Inline(_)));
+        let command = if is_inline { decode_command(bytes.clone()).expect("encoded just above") } else { command };
         Logged { inner: Arc::new(LoggedInner { command, bytes }) }
     }
 

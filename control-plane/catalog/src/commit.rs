@@ -2,7 +2,7 @@
 //!
 //! A commit is taken when it is the next of its (session, lane); what is asked again is answered from the retained outcomes
 //! and changes nothing. A commit that contradicts itself (entries outside its payload or over one another, batches without
-//! records) is answered like one whose object is not granted: nothing of it can be trusted.
+//! records, guards of batches that are not there) is answered like one whose object is not granted: nothing of it can be trusted.
 //!
 //! A writer has several commits under way. When one of them is refused as a whole, those that it sent before it could know
 //! are refused as well, so that the writer decides what may still be appended and in which order:
@@ -14,13 +14,15 @@
 //! ```
 
 use tidelog_catalog_api::{
-    BatchOutcome, Commit, CommitBatch, CommitEntry, CommitOutcome, CommitRefused, Location, ObjectRange, Payload,
+    BatchGuard, BatchOutcome, Commit, CommitBatch, CommitEntry, CommitOutcome, CommitRefused, Location, ObjectRange,
+    Payload,
 };
 use tidelog_model::limits::{
     BATCH_RECORDS_MAX, INLINE_BYTES_MAX, INLINE_FLUSH_BYTES_MAX, OBJECT_BYTES_MAX, OUTCOMES_RETAINED_MAX,
 };
-use tidelog_model::{CommitSequence, LogIndex, PartitionId, mutant};
+use tidelog_model::{CommitSequence, LogIndex, PartitionId, TenantId, mutant};
 
+use crate::guards::Gate;
 use crate::meta::{Lane, Meta};
 use crate::part::{Shared, Stamped};
 use crate::partition::Partition;
@@ -33,6 +35,7 @@ impl State {
         &mut self,
         index: LogIndex,
         commit: &Commit,
+        guards: &[BatchGuard],
         changed: &mut Vec<PartitionId>,
     ) -> Result<CommitOutcome, CommitRefused> {
         let meta = Stamped::write(&mut self.meta, index);
@@ -41,12 +44,14 @@ impl State {
         }
         let refused = if is_after_refusal(meta, commit) {
             Some(CommitOutcome::EarlierRefused)
+        } else if !guards_fit(commit, guards) {
+            Some(CommitOutcome::ObjectRefused)
         } else {
             payload_refused(meta, self.derived.inline.bytes, commit)
         };
         let outcome = match refused {
             Some(refused) => refused,
-            None => CommitOutcome::Applied(self.append_entries(index, commit, changed)),
+            None => CommitOutcome::Applied(self.append_entries(index, commit, guards, changed)),
         };
         let lane = lane_mut(Stamped::write(&mut self.meta, index), commit);
         let received = commit.outcomes_received.min(lane.last);
@@ -60,6 +65,7 @@ impl State {
         &mut self,
         index: LogIndex,
         commit: &Commit,
+        guards: &[BatchGuard],
         changed: &mut Vec<PartitionId>,
     ) -> Vec<BatchOutcome> {
         let batches = commit.entries.iter().map(|entry| entry.batches.len()).sum();
@@ -67,8 +73,9 @@ impl State {
         let mut extents = 0;
         for entry in &commit.entries {
             let before = outcomes.len();
-            if self.partition_exists(entry.partition) {
-                extents += self.append_entry(index, &commit.payload, entry, &mut outcomes, changed);
+            if let Some(topic) = self.topic_of(entry.partition) {
+                let owned = Owned { tenant: topic.tenant, guards: guards_of(guards, before, entry.batches.len()) };
+                extents += self.append_entry(index, &commit.payload, entry, owned, &mut outcomes, changed);
             } else {
                 outcomes.extend(entry.batches.iter().map(|_| BatchOutcome::UnknownPartition));
             }
@@ -92,20 +99,38 @@ impl State {
         index: LogIndex,
         payload: &Payload,
         entry: &CommitEntry,
+        owned: Owned<'_>,
         outcomes: &mut Vec<BatchOutcome>,
         changed: &mut Vec<PartitionId>,
     ) -> u32 {
         let shard = &mut self.shards[shard_of(entry.partition)];
         let now = self.meta.body.tick;
         let mut position = entry.position;
-        let mut batches = entry.batches.iter().peekable();
+        let mut gate = Gate {
+            parts: &mut self.guards,
+            keys: &mut self.derived.keys,
+            id: entry.partition,
+            tenant: owned.tenant,
+            index,
+            now,
+        };
+        let first = outcomes.len();
+        let mut guards = owned.guards.iter().peekable();
+        let guarded = entry
+            .batches
+            .iter()
+            .enumerate()
+            .map(|(at, batch)| (batch, guards.next_if(|guard| guard.batch as usize == first + at)));
+        let mut batches = guarded.peekable();
 
         // What is refused before anything is appended copies and marks nothing.
         let empty = Partition::default();
         let before = shard.body.partitions.get(&entry.partition).map_or(&empty, |partition| &**partition);
-        while let Some(outcome) = batches.peek().and_then(|batch| before.check(batch).err()) {
+        while let Some(outcome) = batches.peek().and_then(|(batch, guard)| gate.check(before, batch, *guard).err()) {
+            let (batch, guard) = batches.next().expect("just peeked");
+            gate.refused(batch, guard, outcome);
             outcomes.push(outcome);
-            position += batches.next().expect("just peeked").bytes;
+            position += batch.bytes;
         }
         if batches.peek().is_none() {
             return 0;
@@ -114,20 +139,27 @@ impl State {
         let partition = Stamped::write(shard, index).partitions.entry(entry.partition).or_default().write();
         let mut extents = 0;
         let mut added = Added::default();
-        for batch in batches {
-            let outcome = partition.check(batch).err().unwrap_or_else(|| {
-                let location = location(payload, index, position, batch);
-                let (base_offset, new) = partition.append(batch, location, now);
-                extents += u32::from(new);
-                added.bytes += u64::from(batch.bytes);
-                added.extents += u64::from(new);
-                added.records += u64::from(batch.records);
-                if let (true, Payload::Inline(_)) = (new, payload) {
-                    let places = self.derived.inline.places.entry(index).or_default();
-                    places.insert((entry.partition, base_offset));
+        for (batch, guard) in batches {
+            let outcome = match gate.check(partition, batch, guard) {
+                Err(outcome) => {
+                    gate.refused(batch, guard, outcome);
+                    outcome
                 }
-                BatchOutcome::Appended { base_offset }
-            });
+                Ok(()) => {
+                    let location = location(payload, index, position, batch);
+                    let (base_offset, new) = partition.append(batch, location, now);
+                    gate.appended(batch, guard, base_offset);
+                    extents += u32::from(new);
+                    added.bytes += u64::from(batch.bytes);
+                    added.extents += u64::from(new);
+                    added.records += u64::from(batch.records);
+                    if let (true, Payload::Inline(_)) = (new, payload) {
+                        let places = self.derived.inline.places.entry(index).or_default();
+                        places.insert((entry.partition, base_offset));
+                    }
+                    BatchOutcome::Appended { base_offset }
+                }
+            };
             outcomes.push(outcome);
             position += batch.bytes;
         }
@@ -137,6 +169,27 @@ impl State {
         changed.push(entry.partition);
         extents
     }
+}
+
+/// Whose a partition is, and the guards of its batches in one entry.
+#[derive(Clone, Copy)]
+struct Owned<'a> {
+    tenant: TenantId,
+    guards: &'a [BatchGuard],
+}
+
+/// Those of the batches from number `first` on. Guards are in the order of their batches.
+fn guards_of(guards: &[BatchGuard], first: usize, count: usize) -> &[BatchGuard] {
+    let from = guards.partition_point(|guard| (guard.batch as usize) < first);
+    let to = guards.partition_point(|guard| (guard.batch as usize) < first + count);
+    &guards[from..to]
+}
+
+/// Whether the guards are in order, one for a batch at most, and each for one that is there.
+fn guards_fit(commit: &Commit, guards: &[BatchGuard]) -> bool {
+    let batches: usize = commit.entries.iter().map(|entry| entry.batches.len()).sum();
+    let is_in_order = guards.windows(2).all(|pair| pair[0].batch < pair[1].batch);
+    is_in_order && guards.last().is_none_or(|guard| (guard.batch as usize) < batches)
 }
 
 /// Whether the commit is next (`None`), was applied before (its outcome), or is refused.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tidelog_catalog_api::{Extent, Location, TopicView};
 use tidelog_model::{LogIndex, Offset, PartitionId, TenantId};
 
+use crate::guards::KeyIndex;
 use crate::objects::ObjectRefs;
 use crate::state::State;
 use crate::totals::Totals;
@@ -18,6 +19,7 @@ pub(crate) struct Derived {
     /// Of all groups' records.
     pub group_bytes: usize,
     pub totals: Totals,
+    pub keys: KeyIndex,
 }
 
 /// A tenant's topic names.
@@ -83,6 +85,9 @@ impl Derived {
                 partition.extents.iter().for_each(|extent| derived.add(*id, extent));
                 derived.totals.count(id.topic, partition);
             }
+        }
+        for (id, entry) in state.guards.iter().flat_map(|part| part.body.0.keys.iter()) {
+            derived.keys.add(*id, entry);
         }
         let payloads = state.payloads.iter().flat_map(|part| part.body.payloads.values());
         let records = state.groups.iter().flat_map(|part| part.body.records.values());

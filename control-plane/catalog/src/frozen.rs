@@ -11,9 +11,10 @@ use crate::client_quotas::TenantQuotas;
 use crate::departed::Departed;
 use crate::derived::Derived;
 use crate::group_records::GroupRecords;
+use crate::guards::Guards;
 use crate::meta::Meta;
 use crate::metrics_subscriptions::TenantSubscriptions;
-use crate::part::{GROUP_PARTS, PAYLOAD_PARTS, PartId, SHARDS, Shared, Stamped, root_hash};
+use crate::part::{GROUP_PARTS, GUARD_PARTS, PAYLOAD_PARTS, PartId, SHARDS, Shared, Stamped, root_hash};
 use crate::shard::{Payloads, Shard};
 use crate::state::State;
 
@@ -27,6 +28,7 @@ pub struct Frozen {
     pub(crate) quotas: Arc<Stamped<TenantQuotas>>,
     pub(crate) subscriptions: Arc<Stamped<TenantSubscriptions>>,
     pub(crate) departed: Arc<Stamped<Departed>>,
+    pub(crate) guards: Vec<Arc<Stamped<Guards>>>,
 }
 
 /// One part of a frozen state.
@@ -49,6 +51,7 @@ enum Content {
     Quotas(Arc<Stamped<TenantQuotas>>),
     Subscriptions(Arc<Stamped<TenantSubscriptions>>),
     Departed(Arc<Stamped<Departed>>),
+    Guards(Arc<Stamped<Guards>>),
 }
 
 impl Part {
@@ -63,6 +66,7 @@ impl Part {
             Content::Quotas(part) => part.encode(self.id),
             Content::Subscriptions(part) => part.encode(self.id),
             Content::Departed(part) => part.encode(self.id),
+            Content::Guards(part) => part.encode(self.id),
         }
     }
 
@@ -77,6 +81,7 @@ impl Part {
             Content::Quotas(part) => part.hash(self.id),
             Content::Subscriptions(part) => part.hash(self.id),
             Content::Departed(part) => part.hash(self.id),
+            Content::Guards(part) => part.hash(self.id),
         }
     }
 }
@@ -121,8 +126,14 @@ impl Frozen {
             changed_at: part.changed_at,
             content: Content::Departed(Arc::clone(part)),
         });
+        let exist = self.guards.iter().enumerate().filter(|(_, part)| part.changed_at > LogIndex(0));
+        let guards = exist.map(|(i, part)| Part {
+            id: PartId::guards(i),
+            changed_at: part.changed_at,
+            content: Content::Guards(Arc::clone(part)),
+        });
         let always = std::iter::once(meta).chain(shards).chain(payloads);
-        always.chain(groups).chain(quotas).chain(subscriptions).chain(departed).collect()
+        always.chain(groups).chain(quotas).chain(subscriptions).chain(departed).chain(guards).collect()
     }
 
     /// The index it is the state of.
@@ -169,6 +180,11 @@ impl State {
             Some(bytes) => Stamped::decode(PartId::DEPARTED, bytes)?,
             None => Stamped::new(Departed::default()),
         };
+        let guards = (0..GUARD_PARTS).map(|i| match by_id.remove(&PartId::guards(i)) {
+            Some(bytes) => Stamped::decode(PartId::guards(i), bytes),
+            None => Ok(Stamped::new(Guards::default())),
+        });
+        let guards = guards.collect::<Result<_, _>>()?;
         let mut take = |id: PartId| by_id.remove(&id).ok_or_else(|| corrupt(format!("part {id} is missing")));
         let mut state = State {
             meta: Stamped::decode(PartId::META, take(PartId::META)?)?,
@@ -183,6 +199,7 @@ impl State {
             no_quotas: Shared::default(),
             subscriptions,
             departed,
+            guards,
             derived: Derived::default(),
         };
         state.derived = Derived::of(&state);

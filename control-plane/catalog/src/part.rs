@@ -17,6 +17,8 @@ pub(crate) const SHARDS: usize = 64;
 pub(crate) const PAYLOAD_PARTS: usize = 16;
 /// Parts that hold groups. A state has them from their first group on.
 pub(crate) const GROUP_PARTS: usize = 16;
+/// Parts that hold what guards partitions. A state has them from their first guard on.
+pub(crate) const GUARD_PARTS: usize = 16;
 /// Version of the encoding of parts.
 const PART_VERSION: u8 = 1;
 const CHECKSUM_BYTES: usize = 8;
@@ -31,7 +33,7 @@ impl PartId {
     /// applied index.
     pub const META: PartId = PartId(0);
     /// How many parts a state has at most.
-    pub const COUNT: usize = 1 + SHARDS + PAYLOAD_PARTS + GROUP_PARTS + 3;
+    pub const COUNT: usize = 1 + SHARDS + PAYLOAD_PARTS + GROUP_PARTS + 3 + GUARD_PARTS;
 
     /// All of them, in order.
     pub fn all() -> impl Iterator<Item = PartId> {
@@ -57,6 +59,12 @@ impl PartId {
 
     /// How far producers of deleted topics were. A state has it from the first one on.
     pub(crate) const DEPARTED: PartId = PartId((1 + SHARDS + PAYLOAD_PARTS + GROUP_PARTS + 2) as u8);
+
+    /// Fencing tokens, halted producers and Idempotency-Keys.
+    pub(crate) fn guards(part: usize) -> PartId {
+        assert!(part < GUARD_PARTS);
+        PartId((1 + SHARDS + PAYLOAD_PARTS + GROUP_PARTS + 3 + part) as u8)
+    }
 
     pub(crate) fn shard(shard: usize) -> PartId {
         assert!(shard < SHARDS);
@@ -85,7 +93,8 @@ impl fmt::Display for PartId {
             }
             n if n == SHARDS + PAYLOAD_PARTS + GROUP_PARTS + 1 => f.write_str("quotas"),
             n if n == SHARDS + PAYLOAD_PARTS + GROUP_PARTS + 2 => f.write_str("subscriptions"),
-            _ => f.write_str("departed"),
+            n if n == SHARDS + PAYLOAD_PARTS + GROUP_PARTS + 3 => f.write_str("departed"),
+            n => write!(f, "guards-{:02}", n - 4 - SHARDS - PAYLOAD_PARTS - GROUP_PARTS),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! One partition: its bounds, its extents, its producers.
 //!
 //! Order of the checks of a batch: (1) its partition exists, which the commit has looked up; (2) its producer's epoch and
-//! sequence; (3) its expected offset. Idempotence comes before the condition, because the retry of a conditional append
-//! that landed must hear where, and not that the tail has moved (by itself). A refused batch changes nothing, so a
-//! condition that does not hold uses up no sequence.
+//! sequence; (3) what guards it, see `guards.rs`, its expected offset last. Idempotence comes before conditions, because the
+//! retry of a conditional append that landed must hear where, and not that the tail has moved (by itself). A refused batch
+//! changes nothing of its partition, so a condition that does not hold uses up no sequence.
 
-use tidelog_catalog_api::{BatchOutcome, CommitBatch, Extent, Location, PartitionView};
+use tidelog_catalog_api::{CommitBatch, Extent, Location, PartitionView};
 use tidelog_format::stored_struct;
 use tidelog_model::{Offset, Tick, mutant};
 
@@ -31,18 +31,7 @@ impl Partition {
         PartitionView { log_start: self.log_start, high_watermark, last_stable: high_watermark }
     }
 
-    /// Whether a batch can be appended now; if not, its outcome.
-    pub fn check(&self, batch: &CommitBatch) -> Result<(), BatchOutcome> {
-        if let Some(producer) = batch.producer {
-            self.producers.check(producer, batch.records)?;
-        }
-        match batch.expected_offset {
-            Some(expected) if expected != self.tail => Err(BatchOutcome::UnexpectedOffset { tail: self.tail }),
-            _ => Ok(()),
-        }
-    }
-
-    /// Appends a batch that passed [`Partition::check`]. Says where, and whether it is an extent of its own.
+    /// Appends a batch that passed [`crate::guards::Gate::check`]. Says where, and whether it is an extent of its own.
     pub fn append(&mut self, batch: &CommitBatch, location: Location, now: Tick) -> (Offset, bool) {
         let base_offset = self.tail;
         self.tail = base_offset.plus(batch.records);

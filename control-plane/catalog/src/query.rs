@@ -7,7 +7,7 @@ use tidelog_catalog_api::{
     ClusterView, Extent, ExtentPlan, InlineExtent, OrphanRange, PartitionView, ProducerView, StoredTotals, TopicTotals,
     TopicView,
 };
-use tidelog_model::{Incarnation, LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
+use tidelog_model::{Incarnation, LogIndex, ObjectId, Offset, PartitionId, ProducerId, TenantId, TimestampMs, TopicId};
 
 use crate::partition::Partition;
 use crate::shard::{payload_part_of, shard_of, shard_of_topic};
@@ -105,6 +105,12 @@ impl State {
     #[must_use]
     pub fn producers(&self, partition: PartitionId) -> Option<Vec<ProducerView>> {
         self.read(partition, |partition| partition.producers.views().collect())
+    }
+
+    /// The next producer id that will be given out.
+    #[must_use]
+    pub fn next_producer(&self) -> ProducerId {
+        self.meta.body.next_producer
     }
 
     /// The payload of an inline commit, as long as some extent lies in it.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidelog_catalog_api::{ClientQuotas, Command, Outcome};
+use tidelog_catalog_api::{ClientQuotas, Command, GuardedCommit, Outcome};
 use tidelog_model::{LogIndex, PartitionId, Tick, TimestampMs};
 
 use crate::client_quotas::TenantQuotas;
@@ -10,9 +10,10 @@ use crate::departed::Departed;
 use crate::derived::Derived;
 use crate::frozen::Frozen;
 use crate::group_records::GroupRecords;
+use crate::guards::Guards;
 use crate::meta::{Cluster, Meta};
 use crate::metrics_subscriptions::TenantSubscriptions;
-use crate::part::{GROUP_PARTS, PAYLOAD_PARTS, SHARDS, Shared, Stamped};
+use crate::part::{GROUP_PARTS, GUARD_PARTS, PAYLOAD_PARTS, SHARDS, Shared, Stamped};
 use crate::shard::{Payloads, Shard};
 
 /// Everything that must survive, as of one index of the log.
@@ -31,6 +32,8 @@ pub struct State {
     pub(crate) subscriptions: Arc<Stamped<TenantSubscriptions>>,
     /// See `departed.rs`.
     pub(crate) departed: Arc<Stamped<Departed>>,
+    /// See `guards.rs`.
+    pub(crate) guards: Vec<Arc<Stamped<Guards>>>,
     pub(crate) derived: Derived,
 }
 
@@ -63,6 +66,7 @@ impl State {
             no_quotas: Shared::default(),
             subscriptions: Stamped::new(TenantSubscriptions::default()),
             departed: Stamped::new(Departed::default()),
+            guards: (0..GUARD_PARTS).map(|_| Stamped::new(Guards::default())).collect(),
             derived: Derived::default(),
         }
     }
@@ -93,7 +97,13 @@ impl State {
             Command::GrantObjects { session, count, ticks } => {
                 Outcome::Granted(Stamped::write(&mut self.meta, index).grant_objects(*session, *count, *ticks))
             }
-            Command::Commit(commit) => Outcome::Committed(self.apply_commit(index, commit, &mut changed)),
+            Command::Commit(commit) => Outcome::Committed(self.apply_commit(index, commit, &[], &mut changed)),
+            Command::GuardedCommit(GuardedCommit { commit, guards }) => {
+                Outcome::Committed(self.apply_commit(index, commit, guards, &mut changed))
+            }
+            Command::RaiseFence { partition, token } => {
+                Outcome::FenceRaised(self.raise_fence(index, *partition, *token))
+            }
             Command::MoveInline(moves) => Outcome::Moved(self.apply_moves(index, moves)),
             Command::CreateTopics { topics } => Outcome::TopicsCreated(self.create_topics(index, topics)),
             Command::DeleteTopics { topics } => {
@@ -167,6 +177,7 @@ impl State {
             quotas: Arc::clone(&self.quotas),
             subscriptions: Arc::clone(&self.subscriptions),
             departed: Arc::clone(&self.departed),
+            guards: self.guards.clone(),
         }
     }
 
@@ -194,6 +205,7 @@ impl State {
         meta.end_expired_grants(&self.derived.objects);
         let now = meta.tick;
         self.forget_departed(index);
+        self.expire_keys(index);
         // One shard per tick: each is looked through about once a minute, and touched only if something is idle.
         let shard = &mut self.shards[now.0 as usize % SHARDS];
         let idle = shard.body.partitions.iter().filter(|(_, partition)| partition.producers.can_shrink(now));

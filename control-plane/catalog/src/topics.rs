@@ -100,6 +100,7 @@ impl State {
             self.delete_partitions(index, shard, topic);
         }
         self.derived.totals.removed(topic);
+        self.forget_guards(index, stored.0.tenant, topic);
         // Also those that never had a record: somebody may wait for the first.
         changed.extend((0..stored.0.partitions).map(|index| PartitionId { topic, index }));
         true

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use tidelog_catalog_api::{Location, QuotaAlteration, check_subscription};
 use tidelog_model::limits::{
-    GRANT_OBJECTS_MAX, GROUP_RECORD_BYTES_MAX, GROUP_RECORDS_BYTES_MAX, INLINE_BYTES_MAX, METRICS_SUBSCRIPTIONS_MAX,
-    OUTCOMES_RETAINED_MAX, QUOTA_ENTITIES_MAX,
+    GRANT_OBJECTS_MAX, GROUP_RECORD_BYTES_MAX, GROUP_RECORDS_BYTES_MAX, HALTED_PRODUCERS_MAX, INLINE_BYTES_MAX,
+    KEYED_BATCHES_MAX, METRICS_SUBSCRIPTIONS_MAX, OUTCOMES_RETAINED_MAX, QUOTA_ENTITIES_MAX,
 };
-use tidelog_model::{CommitSequence, ObjectId, Offset};
+use tidelog_model::{CommitSequence, ObjectId, Offset, PartitionId};
 
 use crate::departed::DEPARTED_PRODUCERS_MAX;
 use crate::derived::Derived;
 use crate::group_records::group_part_of;
+use crate::guards::{GuardedPartition, KEY_TICKS_MAX, guard_part_of, key_part_of};
 use crate::part::Stamped;
 use crate::shard::{payload_part_of, shard_of, shard_of_topic};
 use crate::state::State;
@@ -45,12 +46,14 @@ impl State {
         self.validate_quotas()?;
         self.validate_subscriptions()?;
         self.validate_departed()?;
+        self.validate_guards()?;
         let derived = Derived::of(self);
         holds(derived.names == self.derived.names, || "names".into(), "the index of names is stale")?;
         holds(derived.objects == self.derived.objects, || "objects".into(), "references are miscounted")?;
         holds(derived.inline == self.derived.inline, || "inline".into(), "the index of inline extents is stale")?;
         holds(derived.group_bytes == self.derived.group_bytes, || "groups".into(), "their bytes are miscounted")?;
         holds(derived.totals == self.derived.totals, || "totals".into(), "what is stored is miscounted")?;
+        holds(derived.keys == self.derived.keys, || "keys".into(), "their index is stale")?;
         // Two topics of one name, or of names that collide, would be one entry there.
         let topics: usize = self.shards.iter().map(|shard| shard.body.topics.len()).sum();
         let by_name: usize = derived.names.values().map(|names| names.by_name.len()).sum();
@@ -67,6 +70,7 @@ impl State {
         let before = before && all_before(&self.groups, self.applied()) && self.quotas.changed_at <= self.applied();
         let before = before && self.subscriptions.changed_at <= self.applied();
         let before = before && self.departed.changed_at <= self.applied();
+        let before = before && all_before(&self.guards, self.applied());
         holds(before, || "parts".into(), "a part is of a later index than the state")
     }
 
@@ -168,6 +172,37 @@ impl State {
             for (name, settings) in subscriptions.iter() {
                 let is_right = check_subscription(name, settings).is_ok() && !settings.is_empty();
                 holds(is_right, place, "one is none that could be set")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_guards(&self) -> Result<(), Violation> {
+        for (at, part) in self.guards.iter().enumerate() {
+            for (id, guarded) in &part.body.0.partitions {
+                let place = || format!("guards of {id}");
+                holds(guard_part_of(*id) == at, place, "they are in the wrong part")?;
+                holds(self.partition_exists(*id), place, "its topic does not exist")?;
+                let is_right = **guarded != GuardedPartition::default() && guarded.halted.len() <= HALTED_PRODUCERS_MAX;
+                holds(is_right, place, "there are none, or too many producers are halted")?;
+            }
+            for (id, entry) in &part.body.0.keys {
+                let place = || format!("a key of topic {}", id.topic);
+                holds(key_part_of(id) == at, place, "it is in the wrong part")?;
+                let age = self.meta.body.tick.0.checked_sub(entry.since.0);
+                holds(age.is_some_and(|age| age < KEY_TICKS_MAX), place, "it is too old, or will be used")?;
+                let batches: usize = entry.landed.values().map(Vec::len).sum();
+                let is_right = (1..=entry.batches as usize).contains(&batches);
+                holds(is_right, place, "none of its batches or too many have landed")?;
+                for (index, landed) in &entry.landed {
+                    let partition = self.partition(PartitionId { topic: id.topic, index: *index });
+                    let own = self.topic(id.topic).is_some_and(|topic| topic.tenant == id.tenant);
+                    let tail = partition.map_or(Offset(0), |partition| partition.high_watermark);
+                    let is_there = landed.is_sorted() && landed.last().is_some_and(|last| *last < tail);
+                    holds(own && is_there, place, "its batches are not in the log of its tenant")?;
+                }
+                let used = self.derived.keys.batches(id.tenant);
+                holds(used <= KEYED_BATCHES_MAX, place, "too many batches are remembered by keys")?;
             }
         }
         Ok(())

@@ -6,15 +6,15 @@ use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, checksum};
 use tidelog_catalog::{PartId, State};
 use tidelog_catalog_api::{
-    Command, Commit, CommitBatch, CommitEntry, GroupOffset, NewTopic, Payload, ProducerBatch, RecordsDeletion,
-    decode_command, encode_command,
+    BatchGuard, Command, Commit, CommitBatch, CommitEntry, GroupOffset, GuardedCommit, KeyLayout, KeyedBatch, NewTopic,
+    Payload, ProducerBatch, RecordsDeletion, decode_command, encode_command,
 };
 use tidelog_format::flush_object::{FlushObjectBuilder, TRAILER_BYTES, check_object, read_footer, read_trailer};
 use tidelog_format::records;
 use tidelog_host::Random;
 use tidelog_model::{
-    Codec, CommitSequence, HEADER_BYTES, Incarnation, LaneId, LogIndex, NodeId, ObjectId, Offset, PartitionId,
-    ProducerEpoch, ProducerId, SessionId, TenantId, TimestampMs, TopicId,
+    Codec, CommitSequence, FencingToken, HEADER_BYTES, Incarnation, LaneId, LogIndex, NodeId, ObjectId, Offset,
+    PartitionId, ProducerEpoch, ProducerId, SessionId, TenantId, TimestampMs, TopicId,
 };
 
 use crate::node::Fuzzed;
@@ -230,6 +230,8 @@ fn commands_of_a_small_life() -> Vec<Command> {
         },
         commit(1, Payload::Inline(Bytes::from(vec![7; 100])), 0),
         commit(2, Payload::Object { object: ObjectId(1), bytes: 1000 }, 1),
+        guarded(commit(3, Payload::Inline(Bytes::from(vec![7; 100])), 2)),
+        Command::RaiseFence { partition: PartitionId { topic, index: 0 }, token: FencingToken(3) },
         Command::Tick { wall: TimestampMs(1_000_000) },
         Command::AllocateProducerIds { count: 10 },
         Command::CommitOffsets { tenant: TenantId(0), group: "g".into(), offsets: vec![offset] },
@@ -242,6 +244,15 @@ fn commands_of_a_small_life() -> Vec<Command> {
         Command::DeleteRecords { partitions: vec![RecordsDeletion { partition: first, before: Some(Offset(0)) }] },
         Command::DeleteOffsets { tenant: TenantId(0), group: "other".into(), partitions: Some(vec![first]) },
     ]
+}
+
+/// The same with a fencing token and a key.
+fn guarded(command: Command) -> Command {
+    let Command::Commit(commit) = command else { unreachable!("the corpus guards commits") };
+    let layout = KeyLayout { partitions: 4, batch_bytes_max: 1_000 };
+    let key = KeyedBatch { key: [1; 16], body: [2; 16], layout, batches: 2, number: 0 };
+    let guard = BatchGuard { batch: 0, fencing_token: Some(FencingToken(2)), key: Some(key) };
+    Command::GuardedCommit(GuardedCommit { commit, guards: vec![guard] })
 }
 
 fn commands() -> Vec<Vec<u8>> {

@@ -5,6 +5,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod conditions;
 mod groups;
 mod offset;
 mod problem;
@@ -12,6 +13,7 @@ mod records;
 mod status;
 mod topics;
 
+pub use conditions::{Fence, FenceInput, ProducerOpened};
 pub use groups::{
     AssignedTopic, GroupInfo, GroupList, GroupMember, GroupOffset, GroupOffsets, GroupSummary, OffsetInput,
     OffsetOutcome, OffsetReset, OffsetsCommitted, OffsetsInput, OffsetsReset, OffsetsResetInput,

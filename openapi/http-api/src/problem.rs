@@ -20,7 +20,7 @@ pub struct Problem {
     /// What it is this time, and what would work.
     pub detail: String,
     /// Whether the same request may succeed later without anyone changing it. False where something of it is stored, which it
-    /// would store again.
+    /// would store again: not so with an Idempotency-Key or a producer.
     pub retry: bool,
     /// Whether what was asked may have happened all the same: true when an answer was lost on the way to us.
     pub may_have_happened: bool,
@@ -42,6 +42,18 @@ pub struct Problem {
     /// Of an offset out of range: the one that the next record will get.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub high_watermark: Option<WireOffset>,
+    /// Of a condition that did not hold: where the partition ended when it was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tail: Option<WireOffset>,
+    /// Of a fencing token that is too low: the highest that was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fencing_token: Option<WireOffset>,
+    /// Of a sequence out of order: the one that is next in the partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_sequence: Option<i32>,
+    /// Of a producer that is refused: the epoch that stands in its way. A higher one works, from sequence 0 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub producer_epoch: Option<i16>,
 }
 
 /// A place in a request.

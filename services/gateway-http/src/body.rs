@@ -151,7 +151,7 @@ impl Arriving {
             self.make_room(bytes.len() + piece.len(), 2 * expected).await;
             bytes.extend_from_slice(&piece);
         }
-        Ok(Whole { bytes, _room: self.room })
+        Ok(Whole { bytes, room: self.room })
     }
 
     /// Throws away what still comes, for a while.
@@ -170,5 +170,12 @@ impl Arriving {
 /// A body that is here.
 pub(crate) struct Whole {
     pub(crate) bytes: Vec<u8>,
-    _room: Option<Room>,
+    room: Option<Room>,
+}
+
+impl Whole {
+    /// As a body that arrives at once, in the room that it has.
+    pub(crate) fn again(self, shared: &Arc<Shared>) -> Arriving {
+        Arriving { shared: shared.clone(), body: Body::from(self.bytes), room: self.room }
+    }
 }

@@ -5,8 +5,9 @@
 //! asked may have happened is a property of the error.
 
 use axum::http::StatusCode;
-use tidelog_catalog_api::{CatalogError, CreateTopicError};
+use tidelog_catalog_api::{CatalogError, CreateTopicError, FenceRefused, FenceView};
 use tidelog_fetch::ReadError;
+use tidelog_http_api::WireOffset;
 use tidelog_ingest::{AdmitError, AppendError};
 use tidelog_model::FirstTry;
 
@@ -71,12 +72,21 @@ codes! {
     TopicNameCollides = "topic_name_collides", CONFLICT, "The name is too much like another topic's";
     TopicRecreated = "topic_recreated", CONFLICT, "The cursor belongs to an earlier topic of that name";
     Conflict = "conflict", CONFLICT, "A condition of the request did not hold";
+    UnexpectedOffset = "unexpected_offset", CONFLICT, "The partition does not end at the expected offset";
+    OutOfOrder = "out_of_order", CONFLICT, "The sequence is not the producer's next one";
+    UnknownProducer = "unknown_producer", CONFLICT, "The producer is not known here";
+    StaleEpoch = "stale_epoch", CONFLICT, "The producer has begun a newer epoch";
+    ProducerHalted = "producer_halted", CONFLICT, "An earlier condition of the producer did not hold";
+    OffsetForgotten = "offset_forgotten", CONFLICT, "It is stored, and where is forgotten";
+    Fenced = "fenced", PRECONDITION_FAILED, "A higher fencing token was seen";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     LineTooLong = "line_too_long", PAYLOAD_TOO_LARGE, "A line is too long";
     RecordTooLarge = "record_too_large", PAYLOAD_TOO_LARGE, "A record is larger than the topic takes";
     TooManyRecords = "too_many_records", PAYLOAD_TOO_LARGE, "The body has too many records";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body's media type is not taken here";
     UnsupportedEncoding = "unsupported_encoding", UNSUPPORTED_MEDIA_TYPE, "The body's content encoding is not taken";
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The key was used for another request";
+    TooManyKeys = "too_many_keys", TOO_MANY_REQUESTS, "No more keys can be remembered now";
     OffsetOutOfRange = "offset_out_of_range", RANGE_NOT_SATISFIABLE, "The partition has no such offset";
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong here";
     RecordsDamaged = "records_damaged", INTERNAL_SERVER_ERROR, "Stored records are damaged";
@@ -92,7 +102,12 @@ impl Code {
     /// Whether the same request may succeed later without anyone changing it.
     #[must_use]
     pub fn retry(self) -> bool {
-        let retried = [StatusCode::REQUEST_TIMEOUT, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
+        let retried = [
+            StatusCode::REQUEST_TIMEOUT,
+            StatusCode::TOO_MANY_REQUESTS,
+            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::GATEWAY_TIMEOUT,
+        ];
         retried.contains(&self.status())
     }
 }
@@ -101,19 +116,59 @@ impl Code {
 pub(crate) fn of_append(error: &AppendError) -> Refused {
     let code = match error {
         AppendError::UnknownPartition => Code::UnknownTopic,
-        // Of idempotent and conditional appends.
-        AppendError::OutOfOrder { .. }
-        | AppendError::UnknownProducer
-        | AppendError::StaleEpoch { .. }
-        | AppendError::DuplicateForgotten
-        | AppendError::UnexpectedOffset { .. } => Code::Conflict,
+        AppendError::OutOfOrder { .. } => Code::OutOfOrder,
+        AppendError::UnknownProducer => Code::UnknownProducer,
+        AppendError::StaleEpoch { .. } => Code::StaleEpoch,
+        AppendError::ProducerHalted { .. } => Code::ProducerHalted,
+        AppendError::DuplicateForgotten => Code::OffsetForgotten,
+        AppendError::UnexpectedOffset { .. } => Code::UnexpectedOffset,
+        AppendError::Fenced { .. } => Code::Fenced,
+        AppendError::KeyReused => Code::IdempotencyKeyReused,
+        AppendError::KeysFull => Code::TooManyKeys,
+        // Known here by now, so the same request is made into batches in that way.
+        AppendError::OtherLayout { .. } => Code::Unavailable,
         AppendError::Timeout => Code::Timeout,
         AppendError::StoreFull(_) => Code::StoreFull,
         AppendError::Unavailable(_) => Code::Unavailable,
         AppendError::EarlierFailed => Code::EarlierFailed,
         AppendError::Stopping => Code::Stopping,
     };
-    Refused::new(code, error.to_string()).uncertain(error.first_try() == FirstTry::MayHaveHappened)
+    // What is stored, and only its offset is not known, has happened.
+    let is_stored = matches!(error, AppendError::DuplicateForgotten);
+    let uncertain = is_stored || error.first_try() == FirstTry::MayHaveHappened;
+    Refused::new(code, error.to_string()).uncertain(uncertain).with_facts(|problem| match error {
+        AppendError::OutOfOrder { expected } => problem.expected_sequence = Some(*expected),
+        AppendError::UnexpectedOffset { tail } => problem.tail = Some(WireOffset(tail.0)),
+        AppendError::Fenced { token, tail } => {
+            (problem.fencing_token, problem.tail) = (Some(WireOffset(token.0)), Some(WireOffset(tail.0)));
+        }
+        AppendError::StaleEpoch { current: epoch } | AppendError::ProducerHalted { epoch } => {
+            problem.producer_epoch = Some(epoch.0);
+        }
+        AppendError::UnknownPartition
+        | AppendError::UnknownProducer
+        | AppendError::DuplicateForgotten
+        | AppendError::KeyReused
+        | AppendError::OtherLayout { .. }
+        | AppendError::KeysFull
+        | AppendError::Timeout
+        | AppendError::StoreFull(_)
+        | AppendError::Unavailable(_)
+        | AppendError::EarlierFailed
+        | AppendError::Stopping => {}
+    })
+}
+
+/// A fence that was not raised.
+pub(crate) fn of_fence(error: &FenceRefused) -> Refused {
+    match error {
+        FenceRefused::UnknownPartition => {
+            Refused::new(Code::UnknownTopic, "the topic or the partition does not exist any more")
+        }
+        FenceRefused::Fenced(FenceView { token, tail }) => {
+            of_append(&AppendError::Fenced { token: *token, tail: *tail })
+        }
+    }
 }
 
 /// Records that did not pass the checks; nothing was appended.
@@ -171,6 +226,8 @@ pub(crate) fn of_create_topic(error: &CreateTopicError) -> Refused {
 mod tests {
     use std::collections::BTreeSet;
 
+    use tidelog_model::{FencingToken, Offset};
+
     use super::*;
 
     const PAGE: &str = include_str!("../../../docs/http.md");
@@ -208,6 +265,10 @@ mod tests {
         check(AppendError::Stopping, Code::Stopping, true);
         check(AppendError::Unavailable(String::new()), Code::Unavailable, false);
         check(AppendError::EarlierFailed, Code::EarlierFailed, false);
+        check(AppendError::DuplicateForgotten, Code::OffsetForgotten, true);
+        check(AppendError::UnexpectedOffset { tail: Offset(1) }, Code::UnexpectedOffset, false);
+        check(AppendError::Fenced { token: FencingToken(2), tail: Offset(1) }, Code::Fenced, false);
+        check(AppendError::KeysFull, Code::TooManyKeys, false);
         assert!(of_catalog(&CatalogError::AnswerLost(String::new())).may_have_happened());
         assert!(!of_catalog(&CatalogError::Full(String::new())).may_have_happened());
     }

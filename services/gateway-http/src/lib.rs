@@ -12,6 +12,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod body;
+#[cfg(test)]
+mod conditions_test;
 mod connection;
 mod console;
 mod counted;
@@ -27,6 +29,7 @@ mod options;
 mod partitioner;
 mod problem;
 mod produce;
+mod producers;
 mod query;
 mod read;
 mod router;

@@ -22,6 +22,8 @@ struct Inner {
     code: Code,
     problem: Problem,
     header: Option<(HeaderName, HeaderValue)>,
+    /// The same request again stores nothing twice.
+    is_repeatable: bool,
 }
 
 impl Refused {
@@ -35,7 +37,7 @@ impl Refused {
             retry: code.retry(),
             ..Problem::default()
         };
-        Refused(Box::new(Inner { code, problem, header: None }))
+        Refused(Box::new(Inner { code, problem, header: None, is_repeatable: false }))
     }
 
     /// About a parameter or header.
@@ -60,17 +62,29 @@ impl Refused {
         self
     }
 
+    /// With what is known beside.
+    pub(crate) fn with_facts(mut self, set: impl FnOnce(&mut Problem)) -> Refused {
+        set(&mut self.0.problem);
+        self
+    }
+
+    /// Whether the same request again stores nothing twice.
+    pub(crate) fn repeatable(mut self, is_repeatable: bool) -> Refused {
+        self.0.is_repeatable = is_repeatable;
+        self
+    }
+
     /// With what is stored of the request all the same. Where something is, the same request would store it again, so it is
     /// not to be repeated.
     pub(crate) fn with_stored(mut self, stored: ProducedLines) -> Refused {
-        self.0.problem.retry &= stored.records == 0;
+        self.0.problem.retry &= stored.records == 0 || self.0.is_repeatable;
         self.0.problem.stored = Some(stored);
         self
     }
 
     /// With what became of each record; see [`Refused::with_stored`].
     pub(crate) fn with_records(mut self, records: Vec<RecordOutcome>) -> Refused {
-        self.0.problem.retry &= records.iter().all(|record| record.offset.is_none());
+        self.0.problem.retry &= self.0.is_repeatable || records.iter().all(|record| record.offset.is_none());
         self.0.problem.records = Some(records);
         self
     }

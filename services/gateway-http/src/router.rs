@@ -18,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::gateway::Shared;
-use crate::{console, health, layers, meters, metrics, negotiate, produce, read, topics};
+use crate::{console, health, layers, meters, metrics, negotiate, produce, producers, read, topics};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -49,6 +49,8 @@ fn served() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(topics::describe, topics::delete))
         .routes(routes!(read::topic_records, produce::append))
         .routes(routes!(read::partition_records))
+        .routes(routes!(topics::fence))
+        .routes(routes!(producers::open))
 }
 
 fn both() -> OpenApiRouter<Arc<Shared>> {

@@ -95,8 +95,14 @@ pub fn of_append(error: &AppendError) -> ErrorCode {
         AppendError::StaleEpoch { .. } => ErrorCode::InvalidProducerEpoch,
         // Clients take it as success without an offset, which it is.
         AppendError::DuplicateForgotten => ErrorCode::DuplicateSequenceNumber,
-        // Kafka requests cannot state an expected offset, so nobody can have caused this.
-        AppendError::UnexpectedOffset { .. } => ErrorCode::UnknownServerError,
+        // Over HTTP this producer was refused on a condition, and has not begun a new epoch.
+        AppendError::ProducerHalted { .. } => ErrorCode::InvalidProducerEpoch,
+        // Kafka requests cannot state conditions or keys, so nobody can have caused these.
+        AppendError::UnexpectedOffset { .. }
+        | AppendError::Fenced { .. }
+        | AppendError::KeyReused
+        | AppendError::OtherLayout { .. }
+        | AppendError::KeysFull => ErrorCode::UnknownServerError,
         // It may have been appended. Clients send it again, with its old sequence if they are idempotent.
         AppendError::Timeout | AppendError::Stopping => ErrorCode::RequestTimedOut,
         // Certainly not appended; clients send it again, and their message names the disk.

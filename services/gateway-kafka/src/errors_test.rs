@@ -1,6 +1,7 @@
 //! What the table must never say.
 
-use tidelog_model::{FirstTry, Offset, ProducerEpoch};
+use tidelog_catalog_api::KeyLayout;
+use tidelog_model::{FencingToken, FirstTry, Offset, ProducerEpoch};
 
 use super::*;
 
@@ -12,6 +13,11 @@ fn append_errors() -> Vec<AppendError> {
         AppendError::StaleEpoch { current: ProducerEpoch(2) },
         AppendError::DuplicateForgotten,
         AppendError::UnexpectedOffset { tail: Offset(1) },
+        AppendError::Fenced { token: FencingToken(2), tail: Offset(1) },
+        AppendError::ProducerHalted { epoch: ProducerEpoch(2) },
+        AppendError::KeyReused,
+        AppendError::OtherLayout { layout: KeyLayout { partitions: 1, batch_bytes_max: 1 } },
+        AppendError::KeysFull,
         AppendError::Timeout,
         AppendError::StoreFull("disk".into()),
         AppendError::Unavailable("store".into()),

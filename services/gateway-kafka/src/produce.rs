@@ -90,7 +90,8 @@ pub(crate) async fn begin(
                             Ok(held) => {
                                 let stamped = batches.iter().any(|batch| batch.log_append_time().is_some());
                                 let (source, unattended) = (connection, acks == 0);
-                                let append = Append { partition, batches, source, deadline, unattended, held };
+                                let append =
+                                    Append { partition, batches, source, deadline, unattended, held, conditions: None };
                                 let appending = shared.parts.ingest.append(append);
                                 Outcome::Appending(match stamped {
                                     true => first_time(shared.clone(), partition, appending).boxed(),

@@ -12,17 +12,17 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tidelog_catalog_api::{
     AlterTopicError, ApplyListener, Catalog, CatalogError, ClientQuotas, ClusterView, Command, CreateTopicError,
-    CreatedTopic, DeleteRecordsError, Extent, ExtentPlan, GroupOffset, GroupRecord, InlineExtent, MetricsSubscriptions,
-    OrphanRange, Outcome, PartitionView, ProducerView, Proposal, QuorumView, QuotaAlteration, RecordsDeletion,
-    StoredTotals, TopicTotals, TopicView,
+    CreatedTopic, DeleteRecordsError, Extent, ExtentPlan, GroupOffset, GroupRecord, InlineExtent, KeyView,
+    MetricsSubscriptions, OrphanRange, Outcome, PartitionView, ProducerView, Proposal, QuorumView, QuotaAlteration,
+    RecordsDeletion, StoredTotals, TopicTotals, TopicView,
 };
 use tidelog_fetch::{Read, ReadError, ReadOutcome};
 use tidelog_groups::Coordinator;
 use tidelog_host::{Clock, Random, Tasks};
 use tidelog_ingest::{Append, AppendError, Appended, Reservation};
 use tidelog_model::{
-    Incarnation, LogIndex, NodeId, ObjectId, Offset, PartitionId, ProducerEpoch, ProducerId, SessionId, TenantId,
-    TimestampMs, TopicId,
+    FencingToken, Incarnation, LogIndex, NodeId, ObjectId, Offset, PartitionId, ProducerEpoch, ProducerId, SessionId,
+    TenantId, TimestampMs, TopicId,
 };
 use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream};
@@ -321,6 +321,15 @@ impl Catalog for FakeCatalog {
     }
     fn extent_of_max_timestamp(&self, _: PartitionId, _: Offset) -> Option<Extent> {
         unreachable!("the door reads through the read path")
+    }
+    fn next_producer(&self) -> ProducerId {
+        ProducerId(*self.producer_ids.lock())
+    }
+    fn fence(&self, _: PartitionId) -> Option<FencingToken> {
+        None
+    }
+    fn idempotency_key(&self, _: TopicId, _: [u8; 16]) -> Option<KeyView> {
+        None
     }
     fn inline_payload(&self, _: LogIndex) -> Option<Bytes> {
         unreachable!("the door reads through the read path")

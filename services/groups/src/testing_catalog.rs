@@ -8,10 +8,12 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tidelog_catalog_api::{
     ApplyListener, Catalog, CatalogError, ClientQuotas, ClusterView, Command, Extent, ExtentPlan, GroupOffset,
-    GroupRecord, GroupRefused, InlineExtent, MetricsSubscriptions, OffsetRefused, OrphanRange, Outcome, PartitionView,
-    ProducerView, Proposal, QuorumView, StoredTotals, TopicTotals, TopicView,
+    GroupRecord, GroupRefused, InlineExtent, KeyView, MetricsSubscriptions, OffsetRefused, OrphanRange, Outcome,
+    PartitionView, ProducerView, Proposal, QuorumView, StoredTotals, TopicTotals, TopicView,
 };
-use tidelog_model::{LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
+use tidelog_model::{
+    FencingToken, LogIndex, ObjectId, Offset, PartitionId, ProducerId, TenantId, TimestampMs, TopicId,
+};
 
 /// A catalog of group offsets and topics only. What is committed, or made, becomes visible at the next read barrier, as on a replica
 /// that lags.
@@ -164,6 +166,15 @@ impl Catalog for LaggingCatalog {
         unreachable!()
     }
     fn extent_of_max_timestamp(&self, _: PartitionId, _: Offset) -> Option<Extent> {
+        unreachable!()
+    }
+    fn next_producer(&self) -> ProducerId {
+        unreachable!()
+    }
+    fn fence(&self, _: PartitionId) -> Option<FencingToken> {
+        unreachable!()
+    }
+    fn idempotency_key(&self, _: TopicId, _: [u8; 16]) -> Option<KeyView> {
         unreachable!()
     }
     fn inline_payload(&self, _: LogIndex) -> Option<Bytes> {

@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tidelog_catalog_api::CatalogError;
-use tidelog_model::{ErrorKind, FirstTry, Offset, PartitionId, ProducerEpoch, TimestampMs};
+use tidelog_catalog_api::{CatalogError, KeyLayout, KeyedBatch};
+use tidelog_model::{ErrorKind, FencingToken, FirstTry, Offset, PartitionId, ProducerEpoch, TimestampMs};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -30,6 +30,19 @@ pub struct Append {
     pub unattended: bool,
     /// The request's share of the bytes in flight: kept for as long as a batch is, also when nobody waits any more.
     pub held: Option<Arc<Reservation>>,
+    /// What must hold for the batches to be appended.
+    pub conditions: Option<Box<Conditions>>,
+}
+
+/// What must hold for batches to be appended, beside what their headers ask for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conditions {
+    /// The tail must be this at the first batch, and each of the others must follow the one before.
+    pub expected_offset: Option<Offset>,
+    /// No higher one may have been seen in the partition.
+    pub fencing_token: Option<FencingToken>,
+    /// The first batch of a request that lands once; the others are numbered from it on.
+    pub key: Option<KeyedBatch>,
 }
 
 /// An append that is durable and has its offsets.
@@ -75,6 +88,32 @@ pub enum AppendError {
         /// The tail.
         tail: Offset,
     },
+    /// A higher fencing token was seen.
+    #[error("the fencing token {} was seen, which is higher; the tail is {tail}", token.0)]
+    Fenced {
+        /// The highest.
+        token: FencingToken,
+        /// The tail.
+        tail: Offset,
+    },
+    /// A condition of the producer's did not hold before.
+    #[error("a condition of the producer's did not hold in epoch {}, and nothing more of it is taken in that epoch", epoch.0)]
+    ProducerHalted {
+        /// Above this epoch it may go on.
+        epoch: ProducerEpoch,
+    },
+    /// The Idempotency-Key was used for something else.
+    #[error("the Idempotency-Key was used for another request")]
+    KeyReused,
+    /// The request's first try was made into batches in another way.
+    #[error("the request's first try was made into batches in another way")]
+    OtherLayout {
+        /// In this one.
+        layout: KeyLayout,
+    },
+    /// So many Idempotency-Keys are remembered that there is no room for one more yet.
+    #[error("as many Idempotency-Keys are remembered as there is room for, and none is old enough to be forgotten")]
+    KeysFull,
     /// Not resolved by its deadline: it may still be appended.
     #[error("not resolved in time")]
     Timeout,
@@ -109,9 +148,13 @@ impl AppendError {
             AppendError::OutOfOrder { .. }
             | AppendError::UnknownProducer
             | AppendError::DuplicateForgotten
-            | AppendError::UnexpectedOffset { .. } => ErrorKind::Conflict,
-            AppendError::StaleEpoch { .. } => ErrorKind::Fenced,
-            AppendError::StoreFull(_) => ErrorKind::Throttled,
+            | AppendError::UnexpectedOffset { .. }
+            | AppendError::KeyReused
+            | AppendError::OtherLayout { .. } => ErrorKind::Conflict,
+            AppendError::StaleEpoch { .. } | AppendError::Fenced { .. } | AppendError::ProducerHalted { .. } => {
+                ErrorKind::Fenced
+            }
+            AppendError::StoreFull(_) | AppendError::KeysFull => ErrorKind::Throttled,
             AppendError::Timeout | AppendError::Unavailable(_) | AppendError::EarlierFailed | AppendError::Stopping => {
                 ErrorKind::Unavailable
             }
@@ -129,6 +172,11 @@ impl AppendError {
             | AppendError::StaleEpoch { .. }
             | AppendError::DuplicateForgotten
             | AppendError::UnexpectedOffset { .. }
+            | AppendError::Fenced { .. }
+            | AppendError::ProducerHalted { .. }
+            | AppendError::KeyReused
+            | AppendError::OtherLayout { .. }
+            | AppendError::KeysFull
             | AppendError::StoreFull(_)
             | AppendError::Unavailable(_)
             | AppendError::EarlierFailed => FirstTry::DidNotHappen,

@@ -17,9 +17,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidelog_catalog_api::{
-    BatchOutcome, Catalog, CatalogError, Command, CommitOutcome, CommitRefused, Outcome, Proposal,
-};
+use tidelog_catalog_api::{BatchOutcome, Catalog, CatalogError, CommitOutcome, CommitRefused, Outcome, Proposal};
 use tidelog_host::{Clock, failpoint, follow};
 use tidelog_model::{CommitSequence, FirstTry, Offset, PartitionId, mutant};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -170,7 +168,7 @@ impl Committer {
 
     fn send(&self, flush: &Flush, sequence: CommitSequence, received: CommitSequence) -> Proposal {
         let commit = flush.commit(self.writer, sequence, received);
-        self.catalog.propose(Command::Commit(commit))
+        self.catalog.propose(commit)
     }
 
     /// A known bug, for tests of the tests: answers with the tail that is seen now.
@@ -338,6 +336,11 @@ impl Committer {
                 BatchOutcome::StaleEpoch { current } => AppendError::StaleEpoch { current },
                 BatchOutcome::UnknownPartition => AppendError::UnknownPartition,
                 BatchOutcome::UnexpectedOffset { tail } => AppendError::UnexpectedOffset { tail },
+                BatchOutcome::Fenced { token, tail } => AppendError::Fenced { token, tail },
+                BatchOutcome::ProducerHalted { epoch } => AppendError::ProducerHalted { epoch },
+                BatchOutcome::KeyReused => AppendError::KeyReused,
+                BatchOutcome::OtherLayout { layout } => AppendError::OtherLayout { layout },
+                BatchOutcome::KeysFull => AppendError::KeysFull,
             };
             answer(pending, Err(error));
         }

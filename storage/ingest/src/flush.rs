@@ -1,7 +1,9 @@
 //! A flush on its way: its batches, where each lies, and the commit that says so.
 
 use bytes::{Bytes, BytesMut};
-use tidelog_catalog_api::{Commit, CommitBatch, CommitEntry, Payload, ProducerBatch};
+use tidelog_catalog_api::{
+    BatchGuard, Command, Commit, CommitBatch, CommitEntry, GuardedCommit, Payload, ProducerBatch,
+};
 use tidelog_model::{CommitSequence, LaneId, ObjectId, SessionId};
 
 use crate::CheckedBatch;
@@ -25,12 +27,21 @@ pub(crate) struct Flush {
 
 impl Flush {
     /// The commit of this flush. Asked again it is the same, so that a lost answer can be asked for.
-    pub(crate) fn commit(&self, writer: Writer, sequence: CommitSequence, received: CommitSequence) -> Commit {
+    pub(crate) fn commit(&self, writer: Writer, sequence: CommitSequence, received: CommitSequence) -> Command {
+        let mut guards = Vec::new();
         let mut entries: Vec<CommitEntry> = Vec::new();
         // Where the last entry's batches end. One that was taken out of the flush leaves a hole, and an entry has none.
         let mut end = 0;
-        for (pending, position) in &self.batches {
-            let batch = commit_batch(&pending.batch);
+        for (number, (pending, position)) in self.batches.iter().enumerate() {
+            let mut batch = commit_batch(&pending.batch);
+            if let Some(conditions) = &pending.conditions {
+                batch.expected_offset = conditions.expected_offset;
+                guards.push(BatchGuard {
+                    batch: u32::try_from(number).expect("a flush has far fewer batches"),
+                    fencing_token: conditions.fencing_token,
+                    key: conditions.key,
+                });
+            }
             let bytes = batch.bytes;
             match entries.last_mut() {
                 Some(entry) if entry.partition == pending.partition && *position == end => entry.batches.push(batch),
@@ -47,7 +58,12 @@ impl Flush {
             Place::Inline(bytes) => Payload::Inline(bytes.clone()),
         };
         let Writer { session, lane } = writer;
-        Commit { session, lane, sequence, outcomes_received: received, payload, entries }
+        let commit = Commit { session, lane, sequence, outcomes_received: received, payload, entries };
+        if guards.is_empty() {
+            Command::Commit(commit)
+        } else {
+            Command::GuardedCommit(GuardedCommit { commit, guards })
+        }
     }
 
     /// Lays small batches out as the payload of their own commit.

@@ -5,13 +5,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tidelog_catalog_api::KeyedBatch;
 use tidelog_host::{Clock, follow};
-use tidelog_model::{PartitionId, mutant};
+use tidelog_model::{Offset, PartitionId, mutant};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::Span;
 
-use crate::append::BatchResult;
+use crate::append::{BatchResult, Conditions};
 use crate::meters::SealMeters;
 use crate::options::FLUSH_BYTES_MAX;
 use crate::upload::{self, Uploader};
@@ -38,6 +39,8 @@ pub(crate) struct Pending {
     pub parked: Option<Instant>,
     pub answer: oneshot::Sender<BatchResult>,
     pub unattended: bool,
+    /// Of this batch alone.
+    pub conditions: Option<Box<Conditions>>,
     /// Given back when the batch is resolved.
     pub _held: Option<Arc<Reservation>>,
     /// Follows the batch until it is resolved; none as a rule.
@@ -110,7 +113,7 @@ impl Buffer {
     /// Gives the batches their place in the order; `None` when the lane has closed. Bounded by the reservations that
     /// the batches hold.
     pub(crate) fn push(&self, append: Append, now: Instant) -> Option<Vec<oneshot::Receiver<BatchResult>>> {
-        let Append { partition, batches, source, held, unattended, deadline: _ } = append;
+        let Append { partition, batches, source, held, unattended, mut conditions, deadline: _ } = append;
         let span = follow!("append", partition = partition.index, batches = batches.len());
         let mut answers = Vec::with_capacity(batches.len());
         let mut state = self.state.lock();
@@ -124,6 +127,11 @@ impl Buffer {
             state.bytes += batch.bytes.len();
             let admission = state.admissions;
             let held = held.clone();
+            let own = conditions.clone();
+            if let Some(conditions) = &mut conditions {
+                conditions.expected_offset = conditions.expected_offset.map(|offset| after(offset, batch.records));
+                conditions.key = conditions.key.map(|key| KeyedBatch { number: key.number + 1, ..key });
+            }
             state.batches.push(Pending {
                 admission,
                 source,
@@ -133,6 +141,7 @@ impl Buffer {
                 parked: None,
                 answer,
                 unattended,
+                conditions: own,
                 _held: held,
                 span: span.clone(),
             });
@@ -344,6 +353,11 @@ impl Sealer {
         }
         *last = Some(self.clock.now());
     }
+}
+
+/// A client may have stated any offset.
+fn after(offset: Offset, records: u32) -> Offset {
+    Offset(offset.0.saturating_add(u64::from(records)))
 }
 
 fn sealed((mut batches, bytes): (Vec<Pending>, usize), slot: Slot) -> Sealed {

@@ -38,7 +38,7 @@ mod waiting;
 pub use admit::{
     AdmitError, AdmitRules, CheckedBatch, RECORDS_TOLD_MAX, RefusedTimestamps, Timestamps, admit, admit_built,
 };
-pub use append::{Append, AppendError, AppendFuture, Appended};
+pub use append::{Append, AppendError, AppendFuture, Appended, Conditions};
 pub use ingest::{Ingest, Reservation, StartError};
 pub use options::{IngestOptions, LaneProfile};
 

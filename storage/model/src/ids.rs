@@ -33,6 +33,7 @@ number!(/** The catalog's clock: advanced by the leader's monotonic clock, one t
 number!(/** Position of an entry in the catalog's Raft log. */ LogIndex(u64), "@");
 number!(/** Kafka's producer id. */ ProducerId(i64), "p");
 number!(/** Kafka's producer epoch. */ ProducerEpoch(i16), "e");
+number!(/** Who may write to a partition: the highest that was seen there, and whoever has none. Given out by whoever elects writers. */ FencingToken(u64), "f");
 number!(/** Milliseconds since 1970, as producers and the wall clock state them. */ TimestampMs(i64), "");
 
 impl Offset {

@@ -15,7 +15,7 @@ pub use batch::{BatchError, BatchHeader, BatchPlacement, Codec, HEADER_BYTES, Re
 pub use batch::{PREFIX_BYTES, patch_prefix};
 pub use error_kind::{ErrorKind, FirstTry};
 pub use ids::{
-    CommitSequence, Incarnation, LaneId, LogIndex, NodeId, ObjectId, Offset, PartitionId, ProducerEpoch, ProducerId,
-    SessionId, TenantId, Tick, TimestampMs, TopicId,
+    CommitSequence, FencingToken, Incarnation, LaneId, LogIndex, NodeId, ObjectId, Offset, PartitionId, ProducerEpoch,
+    ProducerId, SessionId, TenantId, Tick, TimestampMs, TopicId,
 };
 pub use topic_name::{TopicNameError, check_topic_name};

@@ -59,11 +59,20 @@ pub const METRICS_SUBSCRIPTION_NAME_BYTES_MAX: usize = 249;
 /// Bytes of its settings, with their names.
 pub const METRICS_SUBSCRIPTION_BYTES_MAX: usize = 8 * KIB;
 
+/// Batches of one request with an Idempotency-Key.
+pub const KEY_BATCHES_MAX: usize = 1_000;
+/// Batches of all requests of a tenant that are remembered by their keys: about 200 bytes each.
+pub const KEYED_BATCHES_MAX: usize = 200_000;
+/// Producers of one partition that are remembered as halted. Of more, those are forgotten whose ids are the oldest; what
+/// they have under way is still refused for the gap in its sequence.
+pub const HALTED_PRODUCERS_MAX: usize = 64;
+
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
 const _: () = assert!(OBJECT_BYTES_MAX >= BATCH_BYTES_MAX + FOOTER_BYTES_MAX);
 const _: () = assert!(INLINE_BYTES_MAX >= 16 * INLINE_FLUSH_BYTES_MAX);
+const _: () = assert!(KEYED_BATCHES_MAX >= 100 * KEY_BATCHES_MAX);
 const _: () = assert!(FRAME_BYTES_MAX > BATCH_BYTES_MAX);
 // Positions of batches in an object are kept in 32 bits.
 const _: () = assert!(OBJECT_BYTES_MAX < u32::MAX as usize);

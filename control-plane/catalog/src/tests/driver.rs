@@ -2,6 +2,7 @@
 //! compares everything that can be asked.
 
 mod check;
+mod guards;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -139,7 +140,17 @@ impl Driver {
                 count: u32::from(*count),
                 ticks: u32::from(*ticks),
             },
-            Step::Commit(commit) => Command::Commit(self.commit(commit)),
+            Step::Commit(step) => {
+                let commit = self.commit(step);
+                match self.guards(step, &commit) {
+                    guards if guards.is_empty() => Command::Commit(commit),
+                    guards => Command::GuardedCommit(GuardedCommit { commit, guards }),
+                }
+            }
+            Step::Fence(partition, token) => {
+                let token = FencingToken(u64::from(*token % 6));
+                Command::RaiseFence { partition: self.partition(*partition), token }
+            }
             Step::Move { session, object, skip, spread, tamper } => {
                 let session = self.session(*session);
                 let mut to_position = 0;
@@ -363,7 +374,7 @@ impl Driver {
         let tail = self.model.tail(partition);
         let expected_offset = match step.expected {
             0..30 => Some(tail),
-            30..40 => Some(tail.plus(1)),
+            30..60 => Some(tail.plus(1)),
             _ => None,
         };
         let max_timestamp = TimestampMs(i64::from(step.timestamp) - 100);

@@ -4,6 +4,7 @@ mod cost;
 mod departed;
 mod driver;
 mod golden;
+mod guards;
 mod model;
 mod properties;
 mod quotas;

@@ -2,6 +2,7 @@
 //! partition, every outcome ever given, every id ever granted; all else is found by looking through them.
 
 mod commits;
+mod guards;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,6 +54,8 @@ pub struct Model {
     pub quotas: BTreeMap<(QuotaEntity, QuotaKind), QuotaValue>,
     pub subscriptions: MetricsSubscriptions,
     pub next_producer: i64,
+    /// See `model/guards.rs`.
+    pub guards: guards::ModelGuards,
     /// How far producers were in the last topic of a name, by partition; and when it was deleted.
     departed: BTreeMap<(TenantId, String), (Tick, Departed)>,
     /// How far producers were in the topic before, of all partitions there are.
@@ -71,6 +74,7 @@ impl Model {
                 self.wall = Some(self.wall.map_or(wall.0, |before| wall.0.max(before).min(before + 60_000)));
                 let now = self.tick;
                 self.grants.iter_mut().for_each(|grant| grant.ended |= grant.view.deadline <= now);
+                self.guards.keys.retain(|_, key| now.0 - key.since.0 < 86_400);
                 Outcome::Done
             }
             Command::OpenSession { node } => {
@@ -93,7 +97,11 @@ impl Model {
                 self.grants.push(Grant { view, ended: false, lengths: BTreeMap::new() });
                 Outcome::Granted(Ok(view))
             }
-            Command::Commit(commit) => Outcome::Committed(self.commit(index, commit)),
+            Command::Commit(commit) => Outcome::Committed(self.commit(index, commit, &[])),
+            Command::GuardedCommit(GuardedCommit { commit, guards }) => {
+                Outcome::Committed(self.commit(index, commit, guards))
+            }
+            Command::RaiseFence { partition, token } => Outcome::FenceRaised(self.raise_fence(*partition, *token)),
             Command::MoveInline(moves) => Outcome::Moved(self.move_inline(moves)),
             Command::CreateTopics { topics } => {
                 Outcome::TopicsCreated(topics.iter().map(|topic| self.create(topic)).collect())
@@ -393,6 +401,7 @@ impl Model {
         self.partitions.retain(|partition, _| partition.topic != id);
         self.continued.retain(|(partition, _), _| partition.topic != id);
         self.log_starts.retain(|partition, _| partition.topic != id);
+        self.guards.forget(id);
         self.groups.values_mut().for_each(|offsets| offsets.retain(|partition, _| partition.topic != id));
         true
     }

@@ -54,16 +54,35 @@ impl Cluster {
     }
 
     pub fn commit(&mut self, payload: Payload, entries: Vec<CommitEntry>) -> Result<CommitOutcome, CommitRefused> {
+        self.commit_guarded(payload, entries, Vec::new())
+    }
+
+    pub fn commit_guarded(
+        &mut self,
+        payload: Payload,
+        entries: Vec<CommitEntry>,
+        guards: Vec<BatchGuard>,
+    ) -> Result<CommitOutcome, CommitRefused> {
         let sequence = CommitSequence(self.sequence + 1);
         let outcomes_received = CommitSequence(self.received);
         let commit = Commit { session: SESSION, lane: LaneId(0), sequence, outcomes_received, payload, entries };
-        match self.apply(&Command::Commit(commit)) {
+        let command = if guards.is_empty() {
+            Command::Commit(commit)
+        } else {
+            Command::GuardedCommit(GuardedCommit { commit, guards })
+        };
+        match self.apply(&command) {
             Outcome::Committed(outcome) => {
                 self.sequence += u64::from(outcome.is_ok());
                 outcome
             }
             other => panic!("not an answer to a commit: {other:?}"),
         }
+    }
+
+    /// All outcomes so far have been received.
+    pub fn acknowledge(&mut self) {
+        self.received = self.sequence;
     }
 
     /// Commits a batch from an object and acknowledges it.

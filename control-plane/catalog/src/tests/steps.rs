@@ -57,6 +57,7 @@ pub enum Step {
     StoreGroup(u8, u8, u8),
     OffsetsAs(u8, u8, u8),
     Quotas(u8, u8, u8),
+    Fence(u8, u8),
     Subscription {
         name: u8,
         value: u8,
@@ -86,11 +87,12 @@ pub struct BatchStep {
     pub epoch: u8,
     pub sequence: u8,
     pub expected: u8,
+    pub guard: u8,
 }
 
 pub fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let batch = (1..20_u8, 1..5_u8, any::<u8>(), 0..5_u8, 0..12_u8, any::<u8>(), any::<u8>()).prop_map(
-        |(bytes, records, timestamp, producer, epoch, sequence, expected)| BatchStep {
+    let batch = (1..20_u8, 1..5_u8, any::<u8>(), 0..5_u8, 0..12_u8, any::<u8>(), any::<u8>(), any::<u8>()).prop_map(
+        |(bytes, records, timestamp, producer, epoch, sequence, expected, guard)| BatchStep {
             bytes,
             records,
             timestamp,
@@ -98,6 +100,7 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
             epoch,
             sequence,
             expected,
+            guard,
         },
     );
     let entries = prop::collection::vec((any::<u8>(), prop::collection::vec(batch, 0..4)), 0..4);
@@ -130,6 +133,7 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (n(), n(), n()).prop_map(|(group, claim, partition)| Step::OffsetsAs(group, claim, partition)),
         3 => (n(), n(), n()).prop_map(|(entity, kinds, value)| Step::Quotas(entity, kinds, value)),
         2 => (n(), n(), n()).prop_map(|(name, value, stale)| Step::Subscription { name, value, stale }),
+        3 => (n(), n()).prop_map(|(partition, token)| Step::Fence(partition, token)),
         4 => (1..12_u8).prop_map(Step::Again),
         2 => Just(Step::Freeze),
     ];

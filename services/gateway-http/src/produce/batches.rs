@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
-use tidelog_format::records::{BatchBuilder, BuiltBatch};
-use tidelog_ingest::{Append, AppendError, Appended, Timestamps, admit_built};
+use tidelog_format::records::BatchBuilder;
+use tidelog_ingest::{Append, AppendError, Appended, Reservation, Timestamps, admit_built};
 use tidelog_model::{HEADER_BYTES, PartitionId};
 
+use super::conditions::Gate;
 use super::input::{NewRecord, Rules};
 use crate::errors;
 use crate::gateway::Shared;
@@ -30,6 +32,9 @@ pub(super) struct Batches {
     shared: Arc<Shared>,
     pub(super) rules: Rules,
     source: u64,
+    gate: Gate,
+    /// A batch before was not appended, so that none of the next ones is.
+    is_stopped: bool,
     open: BTreeMap<u32, Open>,
     sealed: Vec<Sealed>,
     bytes: usize,
@@ -39,12 +44,14 @@ pub(super) struct Batches {
 #[derive(Default)]
 struct Open {
     builder: BatchBuilder,
+    /// Bytes of the batch at most, whatever times its records have.
+    bytes_planned: usize,
     spans: Vec<Span>,
 }
 
 struct Sealed {
     partition: u32,
-    batch: BuiltBatch,
+    builder: BatchBuilder,
     spans: Vec<Span>,
 }
 
@@ -54,6 +61,8 @@ pub(super) struct Pending {
     /// Of its records, in order.
     pub(super) spans: Vec<Span>,
     pub(super) outcome: Result<BoxFuture<'static, Result<Appended, AppendError>>, Refused>,
+    is_keyed: bool,
+    is_repeatable: bool,
 }
 
 impl Batches {
@@ -62,11 +71,22 @@ impl Batches {
             shared: shared.clone(),
             rules,
             source: shared.source(),
+            gate: Gate::default(),
+            is_stopped: false,
             open: BTreeMap::new(),
             sealed: Vec::new(),
             bytes: 0,
             records: 0,
         }
+    }
+
+    /// The records are appended if what their request asks for holds.
+    pub(super) fn behind(mut self, gate: Gate) -> Batches {
+        if let (Some(partitions), Some(chance)) = (gate.partitions(), gate.chance()) {
+            self.rules.spread(partitions, chance);
+        }
+        self.gate = gate;
+        self
     }
 
     /// Records that say no time have come now.
@@ -80,15 +100,19 @@ impl Batches {
     /// When the topic does not take it.
     pub(super) fn push(&mut self, number: u64, record: &NewRecord<'_>) -> Result<(), Refused> {
         let (partition, timestamp) = self.rules.judge(record)?;
-        let bytes_max = self.rules.admit.batch_bytes_max;
+        self.gate.pass(partition)?;
+        let fixed_bytes_max = self.gate.batch_bytes_max(self.rules.admit.batch_bytes_max);
+        let bytes_max = fixed_bytes_max.unwrap_or(self.rules.admit.batch_bytes_max);
         let open = self.open.entry(partition).or_default();
         record.with_headers(|headers| {
             let (key, value) = (record.key.as_deref(), record.value.as_deref());
             let more = BatchBuilder::record_bytes_max(key, value, headers);
-            if open.builder.records() > 0 && open.builder.bytes() + more > bytes_max {
-                let spans = std::mem::take(&mut open.spans);
-                self.sealed.push(Sealed { partition, batch: open.builder.finish(), spans });
+            let bytes = if fixed_bytes_max.is_some() { open.bytes_planned } else { open.builder.bytes() };
+            if open.builder.records() > 0 && bytes + more > bytes_max {
+                let Open { builder, spans, .. } = std::mem::take(open);
+                self.sealed.push(Sealed { partition, builder, spans });
             }
+            open.bytes_planned = open.bytes_planned.max(HEADER_BYTES) + more;
             let before = open.builder.bytes();
             open.builder.push(timestamp, key, value, headers);
             self.bytes += open.builder.bytes() - before;
@@ -108,31 +132,60 @@ impl Batches {
 
     /// Whether so many are gathered that they should be appended.
     pub(super) fn is_full(&self, bytes_max: usize) -> bool {
-        self.bytes >= bytes_max.max(HEADER_BYTES + 1) || self.records >= RECORDS_MAX
+        !self.gate.is_repeatable() && (self.bytes >= bytes_max.max(HEADER_BYTES + 1) || self.records >= RECORDS_MAX)
     }
 
-    /// Appends what was gathered, when there is room for it. When this returns, all of it has its place in the order. A
-    /// cancelled caller leaves nothing appended.
+    /// Appends what was gathered, when there is room for it. When this returns, all of it has its place in the order, or has
+    /// landed where each batch waits for the one before. A cancelled caller leaves nothing appended, but for those.
     pub(super) async fn append(&mut self) -> Vec<Pending> {
         if self.records == 0 {
             return Vec::new();
         }
         let held = self.shared.parts.ingest.reserve(self.bytes + self.records * RECORD_BYTES).await;
         let mut all = std::mem::take(&mut self.sealed);
-        for (partition, mut open) in std::mem::take(&mut self.open) {
-            all.push(Sealed { partition, batch: open.builder.finish(), spans: open.spans });
+        for (partition, Open { builder, spans, .. }) in std::mem::take(&mut self.open) {
+            all.push(Sealed { partition, builder, spans });
         }
         (self.bytes, self.records) = (0, 0);
-        let deadline = self.shared.parts.clock.now() + self.shared.options.append_timeout;
-        let begin = |Sealed { partition, batch, spans }: Sealed| {
-            let sent_bytes = batch.bytes().len();
-            let now = match self.rules.admit.timestamps {
-                Timestamps::LogAppendTime => self.shared.parts.clock.wall(),
-                // The time at which its records were judged: what was right then is not wrong a moment later.
-                Timestamps::CreateTime { .. } => self.rules.now,
+        let sealed = self.gate.seal(all.len());
+        let (is_keyed, is_repeatable) = (self.gate.partitions().is_some(), self.gate.is_repeatable());
+        let mut begun = Vec::with_capacity(all.len());
+        for Sealed { partition, builder, spans } in all {
+            let outcome = match &sealed {
+                Ok(()) => self.begin(partition, builder, &held).await,
+                Err(refused) => Err(refused.clone()),
             };
+            begun.push(Pending { partition, spans, outcome, is_keyed, is_repeatable });
+        }
+        begun
+    }
+
+    async fn begin(
+        &mut self,
+        partition: u32,
+        mut builder: BatchBuilder,
+        held: &Option<Arc<Reservation>>,
+    ) -> Result<BoxFuture<'static, Result<Appended, AppendError>>, Refused> {
+        if self.is_stopped {
+            let detail = "a batch before it was not appended, so this one was not tried";
+            return Err(Refused::new(errors::Code::EarlierFailed, detail));
+        }
+        let records = builder.records();
+        let batch = match self.gate.producer(records) {
+            Some(producer) => builder.finish_as(producer.id, producer.epoch, producer.sequence),
+            None => builder.finish(),
+        };
+        let conditions = self.gate.conditions(partition, records);
+        let deadline = self.shared.parts.clock.now() + self.shared.options.append_timeout;
+        let now = match self.rules.admit.timestamps {
+            Timestamps::LogAppendTime => self.shared.parts.clock.wall(),
+            // The time at which its records were judged: what was right then is not wrong a moment later.
+            Timestamps::CreateTime { .. } => self.rules.now,
+        };
+        let mut begun = {
+            let sent_bytes = batch.bytes().len();
             let outcome = admit_built(batch, &self.rules.admit, now);
-            let outcome = outcome.map_err(|error| errors::of_admit(&error)).and_then(|batch| {
+            outcome.map_err(|error| errors::of_admit(&error)).and_then(|batch| {
                 let held = match batch.bytes.len().checked_sub(sent_bytes) {
                     None | Some(0) => held.clone(),
                     Some(grown) => self.shared.parts.ingest.reserve_more(held.clone(), grown).map_err(|_| {
@@ -141,13 +194,20 @@ impl Batches {
                     })?,
                 };
                 let partition = PartitionId { topic: self.rules.topic.id, index: partition };
-                let append =
-                    Append { partition, batches: vec![batch], source: self.source, deadline, unattended: false, held };
+                let (source, batches) = (self.source, vec![batch]);
+                let append = Append { partition, batches, source, deadline, unattended: false, held, conditions };
                 Ok(self.shared.parts.ingest.append(append))
-            });
-            Pending { partition, spans, outcome }
+            })
         };
-        all.into_iter().map(begin).collect()
+        if self.gate.is_stepwise() {
+            let landed = match begun {
+                Ok(appending) => Ok(appending.await),
+                Err(refused) => Err(refused),
+            };
+            self.is_stopped = !matches!(landed, Ok(Ok(_)));
+            begun = landed.map(|landed| futures::future::ready(landed).boxed());
+        }
+        begun
     }
 }
 
@@ -155,9 +215,14 @@ impl Pending {
     /// Waits until it is known what became of it.
     pub(super) async fn resolve(self) -> (u32, Vec<Span>, Result<Appended, Refused>) {
         let outcome = match self.outcome {
-            Ok(appending) => appending.await.map_err(|error| errors::of_append(&error)),
+            Ok(appending) => appending.await.map_err(|error| match error {
+                // Of a request with a key it says that a batch before has not landed.
+                AppendError::OutOfOrder { .. } if self.is_keyed => errors::of_append(&AppendError::EarlierFailed),
+                error => errors::of_append(&error),
+            }),
             Err(refused) => Err(refused),
         };
+        let outcome = outcome.map_err(|refused| refused.repeatable(self.is_repeatable));
         (self.partition, self.spans, outcome)
     }
 }

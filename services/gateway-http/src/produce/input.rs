@@ -57,12 +57,23 @@ pub(super) struct Rules {
     /// Where records go that have neither key nor partition: one partition for all of a request, so that they are in
     /// order and few batches.
     sticky: u32,
+    /// Partitions that keys are spread over.
+    spread: u32,
+    /// Where all records go that do not say another one.
+    pub(super) partition: Option<u32>,
 }
 
 impl Rules {
     pub(super) fn new(topic: Arc<TopicView>, now: TimestampMs, chance: u64) -> Rules {
         let sticky = (chance % u64::from(topic.partitions)) as u32;
-        Rules { admit: topic_configs::admit_rules(&topic), topic, now, sticky }
+        let spread = topic.partitions;
+        Rules { admit: topic_configs::admit_rules(&topic), topic, now, sticky, spread, partition: None }
+    }
+
+    /// Spreads records over the topic's first partitions, which were all it had once.
+    pub(super) fn spread(&mut self, partitions: u32, chance: u64) {
+        self.spread = partitions;
+        self.sticky = (chance % u64::from(partitions)) as u32;
     }
 
     /// Checks a record as far as that can be done before its batch is made, and says where it goes and what time it has.
@@ -71,13 +82,19 @@ impl Rules {
     /// What is wrong with it.
     pub(super) fn judge(&self, record: &NewRecord<'_>) -> Result<(u32, TimestampMs), Refused> {
         let partitions = self.topic.partitions;
-        let partition = match (record.partition, &record.key) {
+        if let (Some(all), Some(partition)) = (self.partition, record.partition)
+            && all != partition
+        {
+            let detail = format!("the record says partition {partition}, and ?partition= says {all}; say one of them");
+            return Err(Refused::new(Code::InvalidRecord, detail).field("partition"));
+        }
+        let partition = match (record.partition.or(self.partition), &record.key) {
             (Some(partition), _) if partition < partitions => partition,
             (Some(partition), _) => {
                 let detail = format!("partition {partition} is none of the topic's, which are 0 to {}", partitions - 1);
                 return Err(Refused::new(Code::UnknownPartition, detail).field("partition"));
             }
-            (None, Some(key)) => partition_of_key(key, partitions),
+            (None, Some(key)) => partition_of_key(key, self.spread),
             (None, None) => self.sticky,
         };
         if record.key.is_none() && self.admit.needs_keys {

@@ -11,10 +11,10 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tidelog_catalog_api::TopicView;
 use tidelog_ingest::Appended;
 
 use super::batches::{Batches, Pending, Span};
+use super::conditions::Gate;
 use super::input::{NewRecord, RecordText, Rules};
 use super::json_text::{check_text, json_error};
 use super::report::Report;
@@ -35,26 +35,28 @@ const LINE_BYTES_MORE: usize = 64 * 1024;
 /// Appends lines until the body ends, or a line or a batch is refused.
 pub(super) async fn append(
     shared: &Arc<Shared>,
-    topic: Arc<TopicView>,
+    rules: Rules,
+    gate: Gate,
     arriving: Arriving,
 ) -> Result<Response, Refused> {
-    let rules = Rules::new(topic, shared.parts.clock.wall(), shared.parts.random.next());
+    let is_repeatable = gate.is_repeatable();
     let line_bytes_max = rules.admit.batch_bytes_max * LINE_BYTES_PER_RECORD_BYTE + LINE_BYTES_MORE;
     let room_bytes = line_bytes_max + rules.admit.batch_bytes_max + GATHERED_BYTES;
     let mut lines = Lines {
         arriving,
         line_bytes_max,
         room_bytes,
-        batches: Batches::new(shared, rules),
+        batches: Batches::new(shared, rules).behind(gate),
         started: Vec::new(),
         next_line: 1,
         under_way: VecDeque::new(),
         report: Report::default(),
         failed: None,
+        is_whole: is_repeatable,
     };
     let read = lines.read_all().await;
-    // What came before a line that is wrong is stored.
-    if lines.failed.is_none() {
+    // What came before a line that is wrong is stored, unless the lines are taken as a whole.
+    if lines.failed.is_none() && !(is_repeatable && read.is_err()) {
         lines.flush().await;
     }
     while !lines.under_way.is_empty() {
@@ -93,6 +95,8 @@ struct Lines {
     under_way: VecDeque<Vec<Settling>>,
     report: Report,
     failed: Option<Refused>,
+    /// Nothing is appended before all of it is here.
+    is_whole: bool,
 }
 
 impl Lines {
@@ -102,7 +106,9 @@ impl Lines {
                 Some(came) => came,
                 None => {
                     // Nothing more is here: what is gathered need not wait for it.
-                    self.flush().await;
+                    if !self.is_whole {
+                        self.flush().await;
+                    }
                     if self.started.is_empty() {
                         self.arriving.release();
                     }

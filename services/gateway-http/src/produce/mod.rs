@@ -1,7 +1,8 @@
 //! Appending records: `input.rs` is what a record may look like, `batches.rs` gathers records and appends them, `whole.rs`
-//! and `lines.rs` are the bodies they come in, `report.rs` is what is answered of lines.
+//! and `lines.rs` are the bodies they come in, `conditions.rs` is what an append asks to hold, `report.rs` is what is answered of lines.
 
 mod batches;
+mod conditions;
 mod input;
 mod json_text;
 mod lines;
@@ -17,6 +18,9 @@ use axum::response::Response;
 use tidelog_http_api::{Problem, Produced, ProducedLines, RecordsInput};
 
 pub(crate) use json_text::{check_text, json_error};
+
+use conditions::Asked;
+use input::Rules;
 
 use crate::body::Arriving;
 use crate::gateway::Shared;
@@ -40,9 +44,20 @@ const OCTETS_PARAMETERS: [&str; 4] = ["key", "key_base64", "partition", "timesta
         ("topic" = String, Path, description = "The topic's name."),
         ("key" = Option<String>, Query, description = "Of one record sent as bytes: its key."),
         ("key_base64" = Option<String>, Query, description = "Of one record sent as bytes: its key as base64."),
-        ("partition" = Option<u32>, Query, description = "Of one record sent as bytes: its partition."),
+        ("partition" = Option<u32>, Query, description = "The partition of all records that do not say one."),
         ("timestamp" = Option<i64>, Query, minimum = 0,
             description = "Of one record sent as bytes: its time, in milliseconds since 1970."),
+        ("expected-offset" = Option<u64>, Header, minimum = 0,
+            description = "Append only if the partition ends here. All records go to one partition."),
+        ("fencing-token" = Option<u64>, Header, minimum = 0,
+            description = "Append only if the partition has seen no higher token; from then on it has seen this one."),
+        ("idempotency-key" = Option<String>, Header, pattern = "^[!-~]{1,128}$",
+            description = "Store the request once, however often it is sent. The body is taken as a whole, 8 MiB at most."),
+        ("producer-id" = Option<i64>, Header, minimum = 0,
+            description = "Append in this producer's sequence, once. All records go to one partition."),
+        ("producer-epoch" = Option<i16>, Header, minimum = 0, maximum = 32_767, description = "The producer's epoch."),
+        ("producer-sequence" = Option<i32>, Header, minimum = 0,
+            description = "The first record's place in what the producer appends to the partition, from 0."),
     ),
     request_body(description = "JSON: an object with records. NDJSON: a record a line, any length. Bytes: one record's value.", content(
         (RecordsInput = "application/json"),
@@ -65,14 +80,19 @@ pub(crate) async fn append(
     body: Body,
 ) -> Result<Response, Refused> {
     let content_type = negotiate::content_type(&headers, &[JSON, NDJSON, OCTETS])?;
-    let known: &[&str] = if content_type == OCTETS { &OCTETS_PARAMETERS } else { &[] };
+    let known: &[&str] = if content_type == OCTETS { &OCTETS_PARAMETERS } else { &["partition"] };
     let query = Query::parse(query.as_deref(), known)?;
+    let partition = query.number("partition", 0..=u32::MAX)?;
+    let asked = Asked::of(&headers)?;
     let topic = topics::create_on_first_use(&shared, &name).await?;
     let arriving = Arriving::new(&shared, body);
+    let (gate, arriving) = asked.for_topic(&shared, &topic, (content_type, &query), &headers, arriving).await?;
+    let mut rules = Rules::new(topic, shared.parts.clock.wall(), shared.parts.random.next());
+    rules.partition = partition;
     match content_type {
-        JSON => whole::json(&shared, topic, &headers, arriving).await,
-        NDJSON => lines::append(&shared, topic, arriving).await,
-        _ => whole::octets(&shared, topic, &query, &headers, arriving).await,
+        JSON => whole::json(&shared, rules, gate, &headers, arriving).await,
+        NDJSON => lines::append(&shared, rules, gate, arriving).await,
+        _ => whole::octets(&shared, rules, gate, (&query, &headers), arriving).await,
     }
 }
 

@@ -10,10 +10,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use tidelog_catalog_api::TopicView;
 use tidelog_http_api::{Produced, RecordOutcome, RecordPlace, WireOffset};
 
 use super::batches::Batches;
+use super::conditions::Gate;
 use super::input::{NewRecord, RecordText, Rules, decode_base64};
 use super::json_text::{check_text, json_error};
 use crate::body::Arriving;
@@ -26,7 +26,7 @@ use crate::query::Query;
 use crate::topics::content_length;
 
 /// The key of one record sent as bytes, where a header is easier than a parameter.
-const KEY: HeaderName = HeaderName::from_static("tidelog-key");
+pub(super) const KEY: HeaderName = HeaderName::from_static("tidelog-key");
 /// What a reader of JSON says when the list is too long; it cannot say more.
 const TOO_MANY: &str = "too many records";
 
@@ -64,12 +64,13 @@ fn bounded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<&'de RawVal
 /// Appends a list of records.
 pub(super) async fn json(
     shared: &Arc<Shared>,
-    topic: Arc<TopicView>,
+    rules: Rules,
+    gate: Gate,
     headers: &HeaderMap,
     arriving: Arriving,
 ) -> Result<Response, Refused> {
     let whole = arriving.whole(content_length(headers), JSON_BODY_BYTES_MAX).await?;
-    let mut batches = Batches::new(shared, Rules::new(topic, shared.parts.clock.wall(), shared.parts.random.next()));
+    let mut batches = Batches::new(shared, rules).behind(gate);
     let count = {
         let sent: Sent<'_> = serde_json::from_str(check_text(&whole.bytes)?).map_err(|error| {
             if error.to_string().starts_with(TOO_MANY) {
@@ -96,12 +97,11 @@ pub(super) async fn json(
 /// Appends one record.
 pub(super) async fn octets(
     shared: &Arc<Shared>,
-    topic: Arc<TopicView>,
-    query: &Query,
-    headers: &HeaderMap,
+    rules: Rules,
+    gate: Gate,
+    (query, headers): (&Query, &HeaderMap),
     arriving: Arriving,
 ) -> Result<Response, Refused> {
-    let rules = Rules::new(topic, shared.parts.clock.wall(), shared.parts.random.next());
     let keys = [
         query.text("key").map(|key| Ok(key.as_bytes().to_vec())),
         query.text("key_base64").map(|key| decode_base64("key_base64", key)),
@@ -113,15 +113,14 @@ pub(super) async fn octets(
         let detail = "the key is there more than once: one of key, key_base64 and the header tidelog-key works";
         return Err(Refused::parameter(Code::InvalidParameter, "key", detail));
     }
-    let partition = query.number("partition", 0..=u32::MAX)?;
     let timestamp = query.number("timestamp", 0..=i64::MAX)?;
     let whole = arriving.whole(content_length(headers), rules.admit.batch_bytes_max).await?;
-    let mut batches = Batches::new(shared, rules);
+    let mut batches = Batches::new(shared, rules).behind(gate);
     let record = NewRecord {
         key: key.map(Cow::Owned),
         value: Some(Cow::Borrowed(&whole.bytes)),
         headers: Vec::new(),
-        partition,
+        partition: None,
         timestamp,
     };
     batches.push(0, &record)?;

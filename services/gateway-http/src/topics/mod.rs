@@ -1,9 +1,11 @@
-//! Topics: listed, created, described, deleted.
+//! Topics: listed, created, described, deleted; and their partitions fenced.
 
 mod create;
 mod describe;
+mod fence;
 mod lookup;
 
-pub(crate) use create::{__path_create, content_length, create, create_on_first_use};
+pub(crate) use create::{__path_create, content_length, create, create_on_first_use, in_time};
 pub(crate) use describe::{__path_delete, __path_describe, __path_list, delete, describe, list};
+pub(crate) use fence::{__path_fence, fence};
 pub(crate) use lookup::{Named, partition_of};

@@ -91,7 +91,15 @@ impl Path {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
         let held = Some(Arc::new(held));
         let partition = partition(self.topic, 0);
-        drop(self.ingest.append(Append { partition, batches, source: 1, deadline, unattended: false, held }));
+        drop(self.ingest.append(Append {
+            partition,
+            batches,
+            source: 1,
+            deadline,
+            unattended: false,
+            held,
+            conditions: None,
+        }));
     }
 
     /// Appends one batch; it has its place in the order when this returns.
@@ -110,6 +118,7 @@ impl Path {
             deadline,
             unattended: false,
             held: None,
+            conditions: None,
         })
     }
 
@@ -124,6 +133,7 @@ impl Path {
             deadline,
             unattended: false,
             held: None,
+            conditions: None,
         })
     }
 

@@ -10,7 +10,9 @@ use futures::future::BoxFuture;
 use tidelog_catalog::State;
 use tidelog_catalog_api::*;
 use tidelog_host::Random;
-use tidelog_model::{Incarnation, LogIndex, ObjectId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
+use tidelog_model::{
+    FencingToken, Incarnation, LogIndex, ObjectId, Offset, PartitionId, ProducerId, TenantId, TimestampMs, TopicId,
+};
 use tokio::sync::{mpsc, oneshot};
 
 /// How often things go wrong: once in so many proposals, never when zero.
@@ -49,8 +51,8 @@ impl LocalCatalog {
         tokio::spawn(async move {
             let mut index = 1;
             while let Some((mut command, answer)) = queue.recv().await {
-                let is_commit = matches!(command, Command::Commit(_));
-                if let Command::Commit(commit) = &mut command
+                let is_commit = command.commit().is_some();
+                if let Some(commit) = command.commit_mut()
                     && (refuse.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok()
                         || faults.refuse_object_one_in > 0 && random.one_in(faults.refuse_object_one_in))
                 {
@@ -152,6 +154,15 @@ impl Catalog for LocalCatalog {
     }
     fn extent_of_max_timestamp(&self, partition: PartitionId, from: Offset) -> Option<Extent> {
         self.with(|state| state.extent_of_max_timestamp(partition, from))
+    }
+    fn next_producer(&self) -> ProducerId {
+        self.with(State::next_producer)
+    }
+    fn fence(&self, partition: PartitionId) -> Option<FencingToken> {
+        self.with(|state| state.fence(partition))
+    }
+    fn idempotency_key(&self, topic: TopicId, key: [u8; 16]) -> Option<KeyView> {
+        self.with(|state| state.idempotency_key(topic, key))
     }
     fn inline_payload(&self, index: LogIndex) -> Option<Bytes> {
         self.with(|state| state.inline_payload(index))

@@ -92,6 +92,7 @@ impl Stack {
             deadline,
             unattended: false,
             held: None,
+            conditions: None,
         })
     }
 

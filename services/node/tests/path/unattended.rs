@@ -20,7 +20,15 @@ async fn append_and_leave(unattended: bool) -> usize {
     for values in [[large(100)], [value(1, 0)]] {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
         let (partition, batches) = (partition(path.topic, 0), admitted(&batch(None, 0, &values)));
-        drop(path.ingest.append(Append { partition, batches, source: 1, deadline, unattended, held: None }));
+        drop(path.ingest.append(Append {
+            partition,
+            batches,
+            source: 1,
+            deadline,
+            unattended,
+            held: None,
+            conditions: None,
+        }));
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(path.read_all(0).await.is_empty(), "the store hangs");

@@ -65,6 +65,7 @@ newtype!(
     LogIndex,
     ProducerId,
     ProducerEpoch,
+    FencingToken,
     TimestampMs
 );
 

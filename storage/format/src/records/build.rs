@@ -3,7 +3,7 @@
 
 use crc_fast::{CrcAlgorithm, checksum};
 use tidelog_model::limits::BATCH_RECORDS_MAX;
-use tidelog_model::{HEADER_BYTES, TimestampMs};
+use tidelog_model::{HEADER_BYTES, ProducerEpoch, ProducerId, TimestampMs};
 
 /// What a record takes at most beside its key, value, header names and values: its own length, attributes, timestamp,
 /// offset, the lengths of key and value, the count of headers. Each header takes [`HEADER_OVERHEAD_BYTES_MAX`] more.
@@ -149,6 +149,15 @@ impl BatchBuilder {
     /// When there is no record.
     #[must_use]
     pub fn finish(&mut self) -> BuiltBatch {
+        self.finish_as(ProducerId(-1), ProducerEpoch(-1), -1)
+    }
+
+    /// The batch as [`BatchBuilder::finish`] gives it, of an idempotent producer: `sequence` is its first record's.
+    ///
+    /// # Panics
+    /// When there is no record.
+    #[must_use]
+    pub fn finish_as(&mut self, producer: ProducerId, epoch: ProducerEpoch, sequence: i32) -> BuiltBatch {
         assert!(self.records > 0, "a batch has a record at least");
         let mut batch = std::mem::take(&mut self.bytes);
         let records = i32::try_from(self.records).expect("bounded when it was pushed");
@@ -158,8 +167,9 @@ impl BatchBuilder {
         batch[23..27].copy_from_slice(&(records - 1).to_be_bytes());
         batch[27..35].copy_from_slice(&self.base_timestamp.to_be_bytes());
         batch[35..43].copy_from_slice(&self.max_timestamp.to_be_bytes());
-        // No producer id, epoch and sequence.
-        batch[43..57].fill(0xff);
+        batch[43..51].copy_from_slice(&producer.0.to_be_bytes());
+        batch[51..53].copy_from_slice(&epoch.0.to_be_bytes());
+        batch[53..57].copy_from_slice(&sequence.to_be_bytes());
         batch[57..61].copy_from_slice(&records.to_be_bytes());
         let checksum = checksum(CrcAlgorithm::Crc32Iscsi, &batch[CRC_FROM..]) as u32;
         batch[17..21].copy_from_slice(&checksum.to_be_bytes());

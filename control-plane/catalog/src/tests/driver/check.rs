@@ -65,6 +65,10 @@ impl Driver {
         assert!(Arc::ptr_eq(&state.client_quotas(TenantId(0)), &state.client_quotas(TenantId(2))), "none are none");
         assert_eq!(*state.metrics_subscriptions(TenantId(1)), model.subscriptions);
         assert!(state.metrics_subscriptions(TenantId(0)).is_empty());
+        for ((topic, key), known) in &model.guards.keys {
+            let expected = KeyView { body: known.body, layout: known.layout };
+            assert_eq!(state.idempotency_key(*topic, *key), Some(expected), "a key of {topic}");
+        }
         for ((tenant, group), offsets) in &model.groups {
             assert_eq!(state.group_offsets(*tenant, group, None), Vec::from_iter(offsets.values().cloned()));
             for from in offsets.keys() {
@@ -83,6 +87,7 @@ impl Driver {
         let (log_start, tail, extents) = (self.model.log_start(id), self.model.tail(id), self.model.extents(id));
         let expected = PartitionView { log_start, high_watermark: tail, last_stable: tail };
         assert_eq!(view, Some(expected), "bounds of {id}");
+        assert_eq!(self.state.fence(id), self.model.guards.fence(id), "the fence of {id}");
         let from_zero = if log_start == Offset(0) { extents.clone() } else { Vec::new() };
         assert_eq!(plan, Some(ExtentPlan { partition: expected, extents: from_zero }), "extents of {id}");
         let all = self.state.extents(id, log_start, usize::MAX).unwrap();
@@ -115,7 +120,10 @@ impl Driver {
         };
         for (_, outcome) in &self.log {
             match outcome {
-                Outcome::Committed(Ok(CommitOutcome::Applied(batches))) => batches.iter().for_each(|it| count(it)),
+                Outcome::Committed(Ok(CommitOutcome::Applied(batches))) => batches.iter().for_each(|it| match it {
+                    BatchOutcome::Fenced { .. } => count(&format_args!("TokenTooLow")),
+                    it => count(it),
+                }),
                 Outcome::Committed(Ok(other)) => count(other),
                 Outcome::Committed(Err(refused)) => count(refused),
                 Outcome::Moved(Ok(moved)) => moved.iter().for_each(|it| count(it)),
@@ -132,6 +140,7 @@ impl Driver {
                     Ok(_) => count(&format_args!("Deleted")),
                     Err(error) => count(error),
                 }),
+                Outcome::FenceRaised(Err(FenceRefused::Fenced(_))) => count(&format_args!("FenceStands")),
                 Outcome::GroupStored(Err(refused)) => count(refused),
                 Outcome::OffsetsCommittedAs(Err(refused)) => count(refused),
                 Outcome::ClientQuotasAltered(altered) => altered.iter().for_each(|it| match it {

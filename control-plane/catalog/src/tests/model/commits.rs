@@ -10,7 +10,12 @@ use tidelog_model::*;
 use super::{Batch, Model};
 
 impl Model {
-    pub(super) fn commit(&mut self, index: LogIndex, commit: &Commit) -> Result<CommitOutcome, CommitRefused> {
+    pub(super) fn commit(
+        &mut self,
+        index: LogIndex,
+        commit: &Commit,
+        guards: &[BatchGuard],
+    ) -> Result<CommitOutcome, CommitRefused> {
         if self.is_fenced(commit.session) {
             return Err(CommitRefused::SessionFenced);
         }
@@ -30,12 +35,17 @@ impl Model {
         *received = (*received).max(commit.outcomes_received.0.min(applied));
         let not_received = &outcomes[*received as usize..];
         let earlier_refused = not_received.iter().any(|outcome| !matches!(outcome, CommitOutcome::Applied(_)));
-        let outcome = if earlier_refused { CommitOutcome::EarlierRefused } else { self.take(index, commit) };
+        let outcome = if earlier_refused { CommitOutcome::EarlierRefused } else { self.take(index, commit, guards) };
         self.lanes.get_mut(&(commit.session, commit.lane)).unwrap().0.push(outcome.clone());
         Ok(outcome)
     }
 
-    fn take(&mut self, index: LogIndex, commit: &Commit) -> CommitOutcome {
+    fn take(&mut self, index: LogIndex, commit: &Commit, guards: &[BatchGuard]) -> CommitOutcome {
+        let count = commit.entries.iter().map(|entry| entry.batches.len()).sum::<usize>() as u32;
+        let numbers: Vec<u32> = guards.iter().map(|guard| guard.batch).collect();
+        if !numbers.is_sorted_by(|one, next| one < next) || numbers.iter().any(|number| *number >= count) {
+            return CommitOutcome::ObjectRefused;
+        }
         let bytes = match &commit.payload {
             Payload::Object { bytes, .. } => *bytes,
             Payload::Inline(payload) => payload.len() as u32,
@@ -67,7 +77,8 @@ impl Model {
                     }
                     Payload::Inline(_) => Location::Inline { index, position, bytes: batch.bytes },
                 };
-                outcomes.push(self.append(entry.partition, batch, location));
+                let guard = guards.iter().find(|guard| guard.batch as usize == outcomes.len());
+                outcomes.push(self.append(entry.partition, batch, location, guard));
                 position += batch.bytes;
             }
         }
@@ -84,16 +95,21 @@ impl Model {
         grant.is_some_and(|grant| *grant.lengths.entry(object).or_insert(bytes) == bytes)
     }
 
-    fn append(&mut self, partition: PartitionId, batch: &CommitBatch, location: Location) -> BatchOutcome {
+    fn append(
+        &mut self,
+        partition: PartitionId,
+        batch: &CommitBatch,
+        location: Location,
+        guard: Option<&BatchGuard>,
+    ) -> BatchOutcome {
         if self.topic(partition).is_none() {
             return BatchOutcome::UnknownPartition;
         }
-        if let Some(refused) = batch.producer.and_then(|producer| self.sequence(partition, producer, batch.records)) {
-            return refused;
-        }
+        let sequence = batch.producer.and_then(|producer| self.sequence(partition, producer, batch.records));
         let base_offset = self.tail(partition);
-        if batch.expected_offset.is_some_and(|expected| expected != base_offset) {
-            return BatchOutcome::UnexpectedOffset { tail: base_offset };
+        let expects = batch.expected_offset.is_none_or(|expected| expected == base_offset);
+        if let Some(refused) = self.guarded(partition, batch, guard, sequence, expects) {
+            return refused;
         }
         let extent = Extent { base_offset, records: batch.records, max_timestamp: batch.max_timestamp, location };
         let at = self.tick;
