@@ -1,5 +1,12 @@
 //! Nothing acknowledged is lost, reordered or doubled, whenever the process is killed.
 
+#![allow(clippy::unwrap_used)]
+
+#[path = "kills/conditional.rs"]
+mod conditional;
+#[path = "kills/http.rs"]
+mod http;
+
 use tidelog_clients::chance::Chance;
 use tidelog_clients::kills::{self, FAILPOINTS, Plan};
 use tidelog_clients::server::Options;
