@@ -61,6 +61,7 @@ impl Fuzzed {
             in_flight_bytes_max: 128 * MIB,
             auto_create_topics: true,
             default_partitions: 1,
+            version: "fuzzed".to_owned(),
         };
         let node = runtime.block_on(Node::start(options))?;
         let fuzzed = Fuzzed {

@@ -5,11 +5,14 @@
 //! asked may have happened is a property of the error.
 
 use axum::http::StatusCode;
-use tidelog_catalog_api::{CatalogError, CreateTopicError, FenceRefused, FenceView};
+use tidelog_catalog_api::{AlterTopicError, CatalogError, CreateTopicError, FenceRefused, FenceView, OffsetRefused};
 use tidelog_fetch::ReadError;
+use tidelog_groups::describe::DeleteError;
+use tidelog_groups::{CommitError, GroupError};
 use tidelog_http_api::WireOffset;
 use tidelog_ingest::{AdmitError, AppendError};
 use tidelog_model::FirstTry;
+use tidelog_model::limits::OFFSET_METADATA_BYTES_MAX;
 
 use crate::problem::Refused;
 
@@ -58,19 +61,23 @@ codes! {
     InvalidTimestamp = "invalid_timestamp", BAD_REQUEST, "The topic does not take records of that time";
     InvalidCursor = "invalid_cursor", BAD_REQUEST, "The cursor is none that was given out";
     InvalidTopicName = "invalid_topic_name", BAD_REQUEST, "No topic may have that name";
+    InvalidGroup = "invalid_group", BAD_REQUEST, "No group may have that name";
     InvalidPartitions = "invalid_partitions", BAD_REQUEST, "No topic may have so many partitions";
     InvalidConfig = "invalid_config", BAD_REQUEST, "A setting is unknown or has no valid value";
     TooManyPartitions = "too_many_partitions", BAD_REQUEST, "The topic has too many partitions for this";
+    MetadataTooLarge = "metadata_too_large", BAD_REQUEST, "The metadata of an offset is too long";
     BodyCutOff = "body_cut_off", BAD_REQUEST, "The body ended before its end";
     NotFound = "not_found", NOT_FOUND, "There is nothing at that path";
     UnknownTopic = "unknown_topic", NOT_FOUND, "There is no such topic";
     UnknownPartition = "unknown_partition", NOT_FOUND, "The topic has no such partition";
+    UnknownGroup = "unknown_group", NOT_FOUND, "There is no such group";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The path does not take that method";
     NotAcceptable = "not_acceptable", NOT_ACCEPTABLE, "None of the accepted media types is offered";
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The body did not arrive in time";
     TopicExists = "topic_exists", CONFLICT, "The topic exists already";
     TopicNameCollides = "topic_name_collides", CONFLICT, "The name is too much like another topic's";
     TopicRecreated = "topic_recreated", CONFLICT, "The cursor belongs to an earlier topic of that name";
+    GroupNotEmpty = "group_not_empty", CONFLICT, "The group has members";
     Conflict = "conflict", CONFLICT, "A condition of the request did not hold";
     UnexpectedOffset = "unexpected_offset", CONFLICT, "The partition does not end at the expected offset";
     OutOfOrder = "out_of_order", CONFLICT, "The sequence is not the producer's next one";
@@ -220,6 +227,74 @@ pub(crate) fn of_create_topic(error: &CreateTopicError) -> Refused {
         CreateTopicError::Invalid(_) => Code::InvalidTopicName,
     };
     Refused::new(code, error.to_string())
+}
+
+/// A topic that was not altered.
+pub(crate) fn of_alter_topic(error: &AlterTopicError) -> Refused {
+    match error {
+        AlterTopicError::UnknownTopic => Refused::new(Code::UnknownTopic, "the topic was deleted meanwhile"),
+        AlterTopicError::Changed => {
+            Refused::new(Code::Overloaded, "others keep changing the topic's settings; try again in a moment")
+        }
+        AlterTopicError::NotMore(_) | AlterTopicError::Invalid(_) => {
+            Refused::new(Code::InvalidPartitions, error.to_string()).field("partitions")
+        }
+    }
+}
+
+/// Members go on from where they are, so nobody else may say how far they have read.
+pub(crate) fn group_not_empty() -> Refused {
+    let detail = "the group has members; stop its consumers, and wait until they have left";
+    Refused::new(Code::GroupNotEmpty, detail)
+}
+
+/// What the coordinator does not do for somebody who is no member.
+pub(crate) fn of_group(error: GroupError) -> Refused {
+    match error {
+        // Of somebody who states no member id: there are members.
+        GroupError::UnknownMember => group_not_empty(),
+        GroupError::InvalidGroupId => Refused::new(Code::InvalidGroup, error.to_string()),
+        GroupError::NotAvailable => Refused::new(Code::Unavailable, error.to_string()),
+        // Of members.
+        GroupError::InvalidSessionTimeout
+        | GroupError::MemberIdRequired
+        | GroupError::FencedInstance
+        | GroupError::IllegalGeneration
+        | GroupError::RebalanceInProgress
+        | GroupError::InconsistentProtocol
+        | GroupError::GroupFull
+        | GroupError::TooLarge => Refused::new(Code::Conflict, error.to_string()),
+    }
+}
+
+/// Offsets that were not committed, or groups that were not looked at.
+pub(crate) fn of_commit(error: &CommitError) -> Refused {
+    match error {
+        CommitError::Refused(error) => of_group(*error),
+        CommitError::Catalog(error) => of_catalog(error),
+    }
+}
+
+/// A group that was not deleted.
+pub(crate) fn of_delete_group(error: &DeleteError) -> Refused {
+    match error {
+        DeleteError::NonEmpty => group_not_empty(),
+        DeleteError::NotFound => Refused::new(Code::UnknownGroup, "there is no such group"),
+        DeleteError::Refused(error) => of_group(*error),
+        DeleteError::Catalog(error) => of_catalog(error),
+    }
+}
+
+/// One offset that was not committed.
+pub(crate) fn of_offset(refused: OffsetRefused) -> Refused {
+    match refused {
+        // It was there a moment ago.
+        OffsetRefused::UnknownPartition => Refused::new(Code::UnknownTopic, "the topic was deleted meanwhile"),
+        OffsetRefused::MetadataTooLarge => {
+            let detail = format!("metadata may have {OFFSET_METADATA_BYTES_MAX} bytes at most");
+            Refused::new(Code::MetadataTooLarge, detail)
+        }
+    }
 }
 
 #[cfg(test)]

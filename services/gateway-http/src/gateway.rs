@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use tidelog_catalog_api::Catalog;
+use tidelog_groups::Coordinator;
 use tidelog_host::tasks::OnPanic;
 use tidelog_host::{Clock, Random, Tasks};
 use tokio::net::{TcpListener, TcpStream};
@@ -15,6 +16,7 @@ use tracing::{debug, info, warn};
 use crate::memory::Memory;
 use crate::meters::Meters;
 use crate::metrics::{RenderMetrics, Rendered};
+use crate::node_view::NodeView;
 use crate::options::GatewayOptions;
 use crate::storage::{Appender, Reader};
 use crate::{connection, router};
@@ -32,6 +34,10 @@ pub struct GatewayParts {
     pub ingest: Arc<dyn Appender>,
     /// The read path.
     pub fetch: Arc<dyn Reader>,
+    /// The group coordinator.
+    pub groups: Arc<Coordinator>,
+    /// The node itself.
+    pub node: Arc<dyn NodeView>,
     /// Time.
     pub clock: Clock,
     /// Chance: topic ids, request ids, and where records without a key go.

@@ -4,10 +4,11 @@
 //! path, how records look as JSON, cursors, the mapping of every error to a problem with a stable code ([`errors`]), and the
 //! OpenAPI document ([`document`]). **Promises:** a record is reported as stored only after the write path said so, and what
 //! is uncertain is said to be; a negative is answered only from a view that is not stale; whatever a client does, what it
-//! makes this hold is bounded. **Does not know:** how records are stored, how the catalog replicates, nor the other door.
+//! makes this hold is bounded. **Does not know:** how records are stored, how the catalog replicates, nor the other door; what
+//! the node is beside them it is told ([`NodeView`]).
 //!
 //! A request's way, in the order of the files: `gateway.rs` accepts → `connection.rs` speaks HTTP → `router.rs` and
-//! `layers.rs` → the handler, in `topics`, `produce` or `read`.
+//! `layers.rs` → the handler, in `topics`, `produce`, `read`, `groups` or `status.rs`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -19,12 +20,15 @@ mod console;
 mod counted;
 pub mod errors;
 mod gateway;
+mod groups;
 mod health;
+mod json_body;
 mod layers;
 mod memory;
 mod meters;
 mod metrics;
 mod negotiate;
+mod node_view;
 mod options;
 mod partitioner;
 mod problem;
@@ -33,11 +37,13 @@ mod producers;
 mod query;
 mod read;
 mod router;
+mod status;
 mod storage;
 mod topics;
 
 pub use gateway::{Gateway, GatewayParts};
 pub use metrics::RenderMetrics;
+pub use node_view::{CacheFacts, NodeFacts, NodeView, RaftFacts};
 pub use options::GatewayOptions;
 pub use router::document;
 pub use storage::{Appender, NoRoom, Reader, WatchTail};
@@ -52,11 +58,15 @@ mod door_test;
 #[cfg(test)]
 mod follow_test;
 #[cfg(test)]
+mod groups_test;
+#[cfg(test)]
 mod meters_test;
 #[cfg(test)]
 mod produce_test;
 #[cfg(test)]
 mod read_test;
+#[cfg(test)]
+mod status_test;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -66,6 +66,8 @@ pub(crate) const JSON_BODY_BYTES_MAX: usize = 8 << 20;
 pub(crate) const JSON_RECORDS_MAX: usize = 100_000;
 /// The largest body that says what to create.
 pub(crate) const ADMIN_BODY_BYTES_MAX: usize = 256 * 1024;
+/// The largest body that says how far a group has read.
+pub(crate) const OFFSETS_BODY_BYTES_MAX: usize = 2 << 20;
 /// Levels of nesting in JSON: what most readers of JSON take.
 pub(crate) const JSON_DEPTH_MAX: usize = 128;
 /// Headers of one record.
@@ -73,6 +75,8 @@ pub(crate) const RECORD_HEADERS_MAX: usize = 1_000;
 /// Topics and partitions in one answer.
 pub(crate) const LIST_MAX: usize = 10_000;
 pub(crate) const LIST_DEFAULT: usize = 1_000;
+/// Room for an entry of a list, as JSON. Where names or texts are longer there are fewer entries.
+pub(crate) const ENTRY_BYTES: usize = 256;
 
 impl GatewayOptions {
     /// The defaults of one process.

@@ -36,6 +36,21 @@ impl Query {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
+    /// Whether something is wanted; not unless said.
+    ///
+    /// # Errors
+    /// When it says neither.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Refused> {
+        match self.text(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(text) => {
+                let detail = format!("{name} is {text:?}; true and false work");
+                Err(Refused::parameter(Code::InvalidParameter, name, detail))
+            }
+        }
+    }
+
     /// A number within bounds.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::gateway::Shared;
-use crate::{console, health, layers, meters, metrics, negotiate, produce, producers, read, topics};
+use crate::{console, groups, health, layers, meters, metrics, negotiate, produce, producers, read, status, topics};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -31,6 +31,8 @@ use crate::{console, health, layers, meters, metrics, negotiate, produce, produc
     tags(
         (name = "topics", description = "Topics and their partitions."),
         (name = "records", description = "Records, in and out."),
+        (name = "groups", description = "Consumer groups, and how far they have read."),
+        (name = "status", description = "For the console, and for people."),
         (name = "health", description = "For whoever watches the process."),
     ),
 )]
@@ -46,11 +48,15 @@ fn watched() -> OpenApiRouter<Arc<Shared>> {
 fn served() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::new()
         .routes(routes!(topics::list, topics::create))
-        .routes(routes!(topics::describe, topics::delete))
+        .routes(routes!(topics::describe, topics::configure, topics::delete))
         .routes(routes!(read::topic_records, produce::append))
         .routes(routes!(read::partition_records))
         .routes(routes!(topics::fence))
         .routes(routes!(producers::open))
+        .routes(routes!(groups::list))
+        .routes(routes!(groups::describe, groups::delete))
+        .routes(routes!(groups::offsets, groups::commit, groups::reset))
+        .routes(routes!(status::status))
 }
 
 fn both() -> OpenApiRouter<Arc<Shared>> {

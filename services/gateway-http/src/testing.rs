@@ -19,23 +19,25 @@ use tidelog_catalog_api::Catalog;
 use tidelog_catalog_raft::{RaftCatalog, RaftOptions};
 use tidelog_fetch::Fetch;
 use tidelog_format::flush_object::object_key;
+use tidelog_groups::Coordinator;
 use tidelog_host::tasks::OnPanic;
 use tidelog_host::{Clock, Disk, ForgetfulDisk, Random, Tasks};
 use tidelog_ingest::{Append, AppendError, Appended, Ingest, IngestOptions, Reservation};
-use tidelog_model::{NodeId, TenantId};
+use tidelog_model::{LogIndex, NodeId, TenantId};
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 use crate::storage::{Appender, NoRoom};
-use crate::{Gateway, GatewayOptions, GatewayParts, RenderMetrics};
+use crate::{CacheFacts, Gateway, GatewayOptions, GatewayParts, NodeFacts, NodeView, RaftFacts, RenderMetrics};
 
 const NODE: NodeId = NodeId(1);
-const TENANT: TenantId = TenantId(0);
+pub(crate) const TENANT: TenantId = TenantId(0);
 
 pub(crate) struct Door {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) write_path: Arc<WritePath>,
     pub(crate) doors: Tasks,
+    pub(crate) groups: Arc<Coordinator>,
     catalog: Arc<RaftCatalog>,
     base: Tasks,
 }
@@ -87,6 +89,42 @@ impl Appender for WritePath {
             Some(Fault::Fails(error)) => futures::future::ready(Err(error)).boxed(),
             Some(Fault::Panics | Fault::Hangs) | None => Appender::append(&*self.inner, append),
         }
+    }
+}
+
+/// A node that says the same of itself whenever it is asked.
+struct Told;
+
+impl NodeView for Told {
+    fn facts(&self) -> BoxFuture<'_, NodeFacts> {
+        let facts = NodeFacts {
+            node: NODE,
+            zone: Some("here".to_owned()),
+            kafka: "broker:9092".to_owned(),
+            http: None,
+            version: "1.2.3".to_owned(),
+            uptime: Duration::from_millis(61_999),
+            store: "a store".to_owned(),
+            raft: RaftFacts {
+                leader: Some(NODE),
+                term: 3,
+                committed: LogIndex(70),
+                log_bytes: 4_096,
+                snapshot: LogIndex(0),
+                log_fsync_p99: Some(Duration::from_micros(1_250)),
+            },
+            cache: CacheFacts {
+                memory_bytes: 1,
+                memory_bytes_max: 2,
+                disk_bytes: None,
+                disk_bytes_max: 4,
+                written_bytes: 5,
+                hits: 6,
+                misses: 7,
+            },
+            kafka_connections: 8,
+        };
+        futures::future::ready(facts).boxed()
     }
 }
 
@@ -148,12 +186,23 @@ impl Door {
         let fetch = Fetch::new(catalog.clone(), reader.clone());
         let ingest_options = IngestOptions::embedded(NODE, 64 << 20);
         let ingest = Ingest::start(ingest_options, catalog.clone(), store, reader, clock.clone(), base.clone()).await;
-        let write_path = Arc::new(WritePath { inner: ingest.unwrap(), faults: Mutex::default() });
+        let ingest = ingest.unwrap();
         let doors = Tasks::on_current_runtime();
+        let groups = Coordinator::start(
+            catalog.clone(),
+            ingest.session(),
+            clock.clone(),
+            random.clone(),
+            &doors,
+            Duration::ZERO,
+        );
+        let write_path = Arc::new(WritePath { inner: ingest, faults: Mutex::default() });
         let parts = GatewayParts {
             catalog: catalog.clone(),
             ingest: write_path.clone(),
             fetch,
+            groups: groups.clone(),
+            node: Arc::new(Told),
             clock,
             random,
             tasks: doors.clone(),
@@ -161,7 +210,7 @@ impl Door {
         };
         let mut options = GatewayOptions::embedded(TENANT);
         change(&mut options);
-        Door { gateway: Arc::new(Gateway::new(options, parts)), write_path, doors, catalog, base }
+        Door { gateway: Arc::new(Gateway::new(options, parts)), write_path, doors, groups, catalog, base }
     }
 
     pub(crate) fn fail_next(&self, fault: Fault) {
@@ -185,6 +234,16 @@ impl Door {
 
     pub(crate) async fn post(&self, path: &str, content_type: &str, body: impl Into<Body>) -> Answer {
         self.send(Request::post(path).header("content-type", content_type).body(body.into()).unwrap()).await
+    }
+
+    /// With a body of JSON.
+    pub(crate) async fn put(&self, method: &str, path: &str, body: &Value) -> Answer {
+        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.send(Request::delete(path).body(Body::empty()).unwrap()).await
     }
 
     pub(crate) async fn create(&self, body: &str) {

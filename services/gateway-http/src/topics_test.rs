@@ -84,3 +84,61 @@ async fn what_cannot_be_a_topic_is_refused_with_what_would_work() {
     assert_eq!(door.get("/v1/topics", JSON).await.json()["topics"].as_array().unwrap().len(), 1);
     door.stop().await;
 }
+
+#[tokio::test]
+async fn a_topic_changes() {
+    let door = Door::start().await;
+    door.create(r#"{"name":"t","partitions":2,"configs":{"retention.ms":5,"segment.ms":6}}"#).await;
+    let patch = async |input: serde_json::Value| door.put("PATCH", "/v1/topics/t", &input).await;
+    let changed = patch(json!({
+        "configs": {"retention.ms": null, "max.message.bytes": 2_000, "preallocate": true, "cleanup.policy": "compact"},
+        "partitions": 4,
+    }));
+    let changed = changed.await;
+    assert_eq!(changed.status.as_u16(), 200, "{changed:?}");
+    let changed = changed.json();
+    assert_eq!(changed["configs"]["retention.ms"], json!({"value": "604800000", "is_set": false}));
+    assert_eq!(changed["configs"]["segment.ms"], json!({"value": "6", "is_set": true}), "it was not named");
+    assert_eq!(changed["configs"]["max.message.bytes"], json!({"value": "2000", "is_set": true}));
+    assert_eq!(changed["configs"]["preallocate"], json!({"value": "true", "is_set": true}));
+    assert_eq!((&changed["partition_count"], &changed["partitions"][3]["partition"]), (&json!(4), &json!(3)));
+    assert_eq!(door.get("/v1/topics/t", JSON).await.json(), changed);
+    assert_eq!(patch(json!({})).await.json(), changed, "nothing is asked for");
+    assert_eq!(patch(json!({"partitions": 4, "configs": {"segment.ms": 6}})).await.json(), changed, "it is so");
+
+    let only = door.put("PATCH", "/v1/topics/t?validate_only=true", &json!({"partitions": 9})).await;
+    assert_eq!((only.status.as_u16(), only.json()), (200, changed.clone()));
+    let refused = async |input: serde_json::Value, code: &str, field: &str, says: &str| {
+        let problem = patch(input).await.check_problem(400, code);
+        assert_eq!(problem["at"]["field"], field, "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(says), "{problem}");
+    };
+    refused(json!({"partitions": 3}), "invalid_partitions", "partitions", "4 to 100000").await;
+    refused(json!({"partitions": 100_001}), "invalid_partitions", "partitions", "4 to 100000").await;
+    let configs = |name: &str, value: serde_json::Value| json!({"configs": {name: value}, "partitions": 5});
+    refused(configs("colour", json!("red")), "invalid_config", "configs.colour", "colour").await;
+    refused(configs("colour", json!(null)), "invalid_config", "configs.colour", "colour").await;
+    refused(configs("retention.ms", json!("soon")), "invalid_config", "configs.retention.ms", "604800000").await;
+    let lags = json!({"configs": {"min.compaction.lag.ms": 5, "max.compaction.lag.ms": 4}});
+    refused(lags, "invalid_config", "configs", "max.compaction.lag.ms").await;
+    patch(json!({"configs": {"retention.ms": [1]}})).await.check_problem(400, "invalid_body");
+    patch(json!({"name": "other"})).await.check_problem(400, "invalid_body");
+    door.put("PATCH", "/v1/topics/none", &json!({})).await.check_problem(404, "unknown_topic");
+    assert_eq!(door.get("/v1/topics/t", JSON).await.json(), changed, "nothing of what was refused is there");
+    door.stop().await;
+}
+
+/// Two who change different settings at the same time do not undo each other.
+#[tokio::test]
+async fn changes_at_the_same_time_all_hold() {
+    let door = Door::start().await;
+    door.create(r#"{"name":"t"}"#).await;
+    let names = ["retention.ms", "segment.ms", "flush.ms", "max.message.bytes", "retention.bytes", "segment.bytes"];
+    let changes = names.map(|name| json!({"configs": {name: 2_000_000}, "partitions": 3}));
+    let answers = futures::future::join_all(changes.iter().map(|it| door.put("PATCH", "/v1/topics/t", it))).await;
+    assert!(answers.iter().all(|answer| answer.status.as_u16() == 200), "{answers:?}");
+    let topic = door.get("/v1/topics/t", JSON).await.json();
+    assert!(names.iter().all(|name| topic["configs"][name]["value"] == "2000000"), "{topic}");
+    assert_eq!(topic["partition_count"], 3);
+    door.stop().await;
+}

@@ -90,6 +90,12 @@ impl Gateway {
         Gateway { shared: Arc::new(shared) }
     }
 
+    /// Connections that are open.
+    #[must_use]
+    pub fn connection_count(&self) -> usize {
+        self.shared.options.connections_max - self.shared.connections.available_permits()
+    }
+
     /// Accepts connections until the tasks stop, then lets requests that are being worked on finish for as long as
     /// [`GatewayOptions::drain_timeout`] says. May be called for several listeners at once.
     pub async fn serve(&self, listener: TcpListener) {

@@ -18,6 +18,15 @@ pub struct GroupSummary {
     pub state: GroupState,
     /// As its first member stated it; empty for a group that never had any.
     pub protocol_type: String,
+    /// How many members it has.
+    pub members: usize,
+}
+
+impl GroupSummary {
+    /// Of a group that exists through what it has committed.
+    fn empty() -> GroupSummary {
+        GroupSummary { state: GroupState::Empty, protocol_type: String::new(), members: 0 }
+    }
 }
 
 /// A group with its members.
@@ -56,14 +65,34 @@ impl Coordinator {
     pub async fn groups(&self, tenant: TenantId) -> Result<BTreeMap<Arc<str>, GroupSummary>, CommitError> {
         self.catalog.read_barrier().await?;
         let committed = self.catalog.groups(tenant).into_iter();
-        let empty = || GroupSummary { state: GroupState::Empty, protocol_type: String::new() };
-        let mut groups = committed.map(|name| (name, empty())).collect::<BTreeMap<_, _>>();
+        let mut groups = committed.map(|name| (name, GroupSummary::empty())).collect::<BTreeMap<_, _>>();
         self.for_each_group(|key, group| {
             if key.tenant == tenant {
                 groups.insert(key.group.clone(), group.summary());
             }
         })?;
         Ok(groups)
+    }
+
+    /// How many groups of a tenant this node knows of.
+    #[must_use]
+    pub fn count(&self, tenant: TenantId) -> usize {
+        let mut names = self.catalog.groups(tenant).into_iter().collect::<BTreeSet<_>>();
+        // A node that stops has let go of its groups.
+        let _ = self.for_each_group(|key, _| {
+            if key.tenant == tenant {
+                names.insert(key.group.clone());
+            }
+        });
+        names.len()
+    }
+
+    /// Bytes that a group keeps here; none when it is not known here.
+    ///
+    /// # Errors
+    /// When the node is stopping.
+    pub fn group_bytes(&self, key: &GroupKey) -> Result<usize, GroupError> {
+        Ok(self.look(key, Group::bytes)?.unwrap_or_default())
     }
 
     /// Some groups of a tenant; those that do not exist are absent.
@@ -87,7 +116,7 @@ impl Coordinator {
         }
         for name in names.iter().filter(|name| !found.contains_key(*name)).cloned().collect::<Vec<_>>() {
             if self.catalog.has_group(tenant, &name) {
-                let summary = GroupSummary { state: GroupState::Empty, protocol_type: String::new() };
+                let summary = GroupSummary::empty();
                 found.insert(name, GroupDescription { summary, protocol: String::new(), members: Vec::new() });
             }
         }
@@ -139,7 +168,12 @@ pub(super) async fn has_committed(coordinator: &Coordinator, key: &GroupKey) -> 
 
 impl Group {
     fn summary(&self) -> GroupSummary {
-        GroupSummary { state: self.state(), protocol_type: self.membership().protocol_type.clone() }
+        let membership = self.membership();
+        GroupSummary {
+            state: self.state(),
+            protocol_type: membership.protocol_type.clone(),
+            members: membership.members.len(),
+        }
     }
 
     fn description(&self) -> GroupDescription {

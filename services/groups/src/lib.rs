@@ -58,6 +58,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod assignment;
 mod coordinator;
 pub mod deletion;
 pub mod describe;
@@ -80,6 +81,7 @@ mod upkeep;
 
 pub use coordinator::Coordinator;
 pub use error::{CommitError, GroupError};
+pub use subscription::CONSUMER;
 
 /// What this crate counts.
 pub const METRICS: &[&[tidelog_host::metric::Metric]] = &[meters::METRICS];

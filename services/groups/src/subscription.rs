@@ -7,7 +7,7 @@ use bytes::Buf;
 use super::machine::Group;
 
 /// The protocol type whose metadata is known here.
-pub(super) const CONSUMER: &str = "consumer";
+pub const CONSUMER: &str = "consumer";
 
 impl Group {
     /// The topics that members subscribe to, in any of their protocols. `None` for anything: there is a member whose

@@ -9,6 +9,7 @@ mod node;
 mod options;
 mod scrape;
 mod store;
+mod view;
 
 pub use node::{DoorName, Node, StartError};
 pub use options::{CacheOptions, IoEngine, NodeOptions, StoreOptions};

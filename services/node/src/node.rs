@@ -23,6 +23,7 @@ use tokio::net::{TcpListener, TcpSocket};
 
 use crate::scrape::Scrape;
 use crate::store::{self, OpenStore};
+use crate::view::View;
 use crate::{CacheOptions, NodeOptions};
 
 /// The one node there is as yet. Kafka shows it as the broker id.
@@ -143,7 +144,8 @@ impl Node {
         let fetch = Fetch::new(catalog.clone(), reader.clone());
         let ingest_options = IngestOptions::embedded(NODE, options.in_flight_bytes_max);
         let ingest =
-            Ingest::start(ingest_options, catalog.clone(), store.clone(), reader, clock.clone(), base.clone()).await?;
+            Ingest::start(ingest_options, catalog.clone(), store.clone(), reader.clone(), clock.clone(), base.clone())
+                .await?;
 
         let doors = Tasks::on_current_runtime();
         let (listener, kafka) = bound.kafka.open()?;
@@ -163,6 +165,16 @@ impl Node {
             &doors,
             INITIAL_REBALANCE_DELAY,
         );
+        let parts = GatewayParts {
+            catalog: catalog.clone(),
+            ingest: ingest.clone(),
+            fetch: fetch.clone(),
+            groups: groups.clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+            tasks: doors.clone(),
+        };
+        let gateway = Arc::new(Gateway::new(gateway_options, parts));
         let http_address = http.as_ref().map(|(_, address)| *address);
         if let Some((listener, _)) = http {
             let http_options = http::GatewayOptions {
@@ -173,9 +185,24 @@ impl Node {
             let parts = http::GatewayParts {
                 catalog: catalog.clone(),
                 ingest: ingest.clone(),
-                fetch: fetch.clone(),
-                clock: clock.clone(),
-                random: random.clone(),
+                fetch,
+                groups,
+                node: Arc::new(View {
+                    node: NODE,
+                    zone: options.zone.clone(),
+                    version: options.version.clone(),
+                    kafka: format!("{host}:{port}"),
+                    http: http_address.map(|address| address.to_string()),
+                    store: store.describe(),
+                    serving_since: clock.now(),
+                    clock: clock.clone(),
+                    catalog: catalog.clone(),
+                    cache: cache.clone(),
+                    reader: reader.clone(),
+                    kafka_door: gateway.clone(),
+                }),
+                clock,
+                random,
                 tasks: doors.clone(),
                 metrics: Arc::new(Scrape {
                     tenant: TENANT,
@@ -187,16 +214,6 @@ impl Node {
             let gateway = http::Gateway::new(http_options, parts);
             doors.spawn("gateway-http", OnPanic::EndProcess, async move { gateway.serve(listener).await });
         }
-        let parts = GatewayParts {
-            catalog: catalog.clone(),
-            ingest: ingest.clone(),
-            fetch,
-            groups,
-            clock,
-            random,
-            tasks: doors.clone(),
-        };
-        let gateway = Gateway::new(gateway_options, parts);
         doors.spawn("gateway-kafka", OnPanic::EndProcess, async move { gateway.serve(listener).await });
 
         let mut about = vec![

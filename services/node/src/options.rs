@@ -32,6 +32,8 @@ pub struct NodeOptions {
     pub default_partitions: u32,
     /// Who has what is counted.
     pub recorded: Recorded,
+    /// The server's, as people are told it.
+    pub version: String,
 }
 
 /// Where objects live.

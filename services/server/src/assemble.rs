@@ -5,6 +5,7 @@ use std::path::Path;
 use tidelog_node::{CacheOptions, IoEngine, NodeOptions, Recorded, StoreOptions};
 
 use crate::settings::{CacheIo, Settings, StoreSettings, StoreUrl};
+use crate::version::VERSION;
 
 /// Where objects are in a data folder when the store is `file`.
 const OBJECTS: &str = "objects";
@@ -36,6 +37,7 @@ pub fn node_options(settings: &Settings, data_dir: &Path, recorded: Recorded) ->
         auto_create_topics: settings.auto_create_topics,
         default_partitions: settings.default_partitions,
         recorded,
+        version: VERSION.to_owned(),
     }
 }
 

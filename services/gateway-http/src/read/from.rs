@@ -9,9 +9,13 @@ use crate::errors::{self, Code};
 use crate::gateway::Shared;
 use crate::problem::Refused;
 
+/// How a place is said.
+pub(crate) const PLACES: &str = "earliest, latest, an offset, @ and milliseconds since 1970, or @ and a time like \
+                                 2026-01-31T12:00:00Z";
+
 /// Where to begin in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum From {
+pub(crate) enum From {
     Earliest,
     Latest,
     Offset(u64),
@@ -24,24 +28,46 @@ impl From {
     /// # Errors
     /// When it says nothing that is known.
     pub(super) fn of(text: Option<&str>) -> Result<From, Refused> {
-        let refused = |what: &str| {
-            let detail = format!(
-                "from is {what:?}; earliest, latest, an offset, @ and milliseconds since 1970, or @ and a time like \
-                 2026-01-31T12:00:00Z work"
-            );
+        let Some(text) = text else { return Ok(From::Earliest) };
+        From::parse(text).ok_or_else(|| {
+            let detail = format!("from is {text:?}; {PLACES} work");
             Refused::parameter(Code::InvalidParameter, "from", detail)
-        };
+        })
+    }
+
+    /// As [`PLACES`] says; `None` for anything else.
+    pub(crate) fn parse(text: &str) -> Option<From> {
         match text {
-            None | Some("earliest") => Ok(From::Earliest),
-            Some("latest") => Ok(From::Latest),
-            Some(text) => match text.strip_prefix('@') {
+            "earliest" => Some(From::Earliest),
+            "latest" => Some(From::Latest),
+            _ => match text.strip_prefix('@') {
                 Some(time) => {
-                    let ms = time.parse::<i64>().ok().filter(|ms| *ms >= 0).or_else(|| rfc3339(time));
-                    ms.map(|ms| From::Time(TimestampMs(ms))).ok_or_else(|| refused(text))
+                    let ms = time.parse::<i64>().ok().filter(|ms| *ms >= 0).or_else(|| rfc3339(time))?;
+                    Some(From::Time(TimestampMs(ms)))
                 }
-                None => number(text).map(From::Offset).ok_or_else(|| refused(text)),
+                None => number(text).map(From::Offset),
             },
         }
+    }
+
+    /// The offset of the first record wanted, or the nearest that the partition has, as this node sees it now.
+    ///
+    /// # Errors
+    /// When the partition is gone, or what is stored cannot be read.
+    pub(crate) async fn nearest(self, shared: &Shared, partition: PartitionId) -> Result<Offset, Refused> {
+        if let From::Time(time) = self {
+            let found = shared.parts.fetch.offset_for_time(partition, time).await;
+            if let Some((offset, _)) = found.map_err(|error| errors::of_read(&error))? {
+                return Ok(offset);
+            }
+        }
+        let view = shared.parts.catalog.partition(partition);
+        let view = view.ok_or_else(|| Refused::new(Code::UnknownTopic, "the topic was deleted meanwhile"))?;
+        Ok(match self {
+            From::Earliest => view.log_start,
+            From::Latest | From::Time(_) => view.high_watermark,
+            From::Offset(offset) => Offset(offset).clamp(view.log_start, view.high_watermark),
+        })
     }
 
     /// After the event with this id.

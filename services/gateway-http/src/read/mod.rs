@@ -21,7 +21,7 @@ use tidelog_model::PartitionId;
 
 use self::encode::{Framing, ValueFormat};
 use self::follow::{Bounds, Follow};
-use self::from::From;
+pub(crate) use self::from::{From, PLACES};
 use self::source::Source;
 use crate::errors::Code;
 use crate::gateway::Shared;

@@ -14,13 +14,12 @@ use tidelog_model::limits::TOPIC_PARTITIONS_MAX;
 use tidelog_model::{TopicId, check_topic_name};
 use tidelog_topic_configs::topic_configs;
 
-use crate::body::Arriving;
 use crate::errors::{self, Code};
 use crate::gateway::Shared;
-use crate::negotiate::{self, JSON};
+use crate::json_body;
+use crate::negotiate::JSON;
 use crate::options::ADMIN_BODY_BYTES_MAX;
 use crate::problem::Refused;
-use crate::produce::{check_text, json_error};
 use crate::query::Query;
 
 /// Replicas mean nothing here: durability is the store's.
@@ -30,6 +29,7 @@ const REPLICATION_FACTOR: i16 = 1;
 #[utoipa::path(
     post,
     path = "/v1/topics",
+    operation_id = "create_topic",
     tag = "topics",
     request_body = TopicInput,
     responses(
@@ -47,10 +47,7 @@ pub(crate) async fn create(
     body: Body,
 ) -> Result<Response, Refused> {
     Query::parse(query.as_deref(), &[])?;
-    negotiate::content_type(&headers, &[JSON])?;
-    let whole = Arriving::new(&shared, body).whole(content_length(&headers), ADMIN_BODY_BYTES_MAX).await?;
-    let text = check_text(&whole.bytes)?;
-    let input: TopicInput = serde_json::from_str(text).map_err(|error| json_error(&error, Code::InvalidBody))?;
+    let input: TopicInput = json_body::read(&shared, &headers, body, ADMIN_BODY_BYTES_MAX).await?;
     let new = judge(&shared, input)?;
     let created = TopicCreated { name: new.name.clone(), id: new.id.to_string(), partitions: new.partitions };
     propose(&shared, new).await?.map_err(|error| errors::of_create_topic(&error))?;

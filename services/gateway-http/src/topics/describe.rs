@@ -29,10 +29,12 @@ const PARTITIONS_PER_TURN: u32 = 1_000;
 #[utoipa::path(
     get,
     path = "/v1/topics",
+    operation_id = "list_topics",
     tag = "topics",
     params(
         ("after" = Option<String>, Query, description = "Only topics whose names come after this one."),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000, description = "How many at most; 1,000 unless said."),
+        ("details" = Option<bool>, Query, description = "Whether to tell how much each of them holds."),
     ),
     responses(
         (status = 200, description = "Topics.", body = TopicList),
@@ -41,8 +43,9 @@ const PARTITIONS_PER_TURN: u32 = 1_000;
     ),
 )]
 pub(crate) async fn list(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Result<Response, Refused> {
-    let query = Query::parse(query.as_deref(), &["after", "limit"])?;
+    let query = Query::parse(query.as_deref(), &["after", "limit", "details"])?;
     let limit = query.number("limit", 1..=LIST_MAX)?.unwrap_or(LIST_DEFAULT);
+    let details = query.flag("details")?;
     shared.parts.catalog.read_barrier().await.map_err(|error| errors::of_catalog(&error))?;
     let all = shared.parts.catalog.topics(shared.options.tenant);
     let after = query.text("after").map_or(Bound::Unbounded, Bound::Excluded);
@@ -50,12 +53,15 @@ pub(crate) async fn list(State(shared): State<Arc<Shared>>, RawQuery(query): Raw
         Bound::Excluded(after) => all.partition_point(|topic| &*topic.name <= after),
         Bound::Included(_) | Bound::Unbounded => 0,
     };
-    let summary = |topic: &Arc<TopicView>| TopicSummary {
-        name: topic.name.to_string(),
-        id: topic.id.to_string(),
-        partitions: topic.partitions,
-        records: None,
-        bytes: None,
+    let summary = |topic: &Arc<TopicView>| {
+        let totals = details.then(|| shared.parts.catalog.topic_totals(topic.id)).flatten();
+        TopicSummary {
+            name: topic.name.to_string(),
+            id: topic.id.to_string(),
+            partitions: topic.partitions,
+            records: totals.map(|totals| totals.records),
+            bytes: totals.map(|totals| totals.bytes),
+        }
     };
     let topics = all[from..].iter().take(limit).map(summary).collect::<Vec<_>>();
     let is_more = from + topics.len() < all.len();
@@ -67,6 +73,7 @@ pub(crate) async fn list(State(shared): State<Arc<Shared>>, RawQuery(query): Raw
 #[utoipa::path(
     get,
     path = "/v1/topics/{topic}",
+    operation_id = "describe_topic",
     tag = "topics",
     params(
         ("topic" = String, Path, description = "The topic's name."),
@@ -88,9 +95,17 @@ pub(crate) async fn describe(
     let query = Query::parse(query.as_deref(), &["from_partition", "partition_limit"])?;
     let limit = query.number("partition_limit", 1..=LIST_MAX)?.unwrap_or(LIST_DEFAULT);
     let from = query.number("from_partition", 0..=u32::MAX)?.unwrap_or(0);
+    info(&shared, &name, from, limit).await
+}
+
+/// A topic with `limit` of its partitions at most.
+///
+/// # Errors
+/// When there is no such topic, which is confirmed.
+pub(super) async fn info(shared: &Shared, name: &str, from: u32, limit: usize) -> Result<Response, Refused> {
     // Tails are told: those that were acknowledged anywhere before.
     shared.parts.catalog.read_barrier().await.map_err(|error| errors::of_catalog(&error))?;
-    let topic = shared.topic(&name).await?;
+    let topic = shared.topic(name).await?;
     let limit = u32::try_from(limit).expect("bounded above");
     let to = topic.partitions.min(from.saturating_add(limit));
     let mut partitions = Vec::new();
@@ -128,6 +143,7 @@ pub(crate) async fn describe(
 #[utoipa::path(
     delete,
     path = "/v1/topics/{topic}",
+    operation_id = "delete_topic",
     tag = "topics",
     params(("topic" = String, Path, description = "The topic's name.")),
     responses(

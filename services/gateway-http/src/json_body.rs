@@ -1,0 +1,42 @@
+//! JSON that says what to do, and JSON that tells how things are, each as a whole.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::HeaderMap;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::body::Arriving;
+use crate::errors::Code;
+use crate::gateway::Shared;
+use crate::memory::{Share, Untaken};
+use crate::negotiate::{self, JSON};
+use crate::problem::Refused;
+use crate::produce::{check_text, json_error};
+use crate::topics::content_length;
+
+/// A request's body.
+///
+/// # Errors
+/// When it is no JSON, none of this kind, larger than `bytes_max`, or does not come.
+pub(crate) async fn read<T: DeserializeOwned>(
+    shared: &Arc<Shared>,
+    headers: &HeaderMap,
+    body: Body,
+    bytes_max: usize,
+) -> Result<T, Refused> {
+    negotiate::content_type(headers, &[JSON])?;
+    let whole = Arriving::new(shared, body).whole(content_length(headers), bytes_max).await?;
+    let text = check_text(&whole.bytes)?;
+    serde_json::from_str(text).map_err(|error| json_error(&error, Code::InvalidBody))
+}
+
+/// An answer of which some clients may ask for much: it holds the room that was taken for it until it is written.
+pub(crate) fn write(shared: &Shared, untaken: &Arc<Untaken>, share: Share, answer: &impl Serialize) -> Response {
+    let body = serde_json::to_vec(answer).expect("texts and numbers");
+    let body = untaken.hold(body, share, &shared.parts.clock);
+    ([(CONTENT_TYPE, JSON), (CACHE_CONTROL, "no-store")], Body::from(body)).into_response()
+}
