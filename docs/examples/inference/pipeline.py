@@ -60,12 +60,14 @@ def patiently(act, *arguments):
     """What `act` returns, once nothing that it needs is away."""
     pause_s = PAUSE_S_MIN
     while True:
+        began_s = time.monotonic()
         try:
             return act(*arguments)
         except Away as away:
             print(f"{away}; trying again", file=sys.stderr, flush=True)
+        # What went well for longer than the longest pause is not the same trouble any more.
+        pause_s = PAUSE_S_MIN if time.monotonic() - began_s > PAUSE_S_MAX else min(2 * pause_s, PAUSE_S_MAX)
         time.sleep(pause_s * random.uniform(0.5, 1))
-        pause_s = min(2 * pause_s, PAUSE_S_MAX)
 
 
 def predict(model, instances):
