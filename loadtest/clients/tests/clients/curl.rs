@@ -12,13 +12,13 @@ use crate::server;
 const SECONDS: u32 = 30;
 const VERSIONS: [&str; 2] = ["--http1.1", "--http2-prior-knowledge"];
 
-fn curl(version: &str, arguments: &[&str], url: &str, input: &str) -> String {
+pub(super) fn curl(version: &str, arguments: &[&str], url: &str, input: &str) -> String {
     let mut command = bounded("curl", SECONDS);
     command.args(["--silent", "--show-error", version]).args(arguments).arg(url);
     run(command, input.as_bytes()).unwrap()
 }
 
-fn url(server: &Server, path: &str) -> String {
+pub(super) fn url(server: &Server, path: &str) -> String {
     format!("http://{}{path}", server.http_address())
 }
 

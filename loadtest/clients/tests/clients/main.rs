@@ -5,6 +5,7 @@
 mod confluent;
 mod curl;
 mod groups;
+mod http_groups;
 mod java;
 mod kcat;
 mod librdkafka;
