@@ -68,8 +68,9 @@ export const checks = {
     await row(at, 'reports').waitFor(WAIT);
     assert.equal(await cell(at, 'reports', 2).innerText(), '200');
     await at.getByRole('link', { name: 'Settings' }).click();
-    await row(at, 'retention.ms').waitFor(WAIT);
-    assert.equal((await row(at, 'retention.ms').innerText()).replaceAll(/\s+/g, ' ').trim(), 'retention.ms 259200000 3 d 0 h set for this topic');
+    await row(at, 'retention.ms').first().waitFor(WAIT);
+    // What was set comes first.
+    assert.equal((await row(at, 'retention.ms').first().innerText()).replaceAll(/\s+/g, ' ').trim(), 'retention.ms 259200000 3 d 0 h set for this topic');
     await picture(at, 'settings');
   },
 
@@ -398,10 +399,11 @@ export const checks = {
     let [asked, bytes] = [0, 0];
     at.on('response', async (response) => {
       asked += 1;
-      bytes += (await response.body().catch(() => '')).length;
+      // The metrics are as large as ever.
+      if (!response.url().endsWith('/metrics')) bytes += (await response.body().catch(() => '')).length;
     });
     await at.waitForTimeout(6500);
-    assert.ok(asked >= 3 && asked <= 12 && bytes < 100_000, `what is shown is looked at, and no more: ${asked} requests, ${bytes} bytes`);
+    assert.ok(asked >= 3 && asked <= 12 && bytes < 60_000, `what is shown is looked at, and no more: ${asked} requests, ${bytes} bytes`);
     await at.getByLabel('Search topics by name').fill('many-04321');
     await until(at, () => document.querySelectorAll('tbody tr').length === 1);
     await at.getByLabel('Search topics by name').fill('');
