@@ -5,8 +5,8 @@ use crate::workspace::{Crate, Kind};
 /// A dependency and who may name it. Everybody else goes through them.
 pub const DOORS: &[(&str, &[&str])] = &[
     ("object_store", &["tidelog-blob"]),
-    ("reqwest", &["tidelog-blob"]),
-    ("rustls", &["tidelog-blob"]),
+    ("reqwest", &["tidelog-blob", "tidelog"]),
+    ("rustls", &["tidelog-blob", "tidelog"]),
     ("aws-config", &["tidelog-blob"]),
     ("aws-credential-types", &["tidelog-blob"]),
     ("aws-smithy-async", &["tidelog-blob"]),
@@ -37,13 +37,15 @@ pub const DOORS: &[(&str, &[&str])] = &[
     ("tower", &["tidelog-gateway-http"]),
     ("tower-http", &["tidelog-gateway-http"]),
     ("form_urlencoded", &["tidelog-gateway-http"]),
-    ("base64", &["tidelog-gateway-http"]),
+    ("base64", &["tidelog-gateway-http", "tidelog"]),
     ("utoipa", &["tidelog-http-api", "tidelog-gateway-http"]),
     ("utoipa-axum", &["tidelog-gateway-http"]),
     ("socket2", &["tidelog-gateway-kafka"]),
     ("figment", &["tidelog-server"]),
     ("tracing-subscriber", &["tidelog-server"]),
-    ("clap", &["tidelog-server", "tidelog-clients", "tidelog-bench", "tidelog-fuzz"]),
+    ("clap", &["tidelog-server", "tidelog-cli", "tidelog-clients", "tidelog-bench", "tidelog-fuzz"]),
+    ("clap_complete", &["tidelog-cli"]),
+    ("indicatif", &["tidelog-cli"]),
     ("rdkafka", &["tidelog-clients", "tidelog-bench"]),
     ("rskafka", &["tidelog-clients"]),
     // Errors without a kind are for programs, not for libraries.
@@ -70,6 +72,9 @@ pub const DOORS: &[(&str, &[&str])] = &[
             "tidelog-tidy",
             "tidelog-http-api",
             "tidelog-gateway-http",
+            // The other side of the same JSON.
+            "tidelog",
+            "tidelog-cli",
         ],
     ),
 ];

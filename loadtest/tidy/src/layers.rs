@@ -5,8 +5,9 @@ use crate::workspace::{Crate, Kind};
 /// From the bottom up; a crate depends only on crates of earlier rows. Names without the `tidelog-` in front.
 pub const LAYERS: &[&[&str]] = &[
     &["model", "http-api", "console", "history", "schemas", "verify", "tidy"],
-    &["host", "format", "kafka-wire"],
-    &["blob", "catalog-api"],
+    // What users of the SDK get has no crate of ours behind it; its tests compare with what the server says.
+    &["host", "format", "kafka-wire", "tidelog"],
+    &["blob", "catalog-api", "cli"],
     &["cache", "catalog"],
     &["cache-nvme", "catalog-raft"],
     &["ingest", "fetch", "access", "groups"],
@@ -93,7 +94,10 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
             "gateway-http",
         ],
     ),
-    ("server", &["model", "host", "node"]),
+    // Clients know a server by what it says only.
+    ("tidelog", &[]),
+    ("cli", &["tidelog"]),
+    ("server", &["model", "host", "node", "cli"]),
     ("history", &[]),
     ("schemas", &[]),
     ("clients", &["history"]),
@@ -116,7 +120,7 @@ pub fn complaints(crates: &[Crate]) -> Vec<String> {
             found.push(format!("{} is in no layer: give it a place in tidy's layers", one.name));
             continue;
         };
-        for dependency in one.dependencies.iter().filter(|dependency| dependency.name.starts_with(PREFIX)) {
+        for dependency in one.dependencies.iter().filter(|dependency| is_ours(&dependency.name)) {
             let on = short(&dependency.name);
             if dependency.kind == Kind::Shipped && !allowed.contains(&on) {
                 found.push(format!("{name} must not depend on {on}"));
@@ -130,6 +134,12 @@ pub fn complaints(crates: &[Crate]) -> Vec<String> {
 }
 
 const PREFIX: &str = "tidelog-";
+/// The SDK, which has the name that its users look for.
+const SDK: &str = "tidelog";
+
+fn is_ours(name: &str) -> bool {
+    name == SDK || name.starts_with(PREFIX)
+}
 
 fn short(name: &str) -> &str {
     name.strip_prefix(PREFIX).unwrap_or(name)
@@ -155,6 +165,7 @@ mod tests {
     fn allowed_edges_pass() {
         assert_eq!(check("ingest", "blob", Kind::Shipped), 0);
         assert_eq!(check("gateway-kafka", "blob", Kind::Tests), 0);
+        assert_eq!(check_sdk("tidelog-cli"), 0);
     }
 
     #[test]
@@ -163,6 +174,13 @@ mod tests {
         assert_eq!(check("ingest", "fetch", Kind::Tests), 1);
         assert_eq!(check("model", "server", Kind::Shipped), 2);
         assert_eq!(check("stranger", "model", Kind::Shipped), 1);
+        assert_eq!(check_sdk("tidelog-node"), 1);
+    }
+
+    /// Of a crate that ships with the SDK.
+    fn check_sdk(name: &str) -> usize {
+        let dependencies = vec![Dependency { name: SDK.to_owned(), kind: Kind::Shipped, inherited: true }];
+        complaints(&[Crate { name: name.to_owned(), dependencies, inherits_lints: true, files: Vec::new() }]).len()
     }
 
     #[test]

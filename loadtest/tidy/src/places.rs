@@ -22,6 +22,9 @@ const THROUGH_HOST: &[(&str, &str)] = &[
 const OUTSIDE: &[&str] = &[
     "tidelog-host",
     "tidelog-server",
+    // Programs of users, on their own runtime.
+    "tidelog",
+    "tidelog-cli",
     "tidelog-history",
     "tidelog-clients",
     "tidelog-bench",

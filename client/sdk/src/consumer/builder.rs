@@ -1,0 +1,246 @@
+//! What a consumer is told, and how it begins.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::{self, SelectAll};
+
+use super::end::End;
+use super::lane::{Lane, Place};
+use super::{Consumer, Group};
+use crate::{Client, Error, Retries, Start, TopicInfo};
+
+/// The partitions that are read one by one for a group.
+const GROUP_PARTITIONS_MAX: u32 = 256;
+
+/// What a [`Consumer`] is told before it starts, by [`Client::consumer`].
+#[derive(Clone)]
+#[must_use]
+pub struct ConsumerBuilder {
+    client: Client,
+    topic: String,
+    partition: Option<u32>,
+    start: Start,
+    group: Option<String>,
+    options: Options,
+}
+
+/// Hears of interruptions.
+type Interrupted = Arc<dyn Fn(&Error, Duration) + Send + Sync>;
+
+#[derive(Clone)]
+pub(super) struct Options {
+    /// Whether to wait for more at the tail.
+    pub(super) follow: bool,
+    pub(super) retries: Retries,
+    /// A stream that is silent for longer is dead: the server shows every 15 s that it lives.
+    pub(super) silence_max: Duration,
+    /// An event that is longer is not read.
+    pub(super) event_bytes_max: usize,
+    pub(super) interrupted: Option<Interrupted>,
+}
+
+impl fmt::Debug for ConsumerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ConsumerBuilder { topic, partition, start, group, .. } = self;
+        write!(f, "ConsumerBuilder({topic}, {partition:?}, {start}, {group:?})")
+    }
+}
+
+impl ConsumerBuilder {
+    pub(crate) fn new(client: Client, topic: &str) -> ConsumerBuilder {
+        let options = Options {
+            follow: true,
+            retries: Retries { give_up_after: Duration::MAX, ..Retries::default() },
+            silence_max: Duration::from_secs(45),
+            event_bytes_max: 256 << 20,
+            interrupted: None,
+        };
+        let (partition, start, group) = (None, Start::Earliest, None);
+        ConsumerBuilder { client, topic: topic.to_owned(), partition, start, group, options }
+    }
+
+    /// One partition only. Else all of the topic are read as one.
+    pub fn partition(mut self, partition: u32) -> ConsumerBuilder {
+        self.partition = Some(partition);
+        self
+    }
+
+    /// Where to begin. At the first record unless set.
+    pub fn from(mut self, start: Start) -> ConsumerBuilder {
+        self.start = start;
+        self
+    }
+
+    /// Begin where this group is; [`from`](ConsumerBuilder::from) says where in partitions in which it has not been. What is
+    /// read is noted in the group by [`Consumer::commit`] alone.
+    ///
+    /// The group is a name for places: its consumers do not share partitions among themselves, so let each read its own.
+    pub fn group(mut self, group: impl Into<String>) -> ConsumerBuilder {
+        self.group = Some(group.into());
+        self
+    }
+
+    /// Whether to wait for more behind the last record. Yes unless set; else it ends when all is read that was there when it
+    /// started.
+    pub fn follow(mut self, yes: bool) -> ConsumerBuilder {
+        self.options.follow = yes;
+        self
+    }
+
+    /// How patiently it connects again. For ever unless set, with pauses of up to 2 s.
+    pub fn retries(mut self, retries: Retries) -> ConsumerBuilder {
+        self.options.retries = retries;
+        self
+    }
+
+    /// Is told when the stream was interrupted, why, and how long it pauses before it connects again.
+    pub fn on_interruption(mut self, tell: impl Fn(&Error, Duration) + Send + Sync + 'static) -> ConsumerBuilder {
+        self.options.interrupted = Some(Arc::new(tell));
+        self
+    }
+
+    /// The longest record that is taken, in bytes as JSON. 256 MiB unless set.
+    pub fn record_bytes_max(mut self, bytes: usize) -> ConsumerBuilder {
+        self.options.event_bytes_max = bytes;
+        self
+    }
+
+    /// Looks that the topic is there, and where to begin. Reading begins when the consumer is polled.
+    ///
+    /// # Errors
+    /// `unknown_topic`; [`Error::Invalid`] for a partition that there is not, or a place to begin that does not fit.
+    pub async fn start(self) -> Result<Consumer, Error> {
+        let topic = self.client.topic(&self.topic).await?;
+        let committed = match &self.group {
+            Some(group) => self.committed(group).await?,
+            None => BTreeMap::new(),
+        };
+        let places = self.places(&topic, &committed)?;
+        let mut pieces = SelectAll::new();
+        for place in places {
+            let end = (!self.options.follow).then(|| End::of(&topic, place.partition()));
+            let mut lane = Lane::new(&self.client, &topic, place, end, self.options.clone());
+            lane.pin().await?;
+            // After an error it is over.
+            pieces.push(
+                stream::unfold(Some(lane), |lane| async move {
+                    let mut lane: Lane = lane?;
+                    match lane.next().await {
+                        Ok(Some(piece)) => Some((Ok(piece), Some(lane))),
+                        Ok(None) => None,
+                        Err(error) => Some((Err(error), None)),
+                    }
+                })
+                .boxed(),
+            );
+        }
+        let client = self.client.clone();
+        Ok(Consumer {
+            pieces,
+            ready: Vec::new().into_iter(),
+            positions: BTreeMap::new(),
+            group: self.group.map(|name| Group { client, name, committed }),
+            topic: self.topic,
+            is_over: false,
+        })
+    }
+
+    /// Where the group is in this topic.
+    async fn committed(&self, group: &str) -> Result<BTreeMap<u32, u64>, Error> {
+        match self.client.group_offsets(group).await {
+            Ok(offsets) => {
+                let here = offsets.into_iter().filter(|offset| offset.topic == self.topic);
+                Ok(here.map(|offset| (offset.partition, offset.offset)).collect())
+            }
+            // A group comes into being when it notes something.
+            Err(error) if error.code() == Some("unknown_group") => Ok(BTreeMap::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn places(&self, topic: &TopicInfo, committed: &BTreeMap<u32, u64>) -> Result<Vec<Place>, Error> {
+        let name = &topic.name;
+        let count = topic.partition_count;
+        if self.partition.is_some_and(|partition| partition >= count) {
+            let partition = self.partition.unwrap_or_default();
+            return Err(Error::invalid(format!("topic {name} has no partition {partition}, but 0 to {}", count - 1)));
+        }
+        let of_partition = |partition: u32| {
+            let start = match (committed.get(&partition), &self.start) {
+                (Some(offset), _) => Start::Offset(*offset),
+                // From now on is from where the tail is now, also when the connection breaks before anything has come.
+                (None, Start::Latest) => {
+                    let tail = topic.partitions.iter().find(|it| it.partition == partition).map(|it| it.high_watermark);
+                    tail.map_or(Start::Latest, Start::Offset)
+                }
+                (None, start) => start.clone(),
+            };
+            Place::Partition { partition, start }
+        };
+        match (self.partition, &self.start) {
+            (Some(_), Start::Cursor(_)) => {
+                Err(Error::invalid("a cursor is for a topic as a whole; of one partition say an offset"))
+            }
+            (Some(partition), _) => Ok(vec![of_partition(partition)]),
+            (None, Start::Offset(_)) if count > 1 => {
+                let why = format!("topic {name} has {count} partitions, and an offset belongs to one: say which");
+                Err(Error::invalid(why))
+            }
+            (None, Start::Offset(_)) => Ok(vec![of_partition(0)]),
+            (None, Start::Cursor(_)) if self.group.is_some() => {
+                Err(Error::invalid("a cursor and a group both say where to begin; say one of them"))
+            }
+            // A group knows places by partition.
+            (None, _) if self.group.is_some() && count > GROUP_PARTITIONS_MAX => {
+                let why =
+                    format!("topic {name} has {count} partitions; for a group {GROUP_PARTITIONS_MAX} are read at most");
+                Err(Error::invalid(why))
+            }
+            (None, _) if self.group.is_some() => Ok((0..count).map(of_partition).collect()),
+            (None, _) => Ok(vec![Place::Topic { start: self.start.clone() }]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topic(partition_count: u32) -> TopicInfo {
+        let json = serde_json::json!(
+            {"name": "t", "id": "i", "partition_count": partition_count, "partitions": [], "configs": {}}
+        );
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn builder() -> ConsumerBuilder {
+        Client::new("http://127.0.0.1:1").unwrap().consumer("t")
+    }
+
+    #[test]
+    fn a_group_begins_where_it_is() {
+        let committed = BTreeMap::from([(1, 7)]);
+        let places = builder().group("g").from(Start::Latest).places(&topic(2), &committed).unwrap();
+        let expected = [(0, Start::Latest), (1, Start::Offset(7))];
+        assert_eq!(places, expected.map(|(partition, start)| Place::Partition { partition, start }));
+        let whole = builder().places(&topic(3), &BTreeMap::new()).unwrap();
+        assert_eq!(whole, [Place::Topic { start: Start::Earliest }]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let check = |builder: ConsumerBuilder, partitions: u32, says: &str| {
+            let error = builder.places(&topic(partitions), &BTreeMap::new()).unwrap_err();
+            assert!(error.to_string().contains(says), "{error}");
+        };
+        check(builder().partition(2), 2, "0 to 1");
+        check(builder().from(Start::Offset(3)), 2, "say which");
+        check(builder().partition(0).from(Start::Cursor("c".to_owned())), 1, "as a whole");
+        check(builder().group("g").from(Start::Cursor("c".to_owned())), 1, "say one");
+        check(builder().group("g"), 257, "256");
+    }
+}

@@ -1,0 +1,190 @@
+//! What can go wrong, and the two answers that a caller needs: is trying again sensible, and may it have happened?
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::Problem;
+
+/// Why something was not done, or is not known to be done.
+///
+/// Two questions decide what to do about it. [`Error::is_retriable`]: may the same succeed later without anyone changing
+/// it? [`Error::may_have_happened`]: may it have happened all the same, because an answer was lost? An append that may have
+/// happened is neither a success nor a failure: sending it again may store it twice, unless it carries an idempotency key or
+/// comes from a [`Producer`](crate::Producer) with a session.
+///
+/// It is cheap to clone.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The server has answered, and refuses.
+    #[error("{0}")]
+    Refused(Arc<Problem>),
+    /// There is no connection to the server: nobody listens there, its name is unknown, or it does not answer in time.
+    #[error("cannot reach {server}: {why}")]
+    Unreachable {
+        /// Where it should be.
+        server: Arc<str>,
+        /// What the operating system says.
+        why: Arc<str>,
+    },
+    /// The connection ended before the answer did.
+    #[error("the connection to {server} broke: {why}")]
+    Broken {
+        /// The other end.
+        server: Arc<str>,
+        /// How it ended.
+        why: Arc<str>,
+    },
+    /// There was no answer in time.
+    #[error("{server} has not answered within {waited_ms} ms")]
+    NoAnswer {
+        /// Who should have answered.
+        server: Arc<str>,
+        /// How long was waited.
+        waited_ms: u64,
+    },
+    /// The answer is none that a Tidelog gives.
+    #[error("the answer of {server} is not understood: {why}")]
+    Unintelligible {
+        /// Who answered.
+        server: Arc<str>,
+        /// What is wrong with it.
+        why: Arc<str>,
+    },
+    /// What was asked for makes no sense, so nobody was asked.
+    #[error("{0}")]
+    Invalid(Arc<str>),
+    /// The producer was closed.
+    #[error("the producer is closed")]
+    Closed,
+}
+
+/// What a caller would do about an [`Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Ask for something else.
+    Invalid,
+    /// It is not there: create it, or correct its name.
+    NotFound,
+    /// A condition did not hold, or it is there already: look, and decide anew.
+    Conflict,
+    /// Somebody with a higher fencing token, or a newer epoch, has taken over: stop.
+    Fenced,
+    /// Slow down.
+    Throttled,
+    /// Try again later.
+    Unavailable,
+    /// What is stored is damaged.
+    Corrupt,
+    /// Something that should not be.
+    Internal,
+}
+
+impl Error {
+    /// Whether the same may succeed later without anyone changing it. Whether it may be *sent* again is another question: see
+    /// [`Error::may_have_happened`].
+    #[must_use]
+    pub fn is_retriable(&self) -> bool {
+        match self {
+            Error::Refused(problem) => problem.retry,
+            Error::Unreachable { .. } | Error::Broken { .. } | Error::NoAnswer { .. } => true,
+            Error::Unintelligible { .. } | Error::Invalid(_) | Error::Closed => false,
+        }
+    }
+
+    /// Whether what was asked may have happened all the same.
+    #[must_use]
+    pub fn may_have_happened(&self) -> bool {
+        match self {
+            Error::Refused(problem) => problem.may_have_happened,
+            Error::Broken { .. } | Error::NoAnswer { .. } | Error::Unintelligible { .. } => true,
+            Error::Unreachable { .. } | Error::Invalid(_) | Error::Closed => false,
+        }
+    }
+
+    /// What the server said, if it has answered.
+    #[must_use]
+    pub fn problem(&self) -> Option<&Problem> {
+        match self {
+            Error::Refused(problem) => Some(problem),
+            _ => None,
+        }
+    }
+
+    /// The stable code of what the server said: `unknown_topic`, `offset_out_of_range`; see docs/http.md for all of them.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.problem().map(|problem| problem.code.as_str())
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::Refused(problem) => problem.kind(),
+            Error::Unreachable { .. } | Error::Broken { .. } | Error::NoAnswer { .. } => ErrorKind::Unavailable,
+            Error::Unintelligible { .. } => ErrorKind::Internal,
+            Error::Invalid(_) | Error::Closed => ErrorKind::Invalid,
+        }
+    }
+
+    /// How long the server asks to wait before the next try.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.problem().and_then(|problem| problem.retry_after)
+    }
+
+    pub(crate) fn invalid(why: impl Into<String>) -> Error {
+        Error::Invalid(why.into().into())
+    }
+
+    pub(crate) fn unintelligible(server: &Arc<str>, why: impl Into<String>) -> Error {
+        Error::Unintelligible { server: server.clone(), why: why.into().into() }
+    }
+
+    /// What the transport says. Nothing was sent when there was no connection.
+    pub(crate) fn of_transport(server: &Arc<str>, waited: Duration, error: &reqwest::Error) -> Error {
+        let (server, why) = (server.clone(), innermost(error).into());
+        if error.is_builder() {
+            Error::Invalid(why)
+        } else if error.is_connect() {
+            Error::Unreachable { server, why }
+        } else if error.is_timeout() {
+            Error::NoAnswer { server, waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX) }
+        } else {
+            Error::Broken { server, why }
+        }
+    }
+}
+
+/// The last of an error's causes says what it is about; those before it are where it came through.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_has_both_answers() {
+        let server: Arc<str> = "http://127.0.0.1:1".into();
+        let check = |error: Error, is_retriable: bool, may_have_happened: bool| {
+            assert_eq!((error.is_retriable(), error.may_have_happened()), (is_retriable, may_have_happened), "{error}");
+        };
+        let why: Arc<str> = "x".into();
+        check(Error::Unreachable { server: server.clone(), why: why.clone() }, true, false);
+        check(Error::Broken { server: server.clone(), why: why.clone() }, true, true);
+        check(Error::NoAnswer { server: server.clone(), waited_ms: 5 }, true, true);
+        check(Error::Unintelligible { server, why }, false, true);
+        check(Error::Closed, false, false);
+        check(Error::invalid("x"), false, false);
+        let problem = Problem { retry: true, may_have_happened: true, ..Problem::default() };
+        check(Error::Refused(problem.into()), true, true);
+        check(Error::Refused(Problem::default().into()), false, false);
+    }
+}
