@@ -93,7 +93,7 @@ async fn a_quiet_stream_shows_that_it_lives_and_ends_when_that_was_asked_for() {
     let door = Door::start_with(|options| options.heartbeat = Duration::from_millis(20)).await;
     door.append("t", &["0"]).await;
     let mut events = Events::begin(&door, &format!("{PATH}?from=latest"), None).await;
-    assert_eq!(events.block().await.unwrap(), "retry: 1000");
+    assert_eq!(events.block().await.unwrap(), "retry: 1000\nid: 0");
     for _ in 0..3 {
         assert_eq!(events.block().await.unwrap(), ":");
     }
@@ -131,6 +131,24 @@ async fn a_topic_is_followed_as_one_and_gone_on_with() {
     append(5).await;
     let mut again = Events::begin(&door, "/v1/topics/t/records?from=latest", Some(&last)).await;
     assert_eq!(again.record().await.1["value"], "5");
+    door.stop().await;
+}
+
+/// Who follows from the tail on and loses the connection before the first record misses nothing: the greeting has an id.
+#[tokio::test]
+async fn a_stream_tells_where_it_begins() {
+    let door = Door::start().await;
+    door.create(r#"{"name":"t","partitions":2}"#).await;
+    for path in [PATH, "/v1/topics/t/records"] {
+        door.post("/v1/topics/t/records?partition=0", "application/octet-stream", "before".to_owned()).await;
+        let mut events = Events::begin(&door, &format!("{path}?from=latest"), None).await;
+        let greeting = events.block().await.unwrap();
+        let id = greeting.strip_prefix("retry: 1000\nid: ").expect("it has an id").to_owned();
+        drop(events);
+        door.post("/v1/topics/t/records?partition=0", "application/octet-stream", "missed".to_owned()).await;
+        let mut again = Events::begin(&door, &format!("{path}?from=latest"), Some(&id)).await;
+        assert_eq!(again.record().await.1["value"], "missed", "{path}");
+    }
     door.stop().await;
 }
 

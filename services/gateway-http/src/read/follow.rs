@@ -27,8 +27,6 @@ use crate::storage::WatchTail;
 
 /// Bytes of a piece, if no record is larger.
 const PIECE_BYTES: usize = 64 * 1024;
-/// Tells a browser to come back after a second when the stream ends, and shows that it has begun.
-const GREETING: Bytes = Bytes::from_static(b"retry: 1000\n\n");
 /// A comment: shows that the stream lives.
 const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
 /// What proxies that would hold events back understand.
@@ -102,7 +100,7 @@ impl Follow {
     async fn next(&mut self) -> io::Result<Option<Bytes>> {
         let is_events = self.wanted.framing == Framing::Events;
         if is_events && !std::mem::replace(&mut self.is_greeted, true) {
-            return Ok(Some(GREETING));
+            return Ok(Some(self.greeting()));
         }
         loop {
             if self.is_done || self.shared.parts.tasks.is_stopping() {
@@ -141,6 +139,13 @@ impl Follow {
                 Err(refused) => return self.fail(&refused),
             }
         }
+    }
+
+    /// Shows that the stream has begun, tells a browser to come back after a second when it ends, and where it has begun: an id
+    /// without data, so that who loses the connection before the first record misses nothing all the same.
+    fn greeting(&self) -> Bytes {
+        let place = self.source.place().map(|id| format!("id: {id}\n")).unwrap_or_default();
+        Bytes::from(format!("retry: 1000\n{place}\n"))
     }
 
     /// A piece of the records that were read, if any of them is wanted.

@@ -90,6 +90,15 @@ impl Source {
         self.partitions.iter().map(|part| part.id).collect()
     }
 
+    /// The id of the record before the one that comes next, whether or not there is such a record; there is none before the
+    /// first offset of a partition.
+    pub(super) fn place(&self) -> Option<String> {
+        if self.is_topic {
+            return Some(cursor::encode(self.topic, self.partitions.iter().map(|part| part.next.0)));
+        }
+        self.partitions[0].next.0.checked_sub(1).map(|last| last.to_string())
+    }
+
     /// The offset that comes next, of the one partition.
     pub(super) fn next(&self) -> Offset {
         self.partitions[0].next
