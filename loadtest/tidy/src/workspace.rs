@@ -49,8 +49,9 @@ pub struct SourceFile {
 }
 
 /// How the names of files end that people read.
-const TEXTS: &[&str] =
-    &["rs", "md", "toml", "xml", "py", "sh", "json", "yml", "yaml", "svg", "txt", "html", "css", "js", "mjs"];
+const TEXTS: &[&str] = &[
+    "rs", "md", "toml", "xml", "py", "sh", "json", "yml", "yaml", "svg", "txt", "html", "css", "js", "mjs", "cjs", "ts",
+];
 
 /// The folder of the root manifest.
 #[must_use]

@@ -8,6 +8,7 @@
 //! Only the standard library is used, so that the command starts in seconds on a fresh machine.
 
 mod console;
+mod http;
 mod machine;
 mod matrix;
 mod prepare;

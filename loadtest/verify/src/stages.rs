@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::console::console;
+use crate::http::{examples, openapi};
 use crate::machine::{Machine, Tool};
 use crate::matrix::matrix;
 use crate::prepare::{
@@ -30,6 +31,12 @@ pub const STAGES: &[Stage] = &[
     Stage { name: "clippy", about: "cargo clippy, warnings are errors", run: clippy },
     Stage { name: "clients", about: "real Kafka clients against the real binary", run: clients },
     Stage { name: "console", about: "the console and the reference of the API in a real browser", run: console },
+    Stage {
+        name: "openapi",
+        about: "requests of every kind against openapi.json, and clients generated from it",
+        run: openapi,
+    },
+    Stage { name: "examples", about: "docs/examples at work, with kills", run: examples },
     Stage { name: "parity", about: "the same requests to Tidelog and to Apache Kafka, answers compared", run: parity },
     Stage { name: "matrix", about: "client × feature, and every cell notices a dropped record", run: matrix },
     Stage {

@@ -21,8 +21,8 @@ pub use groups::{
 pub use offset::WireOffset;
 pub use problem::{Place, Problem, RecordOutcome};
 pub use records::{
-    HeaderInput, HeaderOutput, LineRun, PartitionPlaces, Produced, ProducedLines, Record, RecordInput, RecordPage,
-    RecordPlace, RecordsInput,
+    Appended, HeaderInput, HeaderOutput, LineRun, PartitionPlaces, Produced, ProducedLines, Record, RecordInput,
+    RecordPage, RecordPlace, RecordsInput,
 };
 pub use status::{
     AppendsStatus, CacheStatus, ConnectionsStatus, NodeStatus, RaftStatus, StageStatus, Status, StorageStatus,

@@ -7,6 +7,16 @@ use crate::{ProducedLines, WireOffset};
 
 /// A request that did not do what it should. `code` is stable and for programs, `detail` is for people.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({
+    "type": "urn:tidelog:problem:unknown_topic",
+    "title": "There is no such topic",
+    "status": 404,
+    "code": "unknown_topic",
+    "detail": "there is no topic \"orders\"; POST /v1/topics creates one",
+    "retry": false,
+    "may_have_happened": false,
+    "request_id": "5f0c2f6f9d3b4a1e8f6a7b2c1d0e9f8a",
+})))]
 pub struct Problem {
     /// `urn:tidelog:problem:` and the code.
     #[serde(rename = "type")]

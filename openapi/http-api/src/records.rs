@@ -9,6 +9,7 @@ use crate::WireOffset;
 /// Records to append.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"records": [{"key": "you", "value": "hello"}, {"value": {"any": ["json"]}}]})))]
 pub struct RecordsInput {
     /// In order.
     pub records: Vec<RecordInput>,
@@ -63,8 +64,19 @@ pub struct HeaderInput {
     pub value_base64: Option<String>,
 }
 
+/// What an append is answered with: of a list each record, of lines what is bounded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum Appended {
+    /// Of a list, or of one record.
+    Records(Produced),
+    /// Of lines.
+    Lines(ProducedLines),
+}
+
 /// Records that are stored, each where the request had it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({"records": [{"partition": 0, "offset": 41}, {"partition": 0, "offset": 42}]})))]
 pub struct Produced {
     /// In the order of the request.
     pub records: Vec<RecordPlace>,
@@ -82,6 +94,12 @@ pub struct RecordPlace {
 /// Lines that are stored. However many there were, the answer is bounded: lines that follow each other in request and
 /// partition are told as one run, and 1,000 runs at most are told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({
+    "records": 2,
+    "runs": [{"line": 1, "count": 2, "partition": 0, "offset": 41}],
+    "is_complete": true,
+    "partitions": [{"partition": 0, "records": 2, "first_offset": 41, "last_offset": 42}],
+})))]
 pub struct ProducedLines {
     /// How many records are stored.
     pub records: u64,
@@ -121,6 +139,11 @@ pub struct PartitionPlaces {
 
 /// Records that were read.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({
+    "records": [{"partition": 0, "offset": 41, "timestamp": 1_769_860_800_000_i64, "key": "you", "value": "hello"}],
+    "next_offset": 42,
+    "high_watermark": 42,
+})))]
 pub struct RecordPage {
     /// In order.
     pub records: Vec<Record>,
@@ -132,6 +155,7 @@ pub struct RecordPage {
 
 /// A record that was read. Bytes that are no UTF-8 text come as base64, under another name.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({"partition": 0, "offset": 41, "timestamp": 1_769_860_800_000_i64, "key": "you", "value": "hello"})))]
 pub struct Record {
     /// Its partition.
     pub partition: u32,

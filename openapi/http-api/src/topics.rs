@@ -13,8 +13,10 @@ use crate::WireOffset;
 /// A topic to create.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"name": "orders", "partitions": 6, "configs": {"retention.ms": 3_600_000}})))]
 pub struct TopicInput {
     /// 1 to 249 of `a-z A-Z 0-9 . _ -`.
+    #[schema(min_length = 1, max_length = 249, pattern = "^[a-zA-Z0-9._-]+$")]
     pub name: String,
     /// How many partitions; the server's default when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,6 +76,7 @@ impl fmt::Display for ConfigValue {
 
 /// A topic that now exists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({"name": "orders", "id": "f3b1c9a2-7d44-4e0b-9f5e-2b8a6c1d0e77", "partitions": 6})))]
 pub struct TopicCreated {
     /// Its name.
     pub name: String,
@@ -102,6 +105,10 @@ pub struct TopicSummary {
 
 /// Topics, by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({
+    "topics": [{"name": "orders", "id": "f3b1c9a2-7d44-4e0b-9f5e-2b8a6c1d0e77", "partitions": 6}],
+    "next": "orders",
+})))]
 pub struct TopicList {
     /// As many as were asked for.
     pub topics: Vec<TopicSummary>,
@@ -112,6 +119,13 @@ pub struct TopicList {
 
 /// All about a topic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({
+    "name": "orders",
+    "id": "f3b1c9a2-7d44-4e0b-9f5e-2b8a6c1d0e77",
+    "partition_count": 1,
+    "partitions": [{"partition": 0, "log_start": 0, "high_watermark": 42, "bytes": 4711}],
+    "configs": {"retention.ms": {"value": "3600000", "is_set": true}},
+})))]
 pub struct TopicInfo {
     /// Its name.
     pub name: String,

@@ -13,8 +13,9 @@ use crate::problem::Refused;
 #[utoipa::path(
     get,
     path = "/livez",
+    operation_id = "livez",
     tag = "health",
-    responses((status = 200, description = "It does.", body = String, content_type = "text/plain")),
+    responses((status = 200, description = "It does.", body = String, content_type = "text/plain", example = "ok\n")),
 )]
 pub(crate) async fn livez() -> &'static str {
     "ok\n"
@@ -24,9 +25,11 @@ pub(crate) async fn livez() -> &'static str {
 #[utoipa::path(
     get,
     path = "/readyz",
+    operation_id = "readyz",
     tag = "health",
     responses(
-        (status = 200, description = "They should.", body = String, content_type = "text/plain"),
+        (status = 200, description = "They should.", body = String, content_type = "text/plain",
+            example = "ready\n"),
         (status = 503, description = "They should not.", body = Problem, content_type = "application/problem+json"),
     ),
 )]

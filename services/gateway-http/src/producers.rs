@@ -24,6 +24,7 @@ use crate::topics::in_time;
 #[utoipa::path(
     post,
     path = "/v1/producers",
+    operation_id = "open_producer",
     tag = "records",
     responses(
         (status = 201, description = "Nobody else has this id.", body = ProducerOpened),

@@ -35,6 +35,8 @@ use crate::{console, groups, health, layers, meters, metrics, negotiate, produce
         (name = "status", description = "For the console, and for people."),
         (name = "health", description = "For whoever watches the process."),
     ),
+    // Of parameters, which bring no schemas along.
+    components(schemas(read::ValueFormat)),
 )]
 struct About;
 
@@ -109,6 +111,42 @@ mod tests {
             let there = std::fs::read_to_string(PAGE).unwrap_or_default();
             let command = format!("{WRITE}=1 cargo test --release -p tidelog-gateway-http the_document_is");
             assert!(there == expected, "openapi/openapi.json has drifted; to write it anew:\n  {command}");
+        }
+    }
+
+    fn references<'a>(value: &'a serde_json::Value, found: &mut Vec<&'a str>) {
+        match value {
+            serde_json::Value::Object(object) => {
+                found.extend(object.get("$ref").and_then(serde_json::Value::as_str));
+                object.values().for_each(|value| references(value, found));
+            }
+            serde_json::Value::Array(list) => list.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+
+    /// What a generator of clients stumbles over, and what its users would see.
+    #[test]
+    fn clients_can_be_generated_from_the_document() {
+        let document = serde_json::to_value(document()).unwrap();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        for reference in found {
+            let pointer = reference.strip_prefix('#').unwrap();
+            assert!(document.pointer(pointer).is_some(), "{reference} is not in the document");
+        }
+        let tags: Vec<_> = document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
+        let mut ids = std::collections::BTreeSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let id = operation["operationId"].as_str().unwrap();
+                assert!(ids.insert(id.to_owned()), "{method} {path}: the operation id {id} is there twice");
+                assert!(operation["summary"].is_string(), "{method} {path} has no summary");
+                assert!(tags.contains(&&operation["tags"][0]), "{method} {path} has a tag that is not described");
+                for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                    assert!(parameter["description"].is_string(), "{method} {path}: {parameter} is not described");
+                }
+            }
         }
     }
 }

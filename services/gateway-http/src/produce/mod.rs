@@ -15,7 +15,10 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use tidelog_http_api::{Problem, Produced, ProducedLines, RecordsInput};
+use tidelog_http_api::{Appended, Problem, RecordsInput};
+use utoipa::openapi::schema::{Schema, Type};
+use utoipa::openapi::{KnownFormat, ObjectBuilder, RefOr, SchemaFormat};
+use utoipa::{PartialSchema, ToSchema};
 
 pub(crate) use json_text::{check_text, json_error};
 
@@ -39,9 +42,11 @@ const OCTETS_PARAMETERS: [&str; 4] = ["key", "key_base64", "partition", "timesta
 #[utoipa::path(
     post,
     path = "/v1/topics/{topic}/records",
+    operation_id = "append_records",
     tag = "records",
     params(
-        ("topic" = String, Path, description = "The topic's name."),
+        ("topic" = String, Path, min_length = 1, max_length = 249, pattern = "^[a-zA-Z0-9._-]+$", example = "greetings",
+            description = "The topic's name."),
         ("key" = Option<String>, Query, description = "Of one record sent as bytes: its key."),
         ("key_base64" = Option<String>, Query, description = "Of one record sent as bytes: its key as base64."),
         ("partition" = Option<u32>, Query, description = "The partition of all records that do not say one."),
@@ -61,12 +66,11 @@ const OCTETS_PARAMETERS: [&str; 4] = ["key", "key_base64", "partition", "timesta
     ),
     request_body(description = "JSON: an object with records. NDJSON: a record a line, any length. Bytes: one record's value.", content(
         (RecordsInput = "application/json"),
-        (String = "application/x-ndjson"),
-        (Vec<u8> = "application/octet-stream"),
+        (String = "application/x-ndjson", example = "{\"value\":\"hello\"}\n{\"value\":\"again\"}\n"),
+        (inline(Bytes) = "application/octet-stream"),
     )),
     responses(
-        (status = 200, description = "All of them are stored. Of lines the answer is `ProducedLines`.",
-            body = inline(Stored)),
+        (status = 200, description = "All of them are stored. Of lines the answer is `ProducedLines`.", body = Appended),
         (status = "4XX", description = "As the problem says.", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "What is not told as stored is not, unless the problem says that it may be.",
             body = Problem, content_type = "application/problem+json"),
@@ -96,11 +100,14 @@ pub(crate) async fn append(
     }
 }
 
-/// What a success is answered with.
-#[derive(utoipa::ToSchema)]
-#[schema(title = "Stored")]
-#[allow(unused, reason = "for the document alone")]
-enum Stored {
-    Records(Produced),
-    Lines(ProducedLines),
+/// Any bytes, as every generator of clients knows them.
+struct Bytes;
+
+impl PartialSchema for Bytes {
+    fn schema() -> RefOr<Schema> {
+        let binary = SchemaFormat::KnownFormat(KnownFormat::Binary);
+        ObjectBuilder::new().schema_type(Type::String).format(Some(binary)).into()
+    }
 }
+
+impl ToSchema for Bytes {}

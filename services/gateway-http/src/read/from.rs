@@ -42,7 +42,7 @@ impl From {
             "latest" => Some(From::Latest),
             _ => match text.strip_prefix('@') {
                 Some(time) => {
-                    let ms = time.parse::<i64>().ok().filter(|ms| *ms >= 0).or_else(|| rfc3339(time))?;
+                    let ms = number(time).map(|ms| ms as i64).or_else(|| rfc3339(time))?;
                     Some(From::Time(TimestampMs(ms)))
                 }
                 None => number(text).map(From::Offset),
@@ -183,7 +183,9 @@ mod tests {
         check("0", Some(From::Offset(0)));
         check("9223372036854775807", Some(From::Offset(i64::MAX as u64)));
         check("@1700000000000", Some(From::Time(TimestampMs(1_700_000_000_000))));
-        for absurd in ["", "-1", "+1", "9223372036854775808", "first", "@", "@-1", "@tomorrow", "1e3", "@2026-01"] {
+        for absurd in
+            ["", "-1", "+1", "9223372036854775808", "first", "@", "@-1", "@+1", "@tomorrow", "1e3", "@2026-01"]
+        {
             check(absurd, None);
         }
     }

@@ -19,7 +19,8 @@ use axum::response::Response;
 use tidelog_http_api::{Problem, Record, RecordPage};
 use tidelog_model::PartitionId;
 
-use self::encode::{Framing, ValueFormat};
+use self::encode::Framing;
+pub(crate) use self::encode::ValueFormat;
 use self::follow::{Bounds, Follow};
 pub(crate) use self::from::{From, PLACES};
 use self::source::Source;
@@ -51,11 +52,13 @@ const MERGED_PARTITIONS_MAX: u32 = 256;
 #[utoipa::path(
     get,
     path = "/v1/topics/{topic}/partitions/{partition}/records",
+    operation_id = "read_partition",
     tag = "records",
     params(
-        ("topic" = String, Path, description = "The topic's name."),
-        ("partition" = u32, Path, description = "The partition's number."),
-        ("from" = Option<String>, Query,
+        ("topic" = String, Path, min_length = 1, max_length = 249, pattern = "^[a-zA-Z0-9._-]+$", example = "greetings",
+            description = "The topic's name."),
+        ("partition" = u32, Path, example = 0, description = "The partition's number."),
+        ("from" = Option<String>, Query, pattern = "^(earliest|latest|[0-9]{1,19}|@[0-9]+|@[0-9]{4}-.+)$", example = "earliest",
             description = "`earliest` (unless said), `latest`, an offset, or `@` and a time: milliseconds since 1970 or RFC 3339."),
         ("limit" = Option<u64>, Query, minimum = 1, description = "Records at most; of JSON 1,000 unless said, and 10,000 at most."),
         ("max_bytes" = Option<u64>, Query, minimum = 1,
@@ -69,7 +72,7 @@ const MERGED_PARTITIONS_MAX: u32 = 256;
         (status = 200, description = "Records. As NDJSON each line is a `Record`, and so is the data of each event.", content(
             (RecordPage = "application/json"),
             (Record = "application/x-ndjson"),
-            (String = "text/event-stream"),
+            (String = "text/event-stream", example = "id: 0\ndata: {\"partition\":0,\"offset\":0,\"timestamp\":1769860800000,\"value\":\"hello\"}\n\n"),
         )),
         (status = "4XX", description = "As the problem says.", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "As the problem says.", body = Problem, content_type = "application/problem+json"),
@@ -108,10 +111,12 @@ pub(crate) async fn partition_records(
 #[utoipa::path(
     get,
     path = "/v1/topics/{topic}/records",
+    operation_id = "read_topic",
     tag = "records",
     params(
-        ("topic" = String, Path, description = "The topic's name."),
-        ("from" = Option<String>, Query,
+        ("topic" = String, Path, min_length = 1, max_length = 249, pattern = "^[a-zA-Z0-9._-]+$", example = "greetings",
+            description = "The topic's name."),
+        ("from" = Option<String>, Query, pattern = "^(earliest|latest|@[0-9]+|@[0-9]{4}-.+)$", example = "earliest",
             description = "`earliest` (unless said), `latest`, or `@` and a time: milliseconds since 1970 or RFC 3339."),
         ("cursor" = Option<String>, Query, description = "Go on after the record that told this; instead of `from`."),
         ("limit" = Option<u64>, Query, minimum = 1, description = "Records at most."),
@@ -124,7 +129,7 @@ pub(crate) async fn partition_records(
     responses(
         (status = 200, description = "Records, each a line or the data of an event.", content(
             (Record = "application/x-ndjson"),
-            (String = "text/event-stream"),
+            (String = "text/event-stream", example = "id: 0\ndata: {\"partition\":0,\"offset\":0,\"timestamp\":1769860800000,\"value\":\"hello\"}\n\n"),
         )),
         (status = "4XX", description = "As the problem says.", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "As the problem says.", body = Problem, content_type = "application/problem+json"),

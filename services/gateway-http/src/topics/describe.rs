@@ -11,6 +11,7 @@ use serde::Serialize;
 use tidelog_catalog_api::{Command, Outcome, TopicView};
 use tidelog_http_api::{ConfigView, PartitionInfo, Problem, TopicInfo, TopicList, TopicSummary, WireOffset};
 use tidelog_model::PartitionId;
+use tidelog_model::limits::TOPIC_PARTITIONS_MAX;
 use tidelog_topic_configs::topic_configs;
 
 use super::create::in_time;
@@ -76,8 +77,9 @@ pub(crate) async fn list(State(shared): State<Arc<Shared>>, RawQuery(query): Raw
     operation_id = "describe_topic",
     tag = "topics",
     params(
-        ("topic" = String, Path, description = "The topic's name."),
-        ("from_partition" = Option<u32>, Query, description = "The first partition to tell of."),
+        ("topic" = String, Path, min_length = 1, max_length = 249, pattern = "^[a-zA-Z0-9._-]+$", example = "greetings",
+            description = "The topic's name."),
+        ("from_partition" = Option<u32>, Query, maximum = 100_000, description = "The first partition to tell of."),
         ("partition_limit" = Option<u32>, Query, minimum = 1, maximum = 10_000,
             description = "Of how many partitions at most; 1,000 unless said."),
     ),
@@ -94,7 +96,7 @@ pub(crate) async fn describe(
 ) -> Result<Response, Refused> {
     let query = Query::parse(query.as_deref(), &["from_partition", "partition_limit"])?;
     let limit = query.number("partition_limit", 1..=LIST_MAX)?.unwrap_or(LIST_DEFAULT);
-    let from = query.number("from_partition", 0..=u32::MAX)?.unwrap_or(0);
+    let from = query.number("from_partition", 0..=TOPIC_PARTITIONS_MAX)?.unwrap_or(0);
     info(&shared, &name, from, limit).await
 }
 
@@ -145,7 +147,10 @@ pub(super) async fn info(shared: &Shared, name: &str, from: u32, limit: usize) -
     path = "/v1/topics/{topic}",
     operation_id = "delete_topic",
     tag = "topics",
-    params(("topic" = String, Path, description = "The topic's name.")),
+    params(
+        ("topic" = String, Path, min_length = 1, max_length = 249, pattern = "^[a-zA-Z0-9._-]+$", example = "greetings",
+            description = "The topic's name."),
+    ),
     responses(
         (status = 204, description = "It is no more."),
         (status = "4XX", description = "As the problem says.", body = Problem, content_type = "application/problem+json"),

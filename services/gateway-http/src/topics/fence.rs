@@ -29,6 +29,7 @@ use crate::query::Query;
 #[utoipa::path(
     put,
     path = "/v1/topics/{topic}/partitions/{partition}/fence",
+    operation_id = "raise_fence",
     tag = "records",
     params(
         ("topic" = String, Path, description = "The topic's name."),

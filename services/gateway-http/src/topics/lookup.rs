@@ -59,7 +59,8 @@ impl Shared {
 /// # Errors
 /// When it has none of this number.
 pub(crate) fn partition_of(topic: &TopicView, text: &str) -> Result<PartitionId, Refused> {
-    let index = text.parse::<u32>().map_err(|_| {
+    // Digits only: Rust reads a sign too.
+    let index = text.parse::<u32>().ok().filter(|_| !text.starts_with('+')).ok_or_else(|| {
         let detail = format!("the partition is {text:?}; a number from 0 to {} works", topic.partitions - 1);
         Refused::parameter(Code::InvalidParameter, "partition", detail)
     })?;
