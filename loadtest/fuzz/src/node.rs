@@ -52,6 +52,7 @@ impl Fuzzed {
             kafka_advertised: None,
             zone: None,
             http_listen: None,
+            http_cors_allowed_origins: Vec::new(),
             cache: CacheOptions {
                 memory_bytes: 32 * MIB,
                 written_bytes: 32 * MIB,

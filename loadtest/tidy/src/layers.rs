@@ -65,6 +65,7 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
             "catalog-api",
             "ingest",
             "fetch",
+            "access",
             "groups",
             "topic-configs",
             "http-api",
@@ -90,6 +91,8 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
             "ingest",
             "fetch",
             "groups",
+            // What clients have used is one account for all doors.
+            "access",
             "gateway-kafka",
             "gateway-http",
         ],

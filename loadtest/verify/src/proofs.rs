@@ -48,6 +48,18 @@ const MUTANTS: &[(&str, &str, &[Mutant])] = &[
         "control-plane/catalog-raft",
         &[Mutant { name: "skip_log_fsync", breaks: "I1" }, Mutant { name: "skip_part_fsync", breaks: "I1 I19" }],
     ),
+    (
+        "tidelog_gateway_http",
+        "services/gateway-http",
+        &[
+            Mutant { name: "http-acknowledge-refused", breaks: "I1" },
+            Mutant { name: "http-torn-body-taken", breaks: "I6" },
+            Mutant { name: "http-resume-one-later", breaks: "I2" },
+            Mutant { name: "http-last-event-forgotten", breaks: "I3" },
+            Mutant { name: "http-cursor-behind", breaks: "I3" },
+            Mutant { name: "http-read-again-repeats", breaks: "I3" },
+        ],
+    ),
 ];
 
 /// A known bug, and the invariants that it breaks.
@@ -115,7 +127,8 @@ fn run_with(
 
 /// Builds the test binaries with the switch for known bugs, once, and finds them by name.
 fn build_with_mutants(machine: &Machine, stage: &'static str) -> Result<BTreeMap<String, PathBuf>, Tally> {
-    let features = "tidelog-node/mutants,tidelog-catalog/mutants,tidelog-catalog-raft/mutants";
+    let features =
+        "tidelog-node/mutants,tidelog-catalog/mutants,tidelog-catalog-raft/mutants,tidelog-gateway-http/mutants";
     let build = cargo(
         machine,
         &["test", "--release", "--workspace", "--no-run", "--lib", "--test", "path", "--features", features],

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
+use crate::encoding;
 use crate::errors::Code;
 use crate::gateway::Shared;
 use crate::memory::Share;
@@ -88,7 +89,8 @@ impl Arriving {
                 }
                 Ok(Some(bytes))
             }
-            Some(Err(error)) => Err(Refused::new(Code::BodyCutOff, format!("the body was cut off: {error}"))),
+            Some(Err(error)) => Err(encoding::refused_by(&error)
+                .unwrap_or_else(|| Refused::new(Code::BodyCutOff, format!("the body was cut off: {error}")))),
         }
     }
 

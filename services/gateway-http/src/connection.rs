@@ -19,11 +19,16 @@ use tower::ServiceExt;
 
 use crate::counted::Counted;
 use crate::gateway::Shared;
-use crate::memory::Untaken;
+use crate::memory::{Cut, Taker};
 use crate::options::{
-    CONNECTION_BUFFER_BYTES, CONNECTION_STREAMS_MAX, CONNECTION_WINDOW_BYTES, SLOW_LOOK, SLOW_WHEN_WANTED_MAX,
-    STREAM_WINDOW_BYTES,
+    CONNECTION_BUFFER_BYTES, CONNECTION_STREAMS_MAX, CONNECTION_WINDOW_BYTES, SLOW_WHEN_WANTED_MAX, STREAM_WINDOW_BYTES,
 };
+use crate::socket::Socket;
+
+tokio::task_local! {
+    /// Ends the stream of HTTP/2 that a task works for.
+    static STREAM: Arc<Cut>;
+}
 
 /// Why a connection ended.
 pub(crate) enum Ended {
@@ -50,11 +55,14 @@ impl fmt::Display for Ended {
 pub(crate) async fn serve(shared: &Arc<Shared>, router: Router, stream: TcpStream) -> Ended {
     let options = &shared.options;
     let clock = &shared.parts.clock;
-    let untaken = Untaken::new();
+    let client = shared.memory.enter(clock);
     let service = service_fn(|request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(untaken.clone());
-        router.clone().oneshot(request)
+        let (client, router) = (client.clone(), router.clone());
+        async move {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(Taker::new(&client, STREAM.try_with(Arc::clone).ok()));
+            router.oneshot(request).await
+        }
     });
     let mut http = auto::Builder::new(Runs(shared.parts.tasks.clone()));
     http.http1()
@@ -70,11 +78,11 @@ pub(crate) async fn serve(shared: &Arc<Shared>, router: Router, stream: TcpStrea
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_send_buf_size(STREAM_WINDOW_BYTES as usize);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(Counted::new(stream, shared)), service));
+    let stream = Counted::new(Socket::new(stream, &client), shared);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
 
     let came_late = shared.parts.tasks.is_stopping();
     let mut told_to_stop = came_late;
-    let mut holds_some = false;
     let late = clock.sleep(SLOW_WHEN_WANTED_MAX);
     let mut late = pin!(late);
     loop {
@@ -86,14 +94,7 @@ pub(crate) async fn serve(shared: &Arc<Shared>, router: Router, stream: TcpStrea
             }
             // It may ask whether the node is ready, and has no other business here.
             () = late.as_mut(), if came_late => return Ended::Stopping,
-            () = untaken.some.notified(), if !holds_some => holds_some = true,
-            () = clock.sleep(SLOW_LOOK), if holds_some => {
-                let (some, is_slow) = untaken.look(&shared.memory, options, clock);
-                holds_some = some;
-                if is_slow {
-                    return Ended::SlowReader;
-                }
-            }
+            () = client.cut.told() => return Ended::SlowReader,
         }
     }
 }
@@ -107,6 +108,14 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, future: F) {
-        self.0.spawn_detached("http stream", OnPanic::Continue, future);
+        let cut = Arc::<Cut>::default();
+        let stream = STREAM.scope(cut.clone(), future);
+        self.0.spawn_detached("http stream", OnPanic::Continue, async move {
+            tokio::select! {
+                () = stream => {}
+                // What it has left in the connection is thrown away, and its client told so.
+                () = cut.told() => tracing::debug!("a stream ends whose answer is not taken"),
+            }
+        });
     }
 }

@@ -41,6 +41,49 @@ async fn a_request_has_a_name() {
     door.stop().await;
 }
 
+fn preflight(origin: &str) -> Request<Body> {
+    let request = Request::options(RECORDS).header("origin", origin).header("access-control-request-method", "POST");
+    request.header("access-control-request-headers", "content-type,x-client-id").body(Body::empty()).unwrap()
+}
+
+fn from(origin: &str, path: &str) -> Request<Body> {
+    Request::get(path).header("origin", origin).body(Body::empty()).unwrap()
+}
+
+#[tokio::test]
+async fn pages_of_allowed_origins_may_ask_and_others_may_not() {
+    const ALLOWED: &str = "access-control-allow-origin";
+    let door = Door::start_with(|options| {
+        options.cors_allowed_origins = vec!["https://a.example".to_owned(), "http://localhost:3000".to_owned()];
+    })
+    .await;
+    for origin in ["https://a.example", "http://localhost:3000"] {
+        let told = door.send(preflight(origin)).await;
+        assert_eq!((told.status.as_u16(), told.header(ALLOWED)), (200, origin));
+        assert!(told.header("access-control-allow-methods").contains("POST"));
+        assert_eq!(told.header("access-control-allow-headers"), "content-type,x-client-id");
+        assert_eq!(told.header("access-control-max-age"), "600");
+        assert_eq!(told.header("x-request-id").len(), 32);
+        // Of a problem too: else a page could not read what was wrong.
+        let problem = door.send(from(origin, "/none")).await;
+        problem.check_problem(404, "not_found");
+        assert_eq!((problem.header(ALLOWED), problem.header("access-control-expose-headers")), (origin, "*"));
+        assert!(problem.headers.get_all("vary").iter().any(|vary| vary.to_str().unwrap().contains("origin")));
+    }
+    for origin in ["https://b.example", "https://a.example.evil", "http://a.example", "null"] {
+        assert_eq!(door.send(preflight(origin)).await.header(ALLOWED), "", "{origin}");
+        assert_eq!(door.send(from(origin, "/livez")).await.header(ALLOWED), "", "{origin}");
+    }
+    door.stop().await;
+    let any = Door::start_with(|options| options.cors_allowed_origins = vec!["*".to_owned()]).await;
+    assert_eq!(any.send(preflight("https://b.example")).await.header(ALLOWED), "*");
+    any.stop().await;
+    let off = Door::start().await;
+    assert_eq!(off.send(from("https://a.example", "/livez")).await.header(ALLOWED), "");
+    off.send(preflight("https://a.example")).await.check_problem(405, "method_not_allowed");
+    off.stop().await;
+}
+
 #[tokio::test]
 async fn a_panic_ends_its_request_alone() {
     let door = Door::start().await;

@@ -95,6 +95,7 @@ codes! {
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The key was used for another request";
     TooManyKeys = "too_many_keys", TOO_MANY_REQUESTS, "No more keys can be remembered now";
     OffsetOutOfRange = "offset_out_of_range", RANGE_NOT_SATISFIABLE, "The partition has no such offset";
+    QuotaExceeded = "quota_exceeded", TOO_MANY_REQUESTS, "The client's quota is used up";
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong here";
     RecordsDamaged = "records_damaged", INTERNAL_SERVER_ERROR, "Stored records are damaged";
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "There is too much to do";

@@ -1,10 +1,12 @@
 //! The door itself: its parts, its listener, its end.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use tidelog_access::Quotas;
 use tidelog_catalog_api::Catalog;
 use tidelog_groups::Coordinator;
 use tidelog_host::tasks::OnPanic;
@@ -17,9 +19,9 @@ use crate::memory::Memory;
 use crate::meters::Meters;
 use crate::metrics::{RenderMetrics, Rendered};
 use crate::node_view::NodeView;
-use crate::options::GatewayOptions;
+use crate::options::{GatewayOptions, QUOTA_WAITERS_MAX};
 use crate::storage::{Appender, Reader};
-use crate::{connection, router};
+use crate::{connection, quotas, router};
 
 /// How long accepting pauses after the operating system refused a connection (no file handles left, as a rule).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -38,6 +40,8 @@ pub struct GatewayParts {
     pub groups: Arc<Coordinator>,
     /// The node itself.
     pub node: Arc<dyn NodeView>,
+    /// What clients have used, by any door.
+    pub quotas: Arc<Quotas>,
     /// Time.
     pub clock: Clock,
     /// Chance: topic ids, request ids, and where records without a key go.
@@ -63,6 +67,8 @@ pub(crate) struct Shared {
     pub(crate) rendered: Rendered,
     /// Streams that have begun.
     pub(crate) streams: Arc<Semaphore>,
+    /// Requests that wait because their client's quota is used up.
+    pub(crate) throttled: Semaphore,
     connections: Arc<Semaphore>,
     /// Told when a connection has ended.
     disconnected: Notify,
@@ -97,6 +103,7 @@ impl Gateway {
             meters: Meters::new(),
             rendered: Rendered::default(),
             streams: Arc::new(Semaphore::new(options.streams_max)),
+            throttled: Semaphore::new(QUOTA_WAITERS_MAX),
             connections: Arc::new(Semaphore::new(options.connections_max)),
             disconnected: Notify::new(),
             sources: AtomicU64::new(FIRST_SOURCE),
@@ -109,6 +116,14 @@ impl Gateway {
     /// Accepts connections until the tasks stop, then lets requests that are being worked on finish for as long as
     /// [`GatewayOptions::drain_timeout`] says. Meanwhile whoever asks is told that the node is not ready.
     pub async fn serve(&self, listener: TcpListener) {
+        let shared = &self.shared;
+        tokio::select! {
+            () = self.accept_and_drain(listener) => {}
+            () = shared.memory.watch(&shared.options, &shared.parts.clock) => unreachable!("it watches for ever"),
+        }
+    }
+
+    async fn accept_and_drain(&self, listener: TcpListener) {
         let shared = &self.shared;
         match listener.local_addr() {
             Ok(address) => info!(%address, "http door open"),
@@ -135,9 +150,9 @@ impl Gateway {
         }
     }
 
-    async fn accepted(&self, accepted: std::io::Result<(TcpStream, std::net::SocketAddr)>) {
+    async fn accepted(&self, accepted: std::io::Result<(TcpStream, SocketAddr)>) {
         match accepted {
-            Ok((stream, peer)) => self.admit(stream, &peer.to_string()),
+            Ok((stream, peer)) => self.admit(stream, peer),
             Err(error) => {
                 warn!(%error, "no connection accepted");
                 self.shared.parts.clock.sleep(ACCEPT_PAUSE).await;
@@ -145,17 +160,31 @@ impl Gateway {
         }
     }
 
-    fn admit(&self, stream: TcpStream, peer: &str) {
+    fn admit(&self, stream: TcpStream, address: SocketAddr) {
+        let peer = &address.to_string();
         let Ok(permit) = self.shared.connections.clone().try_acquire_owned() else {
             debug!(peer, "connection refused, the maximum is reached");
             self.shared.meters.connection_refused("connections_max");
             return;
         };
+        if let Some(kept) = quotas::connected(&self.shared, address.ip()) {
+            debug!(peer, "connection refused, there are too many from its address");
+            let shared = self.shared.clone();
+            self.shared.parts.tasks.spawn_detached("http connection too many", OnPanic::Continue, async move {
+                tokio::select! {
+                    () = shared.parts.clock.sleep(kept) => {}
+                    () = shared.parts.tasks.stopping() => {}
+                }
+                drop((stream, permit));
+                shared.disconnected.notify_one();
+            });
+            return;
+        }
         if let Err(error) = stream.set_nodelay(true) {
             debug!(peer, %error, "connection lost at once");
             return;
         }
-        let open = OpenConnection { shared: self.shared.clone(), permit: Some(permit), peer: peer.to_owned() };
+        let open = OpenConnection { shared: self.shared.clone(), permit: Some(permit), peer: peer.clone() };
         let router = self.router.clone();
         self.shared.parts.tasks.spawn_detached("http connection", OnPanic::Continue, async move {
             let ended = connection::serve(&open.shared, router, stream).await;

@@ -10,9 +10,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::body::Arriving;
+use crate::encoding;
 use crate::errors::Code;
 use crate::gateway::Shared;
-use crate::memory::{Share, Untaken};
+use crate::memory::{Room, Taker};
 use crate::negotiate::{self, JSON};
 use crate::problem::Refused;
 use crate::produce::{check_text, json_error};
@@ -29,14 +30,14 @@ pub(crate) async fn read<T: DeserializeOwned>(
     bytes_max: usize,
 ) -> Result<T, Refused> {
     negotiate::content_type(headers, &[JSON])?;
+    encoding::none_of_body(headers)?;
     let whole = Arriving::new(shared, body).whole(content_length(headers), bytes_max).await?;
     let text = check_text(&whole.bytes)?;
     serde_json::from_str(text).map_err(|error| json_error(&error, Code::InvalidBody))
 }
 
-/// An answer of which some clients may ask for much: it holds the room that was taken for it until it is written.
-pub(crate) fn write(shared: &Shared, untaken: &Arc<Untaken>, share: Share, answer: &impl Serialize) -> Response {
+/// An answer in the room that it takes until its client has it.
+pub(crate) fn write(taker: &Arc<Taker>, room: Room, answer: &impl Serialize) -> Response {
     let body = serde_json::to_vec(answer).expect("texts and numbers");
-    let body = untaken.hold(body, share, &shared.parts.clock);
-    ([(CONTENT_TYPE, JSON), (CACHE_CONTROL, "no-store")], Body::from(body)).into_response()
+    ([(CONTENT_TYPE, JSON), (CACHE_CONTROL, "no-store")], Body::from(taker.hold(body, room))).into_response()
 }

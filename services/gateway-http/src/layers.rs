@@ -4,6 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use axum::BoxError;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONNECTION, SERVER};
 use axum::http::{HeaderName, HeaderValue, StatusCode, Version};
@@ -12,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::errors::Code;
 use crate::gateway::Shared;
+use crate::memory::{Client, Taker, Tracked};
 use crate::problem::{self, Refused};
 
 /// Names a request, in its answer and in the log.
@@ -21,7 +23,16 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 const TIDELOG: HeaderValue = HeaderValue::from_static("tidelog");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
-/// The outermost: gives the request an id, its client's own if it has a proper one, and writes what went wrong.
+/// Around all others: it is known how much of each answer its client has taken.
+pub(crate) async fn track(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
+    let taker = request.extensions().get::<Arc<Taker>>().cloned();
+    // Without a connection, as in tests, each is its own client.
+    let taker = taker.unwrap_or_else(|| Taker::new(&Client::new(&shared.parts.clock), None));
+    request.extensions_mut().insert(taker.clone());
+    next.run(request).await.map(|body| Body::new(Tracked::new(body, taker)))
+}
+
+/// Gives the request an id, its client's own if it has a proper one, and writes what went wrong.
 pub(crate) async fn finish(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let id = request.headers().get(REQUEST_ID).filter(|id| is_proper(id)).cloned();
     let id = id.unwrap_or_else(|| {

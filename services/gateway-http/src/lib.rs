@@ -7,6 +7,17 @@
 //! makes this hold is bounded. **Does not know:** how records are stored, how the catalog replicates, nor the other door; what
 //! the node is beside them it is told ([`NodeView`]).
 //!
+//! With the feature `mutants`, `TIDELOG_MUTANT` plants one of these bugs, and this crate's tests fail:
+//!
+//! | name | bug | breaks |
+//! |---|---|---|
+//! | `http-acknowledge-refused` | records whose append failed are told as stored | I1 |
+//! | `http-torn-body-taken` | an encoded body that is cut off is taken for a whole one | I6 |
+//! | `http-resume-one-later` | a stream of events goes on one record after the next | I2 |
+//! | `http-last-event-forgotten` | a stream of events begins anew when its reader comes back | I3 |
+//! | `http-cursor-behind` | a cursor names the record that told it, not the next | I3 |
+//! | `http-read-again-repeats` | what was read, given up and is read again begins with its batch | I3 |
+//!
 //! A request's way, in the order of the files: `gateway.rs` accepts → `connection.rs` speaks HTTP → `router.rs` and
 //! `layers.rs` → the handler, in `topics`, `produce`, `read`, `groups` or `status.rs`.
 
@@ -17,7 +28,9 @@ mod body;
 mod conditions_test;
 mod connection;
 mod console;
+mod cors;
 mod counted;
+mod encoding;
 pub mod errors;
 mod gateway;
 mod groups;
@@ -35,8 +48,10 @@ mod problem;
 mod produce;
 mod producers;
 mod query;
+mod quotas;
 mod read;
 mod router;
+mod socket;
 mod status;
 mod storage;
 mod topics;
@@ -65,6 +80,8 @@ mod meters_test;
 mod produce_test;
 #[cfg(test)]
 mod read_test;
+#[cfg(test)]
+mod slow_test;
 #[cfg(test)]
 mod status_test;
 #[cfg(test)]

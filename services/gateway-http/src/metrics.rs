@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::gateway::Shared;
+use crate::memory::{Of, TakerOf};
 use crate::meters;
-use crate::read::Taker;
 
 /// The text format that every collector takes.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -55,10 +55,10 @@ impl Rendered {
     tag = "health",
     responses((status = 200, description = "In Prometheus' text format.", body = String, content_type = "text/plain")),
 )]
-pub(crate) async fn metrics(State(shared): State<Arc<Shared>>, Taker(untaken): Taker) -> Response {
+pub(crate) async fn metrics(State(shared): State<Arc<Shared>>, TakerOf(taker): TakerOf) -> Response {
     let text = shared.rendered.now(&shared);
     // In the budget of answers and under their time limit, like any other.
-    let share = shared.memory.pages.take(text.len()).await;
-    let body = untaken.hold(text.to_vec(), share, &shared.parts.clock);
+    let room = taker.room(&shared.memory, Of::Pages, text.len()).await;
+    let body = taker.hold(text.to_vec(), room);
     ([(CONTENT_TYPE, TEXT), (CACHE_CONTROL, "no-store")], Body::from(body)).into_response()
 }

@@ -1,6 +1,6 @@
 //! Media types: what a body is, and what an answer may be.
 
-use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
 
 use crate::errors::Code;
@@ -14,12 +14,8 @@ pub(crate) const OCTETS: &str = "application/octet-stream";
 /// Which of `offered` the body is.
 ///
 /// # Errors
-/// When it is none of them, or is encoded.
+/// When it is none of them.
 pub(crate) fn content_type(headers: &HeaderMap, offered: &[&'static str]) -> Result<&'static str, Refused> {
-    if let Some(encoding) = headers.get(CONTENT_ENCODING).filter(|encoding| encoding.as_bytes() != b"identity") {
-        let detail = format!("the content encoding {encoding:?} is not taken; send the body as it is");
-        return Err(Refused::parameter(Code::UnsupportedEncoding, "content-encoding", detail));
-    }
     let sent = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
     let (essence, parameters) = sent.unwrap_or_default().split_once(';').unwrap_or((sent.unwrap_or_default(), ""));
     let found = offered.iter().find(|offer| offer.eq_ignore_ascii_case(essence.trim()));
@@ -136,7 +132,5 @@ mod tests {
         check("text/plain", None);
         let missing = content_type(&HeaderMap::new(), &[JSON]).unwrap_err();
         assert!(missing.detail().contains("application/json"));
-        let encoded = content_type(&headers("content-encoding", "gzip"), &[JSON]).unwrap_err();
-        assert_eq!(encoded.code(), Code::UnsupportedEncoding);
     }
 }

@@ -13,6 +13,8 @@ pub struct GatewayOptions {
     pub auto_create_topics: bool,
     /// Partitions of a topic whose creator does not say how many.
     pub partitions_default: u32,
+    /// Origins whose pages may use this door from a browser, or `*` for all.
+    pub cors_allowed_origins: Vec<String>,
     /// Connections at once. Further ones are closed at once.
     pub connections_max: usize,
     /// Requests that are being worked on. Further ones are told to come again. Streams do not count once they have begun.
@@ -31,7 +33,7 @@ pub struct GatewayOptions {
     pub head_timeout: Duration,
     /// A body that has begun must go on after this long.
     pub body_timeout: Duration,
-    /// A client must have taken a piece of an answer after this long, and a second more for each 64 KiB of it.
+    /// A client must have taken some of its answer after this long.
     pub write_timeout: Duration,
     /// How long an append may take until it is said to be uncertain.
     pub append_timeout: Duration,
@@ -51,6 +53,28 @@ pub(crate) const CONNECTION_BUFFER_BYTES: usize = 32 * 1024;
 pub(crate) const BYTES_PER_SECOND_MIN: usize = 64 * 1024;
 /// How long that is put up with when others wait.
 pub(crate) const SLOW_WHEN_WANTED_MAX: Duration = Duration::from_secs(2);
+/// How much longer than at that pace an answer may take when others wait for the room it holds.
+pub(crate) const LATENESS_WHEN_WANTED_MAX: Duration = Duration::from_millis(250);
+/// How often it is looked who is late, while others wait.
+pub(crate) const WANTED_LOOK: Duration = Duration::from_millis(50);
+/// Bytes of answers that one connection may hold, so that a few of them with many streams each cannot hold all there is.
+pub(crate) const CONNECTION_ANSWERS_BYTES_MAX: usize = 2 << 20;
+/// What an encoder of an answer takes at most, and all of them.
+pub(crate) const ENCODER_BYTES: usize = 512 * 1024;
+pub(crate) const ENCODERS_BYTES_MAX: usize = 64 << 20;
+/// What a decoder of a body takes at most, and all of them.
+pub(crate) const GZIP_DECODER_BYTES: usize = 256 * 1024;
+pub(crate) const ZSTD_DECODER_BYTES: usize = (1 << ZSTD_WINDOW_LOG_MAX) + 512 * 1024;
+pub(crate) const DECODERS_BYTES_MAX: usize = 256 << 20;
+/// What a zstd body may look back over, as a power of two: 4 MiB, which is enough for levels up to 15.
+pub(crate) const ZSTD_WINDOW_LOG_MAX: u32 = 22;
+/// A body may unfold to this much, and beyond that to so many times its length.
+pub(crate) const UNFOLDED_BYTES_FREE: u64 = JSON_BODY_BYTES_MAX as u64 + 1;
+pub(crate) const UNFOLDED_TIMES_MAX: u64 = 250;
+/// The longest that a request waits because its client's quota is used up; beyond that it is refused.
+pub(crate) const QUOTA_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Requests that wait for that at once. Further ones are refused.
+pub(crate) const QUOTA_WAITERS_MAX: usize = 8_192;
 /// A body must fill the room that it holds in this many seconds, while others wait for it.
 pub(crate) const ROOM_TURNOVER_WHEN_WANTED_S: usize = 10;
 /// How often clients that are slow are looked at.
@@ -86,6 +110,7 @@ impl GatewayOptions {
             tenant,
             auto_create_topics: true,
             partitions_default: 1,
+            cors_allowed_origins: Vec::new(),
             connections_max: 12_000,
             requests_max: 8_192,
             streams_max: 12_000,

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tower::ServiceBuilder;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
+use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
@@ -18,7 +19,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::gateway::Shared;
-use crate::{console, groups, health, layers, meters, metrics, negotiate, produce, producers, read, status, topics};
+use crate::{
+    console, cors, encoding, groups, health, layers, meters, metrics, negotiate, produce, producers, quotas, read,
+    status, topics,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -80,7 +84,10 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
         .layer(LoadShedLayer::new())
         .layer(GlobalConcurrencyLimitLayer::new(shared.options.requests_max));
     let served: Router<Arc<Shared>> = served().into();
-    let served = served.layer(bounded).layer(from_fn_with_state(shared.clone(), layers::refuse_when_stopping));
+    // What waits for its quota is not being worked on.
+    let charged = from_fn_with_state(shared.clone(), quotas::charge);
+    let served =
+        served.layer(bounded).layer(charged).layer(from_fn_with_state(shared.clone(), layers::refuse_when_stopping));
     let watched: Router<Arc<Shared>> = watched().into();
     watched
         .route("/openapi.json", get(move || async move { ([(CONTENT_TYPE, negotiate::JSON)], document) }))
@@ -89,7 +96,10 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
         .fallback(layers::not_found)
         .method_not_allowed_fallback(layers::method_not_allowed)
         .layer(CatchPanicLayer::custom(layers::panicked))
+        .layer(option_layer(cors::layer(&shared.options.cors_allowed_origins)))
         .layer(from_fn_with_state(shared.clone(), layers::finish))
+        .layer(from_fn_with_state(shared.clone(), encoding::encode))
+        .layer(from_fn_with_state(shared.clone(), layers::track))
         .layer(from_fn_with_state(shared.clone(), meters::measure))
         .with_state(shared.clone())
 }

@@ -1,7 +1,7 @@
 //! A door in a test: on the real write path, read path and catalog, whose disk and store are in memory. The write path can be
 //! told to fail.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +13,10 @@ use futures::future::BoxFuture;
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use serde_json::Value;
+use tidelog_access::Quotas;
 use tidelog_blob::{BlobStore, Key, MemoryStore};
 use tidelog_cache::{MemoryBlockCache, ObjectReader, ReaderLimits};
-use tidelog_catalog_api::Catalog;
+use tidelog_catalog_api::{Catalog, Command, Outcome, QuotaAlteration, QuotaEntity, QuotaKind, QuotaName, QuotaValue};
 use tidelog_catalog_raft::{RaftCatalog, RaftOptions};
 use tidelog_fetch::Fetch;
 use tidelog_format::flush_object::object_key;
@@ -203,6 +204,7 @@ impl Door {
             fetch,
             groups: groups.clone(),
             node: Arc::new(Told),
+            quotas: Arc::new(Quotas::new(clock.now().into_std())),
             clock,
             random,
             tasks: doors.clone(),
@@ -257,6 +259,15 @@ impl Door {
         let body = serde_json::json!({ "records": records.collect::<Vec<_>>() });
         let answer = self.post(&format!("/v1/topics/{topic}/records"), "application/json", body.to_string()).await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    }
+
+    /// Sets a quota of clients by their ids.
+    pub(crate) async fn set_quota(&self, client_id: QuotaName, kind: QuotaKind, rate: f64) {
+        let entity = QuotaEntity { client_id: Some(client_id), ..QuotaEntity::default() };
+        let changes = BTreeMap::from([(kind, Some(QuotaValue::new(rate)))]);
+        let alterations = vec![QuotaAlteration { entity, changes }];
+        let outcome = self.catalog.propose(Command::AlterClientQuotas { tenant: TENANT, alterations }).await.unwrap();
+        assert_eq!(outcome, Outcome::ClientQuotasAltered(vec![Ok(())]));
     }
 
     /// The tail of a partition.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tidelog_access::Quotas;
 use tidelog_catalog_api::Catalog;
 use tidelog_groups::Coordinator;
 use tidelog_host::tasks::OnPanic;
@@ -18,7 +19,7 @@ use crate::memory::Memory;
 use crate::meters::Meters;
 use crate::options::GatewayOptions;
 use crate::producer_ids::ProducerIds;
-use crate::quotas::{self, Quotas};
+use crate::quotas;
 use crate::storage::{Appender, Reader};
 use crate::telemetry::Telemetry;
 use crate::{cluster, connection};
@@ -36,6 +37,8 @@ pub struct GatewayParts {
     pub fetch: Arc<dyn Reader>,
     /// The group coordinator.
     pub groups: Arc<Coordinator>,
+    /// What clients have used, by any door.
+    pub quotas: Arc<Quotas>,
     /// Time.
     pub clock: Clock,
     /// Chance: topic and session ids.
@@ -59,7 +62,6 @@ pub(crate) struct Shared {
     pub(crate) telemetry: Telemetry,
     pub(crate) memory: Memory,
     pub(crate) meters: Meters,
-    pub(crate) quotas: Quotas,
     connections: Arc<Semaphore>,
     connection_numbers: AtomicU64,
 }
@@ -81,7 +83,6 @@ impl Gateway {
             telemetry: Telemetry::default(),
             memory: Memory::new(options.fetch_bytes_max),
             meters: Meters::new(),
-            quotas: Quotas::new(parts.clock.now()),
             connections: Arc::new(Semaphore::new(options.connections_max)),
             connection_numbers: AtomicU64::new(1),
             options,

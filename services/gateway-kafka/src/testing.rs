@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
+use tidelog_access::Quotas;
 use tidelog_catalog_api::{
     AlterTopicError, ApplyListener, Catalog, CatalogError, ClientQuotas, ClusterView, Command, CreateTopicError,
     CreatedTopic, DeleteRecordsError, Extent, ExtentPlan, GroupOffset, GroupRecord, InlineExtent, KeyView,
@@ -539,6 +540,7 @@ impl Door {
             ingest,
             fetch: fetch.clone(),
             groups,
+            quotas: Arc::new(Quotas::new(clock.now().into_std())),
             clock,
             random,
             tasks: tasks.clone(),

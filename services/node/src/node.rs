@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidelog_access::Quotas;
 use tidelog_blob::Key;
 use tidelog_cache::{BlockCache, ObjectReader, ReaderLimits};
 use tidelog_cache_nvme::{FoyerCache, FoyerOptions, Stamp};
@@ -165,11 +166,13 @@ impl Node {
             &doors,
             INITIAL_REBALANCE_DELAY,
         );
+        let quotas = Arc::new(Quotas::new(clock.now().into_std()));
         let parts = GatewayParts {
             catalog: catalog.clone(),
             ingest: ingest.clone(),
             fetch: fetch.clone(),
             groups: groups.clone(),
+            quotas: quotas.clone(),
             clock: clock.clone(),
             random: random.clone(),
             tasks: doors.clone(),
@@ -180,6 +183,7 @@ impl Node {
             let http_options = http::GatewayOptions {
                 auto_create_topics: options.auto_create_topics,
                 partitions_default: options.default_partitions,
+                cors_allowed_origins: options.http_cors_allowed_origins.clone(),
                 ..http::GatewayOptions::embedded(TENANT)
             };
             let parts = http::GatewayParts {
@@ -201,6 +205,7 @@ impl Node {
                     reader: reader.clone(),
                     kafka_door: gateway.clone(),
                 }),
+                quotas,
                 clock,
                 random,
                 tasks: doors.clone(),

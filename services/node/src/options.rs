@@ -20,6 +20,8 @@ pub struct NodeOptions {
     pub kafka_advertised: Option<(String, u16)>,
     /// Where HTTP clients connect; nowhere when not set. Port 0 takes a free one.
     pub http_listen: Option<SocketAddr>,
+    /// Origins whose pages may do that from a browser, or `*`.
+    pub http_cors_allowed_origins: Vec<String>,
     /// The zone it is in, if that was said.
     pub zone: Option<String>,
     /// The block cache.

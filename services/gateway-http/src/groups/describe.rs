@@ -14,10 +14,10 @@ use super::{find, in_time, key, unknown};
 use crate::errors;
 use crate::gateway::Shared;
 use crate::json_body;
+use crate::memory::{Of, TakerOf};
 use crate::options::{ENTRY_BYTES, LIST_DEFAULT, LIST_MAX};
 use crate::problem::Refused;
 use crate::query::Query;
-use crate::read::Taker;
 use crate::topics::Named;
 
 /// What a group's members and shares take as JSON, as a multiple of what the coordinator keeps.
@@ -43,11 +43,11 @@ const JSON_PER_KEPT: usize = 4;
 pub(crate) async fn list(
     State(shared): State<Arc<Shared>>,
     RawQuery(query): RawQuery,
-    Taker(untaken): Taker,
+    TakerOf(taker): TakerOf,
 ) -> Result<Response, Refused> {
     let query = Query::parse(query.as_deref(), &["after", "limit"])?;
     let limit = query.number("limit", 1..=LIST_MAX)?.unwrap_or(LIST_DEFAULT);
-    let share = shared.memory.pages.take(limit * ENTRY_BYTES).await;
+    let room = taker.room(&shared.memory, Of::Pages, limit * ENTRY_BYTES).await;
     let all = shared.parts.groups.groups(shared.options.tenant).await.map_err(|error| errors::of_commit(&error))?;
     let after = query.text("after").map_or(Bound::Unbounded, Bound::Excluded);
     let mut rest = all.range::<str, _>((after, Bound::Unbounded)).peekable();
@@ -70,7 +70,7 @@ pub(crate) async fn list(
         rest.next();
     }
     let next = groups.last().filter(|_| rest.peek().is_some()).map(|group| group.group.clone());
-    Ok(json_body::write(&shared, &untaken, share, &GroupList { groups, next }))
+    Ok(json_body::write(&taker, room, &GroupList { groups, next }))
 }
 
 /// Describes a group and its members.
@@ -90,14 +90,14 @@ pub(crate) async fn describe(
     State(shared): State<Arc<Shared>>,
     Named(name): Named<String>,
     RawQuery(query): RawQuery,
-    Taker(untaken): Taker,
+    TakerOf(taker): TakerOf,
 ) -> Result<Response, Refused> {
     Query::parse(query.as_deref(), &[])?;
     let key = key(&shared, &name)?;
     let kept_bytes = shared.parts.groups.group_bytes(&key).map_err(errors::of_group)?;
-    let share = shared.memory.pages.take(ENTRY_BYTES + kept_bytes * JSON_PER_KEPT).await;
+    let room = taker.room(&shared.memory, Of::Pages, ENTRY_BYTES + kept_bytes * JSON_PER_KEPT).await;
     let found = find(&shared, &key).await?.ok_or_else(|| unknown(&name))?;
-    Ok(json_body::write(&shared, &untaken, share, &info(name, found)))
+    Ok(json_body::write(&taker, room, &info(name, found)))
 }
 
 fn info(group: String, found: GroupDescription) -> GroupInfo {

@@ -20,10 +20,10 @@ use super::{commit_offsets, find, key, unknown};
 use crate::errors::{self, Code};
 use crate::gateway::Shared;
 use crate::json_body;
+use crate::memory::{Of, TakerOf};
 use crate::options::{ENTRY_BYTES, LIST_DEFAULT, LIST_MAX, OFFSETS_BODY_BYTES_MAX};
 use crate::problem::Refused;
 use crate::query::Query;
-use crate::read::Taker;
 use crate::topics::Named;
 
 /// Offsets that are looked up before others get their turn.
@@ -57,7 +57,7 @@ pub(crate) async fn offsets(
     State(shared): State<Arc<Shared>>,
     Named(name): Named<String>,
     RawQuery(query): RawQuery,
-    Taker(untaken): Taker,
+    TakerOf(taker): TakerOf,
 ) -> Result<Response, Refused> {
     let query = Query::parse(query.as_deref(), &["topic", "after", "limit"])?;
     let limit = query.number("limit", 1..=LIST_MAX)?.unwrap_or(LIST_DEFAULT);
@@ -66,7 +66,7 @@ pub(crate) async fn offsets(
         Some(text) => place(text)?,
         None => PartitionId { topic: TopicId::ZERO, index: 0 },
     };
-    let share = shared.memory.pages.take(limit * ENTRY_BYTES).await;
+    let room = taker.room(&shared.memory, Of::Pages, limit * ENTRY_BYTES).await;
     // Tails are told: those that were acknowledged anywhere before.
     shared.parts.catalog.read_barrier().await.map_err(|error| errors::of_catalog(&error))?;
     let only = match query.text("topic") {
@@ -81,7 +81,7 @@ pub(crate) async fn offsets(
     }
     let (mut offsets, next) = page(&shared, &key, from, only, limit).await;
     offsets.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
-    Ok(json_body::write(&shared, &untaken, share, &GroupOffsets { offsets, next: next.map(place_text) }))
+    Ok(json_body::write(&taker, room, &GroupOffsets { offsets, next: next.map(place_text) }))
 }
 
 /// Offsets from a partition on, `limit` at most, and fewer where their metadata is long; and where the next page begins.
@@ -171,7 +171,7 @@ pub(crate) async fn commit(
     Named(name): Named<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    Taker(untaken): Taker,
+    TakerOf(taker): TakerOf,
     body: Body,
 ) -> Result<Response, Refused> {
     Query::parse(query.as_deref(), &[])?;
@@ -182,7 +182,7 @@ pub(crate) async fn commit(
     let judged = input.offsets.iter().map(|offset| judge(topics[offset.topic.as_str()].as_deref(), offset));
     let judged = judged.collect::<Vec<_>>();
     let offsets = judged.iter().filter_map(|judged| judged.clone().ok()).collect::<Vec<_>>();
-    let share = shared.memory.pages.take(ENTRY_BYTES * (1 + judged.len())).await;
+    let room = taker.room(&shared.memory, Of::Pages, ENTRY_BYTES * (1 + judged.len())).await;
     let mut stored = Vec::new().into_iter();
     if !offsets.is_empty() {
         stored = commit_offsets(&shared, key, offsets).await?.into_iter();
@@ -198,7 +198,7 @@ pub(crate) async fn commit(
         }
     };
     let offsets = input.offsets.into_iter().zip(judged).map(outcome).collect();
-    Ok(json_body::write(&shared, &untaken, share, &OffsetsCommitted { offsets }))
+    Ok(json_body::write(&taker, room, &OffsetsCommitted { offsets }))
 }
 
 /// What can be said against offsets without knowing their topics.

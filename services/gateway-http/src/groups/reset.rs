@@ -18,10 +18,11 @@ use super::{commit_offsets, find, key};
 use crate::errors::{self, Code};
 use crate::gateway::Shared;
 use crate::json_body;
+use crate::memory::{Of, TakerOf};
 use crate::options::{ADMIN_BODY_BYTES_MAX, ENTRY_BYTES, LIST_MAX};
 use crate::problem::Refused;
 use crate::query::Query;
-use crate::read::{From, PLACES, Taker};
+use crate::read::{From, PLACES};
 use crate::topics::Named;
 
 /// Partitions whose records are searched by time at once.
@@ -50,7 +51,7 @@ pub(crate) async fn reset(
     Named(name): Named<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    Taker(untaken): Taker,
+    TakerOf(taker): TakerOf,
     body: Body,
 ) -> Result<Response, Refused> {
     Query::parse(query.as_deref(), &[])?;
@@ -60,7 +61,7 @@ pub(crate) async fn reset(
         .ok_or_else(|| Refused::new(Code::InvalidBody, format!("to is {:?}; {PLACES} work", input.to)).field("to"))?;
     let topic = shared.topic(&input.topic).await?;
     let partitions = partitions(&topic, input.partitions.as_deref())?;
-    let share = shared.memory.pages.take(ENTRY_BYTES * (1 + partitions.len())).await;
+    let room = taker.room(&shared.memory, Of::Pages, ENTRY_BYTES * (1 + partitions.len())).await;
     let has_members = |state| !matches!(state, GroupState::Empty | GroupState::Dead);
     if find(&shared, &key).await?.is_some_and(|group| has_members(group.summary.state)) {
         return Err(errors::group_not_empty());
@@ -92,7 +93,7 @@ pub(crate) async fn reset(
         after: WireOffset(after.0),
     };
     let offsets = partitions.iter().zip(after).map(reset).collect();
-    Ok(json_body::write(&shared, &untaken, share, &OffsetsReset { offsets }))
+    Ok(json_body::write(&taker, room, &OffsetsReset { offsets }))
 }
 
 /// Those that are asked for, each once, in order; all when none is named.

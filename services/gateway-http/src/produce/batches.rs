@@ -7,7 +7,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tidelog_format::records::BatchBuilder;
 use tidelog_ingest::{Append, AppendError, Appended, Reservation, Timestamps, admit_built};
-use tidelog_model::{HEADER_BYTES, PartitionId};
+use tidelog_model::{HEADER_BYTES, Offset, PartitionId, mutant};
 
 use super::conditions::Gate;
 use super::input::{NewRecord, Rules};
@@ -215,11 +215,17 @@ impl Pending {
     /// Waits until it is known what became of it.
     pub(super) async fn resolve(self) -> (u32, Vec<Span>, Result<Appended, Refused>) {
         let outcome = match self.outcome {
-            Ok(appending) => appending.await.map_err(|error| match error {
+            Ok(appending) => match appending.await {
+                Err(_) if mutant::is("http-acknowledge-refused") => {
+                    let (base_offset, log_start) = (Offset(0), Offset(0));
+                    Ok(Appended { base_offset, log_append_time: None, is_duplicate: false, log_start })
+                }
                 // Of a request with a key it says that a batch before has not landed.
-                AppendError::OutOfOrder { .. } if self.is_keyed => errors::of_append(&AppendError::EarlierFailed),
-                error => errors::of_append(&error),
-            }),
+                Err(AppendError::OutOfOrder { .. }) if self.is_keyed => {
+                    Err(errors::of_append(&AppendError::EarlierFailed))
+                }
+                appended => appended.map_err(|error| errors::of_append(&error)),
+            },
             Err(refused) => Err(refused),
         };
         let outcome = outcome.map_err(|refused| refused.repeatable(self.is_repeatable));

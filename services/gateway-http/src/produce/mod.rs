@@ -14,6 +14,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
+use axum::http::header::CONTENT_LENGTH;
 use axum::response::Response;
 use tidelog_http_api::{Appended, Problem, RecordsInput};
 use utoipa::openapi::schema::{Schema, Type};
@@ -26,6 +27,7 @@ use conditions::Asked;
 use input::Rules;
 
 use crate::body::Arriving;
+use crate::encoding;
 use crate::gateway::Shared;
 use crate::negotiate::{self, JSON, NDJSON, OCTETS};
 use crate::problem::Refused;
@@ -63,6 +65,7 @@ const OCTETS_PARAMETERS: [&str; 4] = ["key", "key_base64", "partition", "timesta
         ("producer-epoch" = Option<i16>, Header, minimum = 0, maximum = 32_767, description = "The producer's epoch."),
         ("producer-sequence" = Option<i32>, Header, minimum = 0,
             description = "The first record's place in what the producer appends to the partition, from 0."),
+        ("content-encoding" = Option<String>, Header, description = "`gzip` or `zstd`: the body is unfolded as it comes."),
     ),
     request_body(description = "JSON: an object with records. NDJSON: a record a line, any length. Bytes: one record's value.", content(
         (RecordsInput = "application/json"),
@@ -80,14 +83,19 @@ pub(crate) async fn append(
     State(shared): State<Arc<Shared>>,
     Named(name): Named<String>,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Body,
+    mut headers: HeaderMap,
+    mut body: Body,
 ) -> Result<Response, Refused> {
     let content_type = negotiate::content_type(&headers, &[JSON, NDJSON, OCTETS])?;
     let known: &[&str] = if content_type == OCTETS { &OCTETS_PARAMETERS } else { &["partition"] };
     let query = Query::parse(query.as_deref(), known)?;
     let partition = query.number("partition", 0..=u32::MAX)?;
     let asked = Asked::of(&headers)?;
+    if let Some(encoding) = encoding::of_body(&headers)? {
+        body = encoding::unfold(&shared, body, encoding)?;
+        // It tells of the body as it was sent.
+        headers.remove(CONTENT_LENGTH);
+    }
     let topic = topics::create_on_first_use(&shared, &name).await?;
     let arriving = Arriving::new(&shared, body);
     let (gate, arriving) = asked.for_topic(&shared, &topic, (content_type, &query), &headers, arriving).await?;

@@ -1,4 +1,6 @@
-//! Records as JSON, in a list, in lines or as events.
+//! Records as JSON, in a list, in lines or as events. What is written can be measured first, by the same code.
+
+use std::io;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -72,49 +74,102 @@ pub(super) fn bytes_max(record: &Record<'_>) -> usize {
     RECORD_BYTES + piece(record.key) + piece(record.value) + headers.sum::<usize>()
 }
 
-/// Writes a record; `is_first` of its list.
-pub(super) fn write(out: &mut Vec<u8>, placed: Placed<'_>, framing: Framing, format: ValueFormat, is_first: bool) {
-    match framing {
-        Framing::List if is_first => {}
-        Framing::List => out.push(b','),
-        Framing::Lines => {}
-        Framing::Events => {
-            out.extend_from_slice(b"id: ");
-            match &placed.cursor {
-                Some(cursor) => out.extend_from_slice(cursor.as_bytes()),
-                None => out.extend_from_slice(placed.offset.to_string().as_bytes()),
-            }
-            out.extend_from_slice(b"\ndata: ");
-        }
+/// Where JSON is written.
+pub(super) trait Out: io::Write {
+    fn put(&mut self, bytes: &[u8]) {
+        self.write_all(bytes).expect("memory takes everything");
     }
-    json(out, &placed, format);
-    match framing {
-        Framing::List => {}
-        Framing::Lines => out.push(b'\n'),
-        Framing::Events => out.extend_from_slice(b"\n\n"),
+
+    fn put_base64(&mut self, bytes: &[u8]);
+}
+
+impl Out for Vec<u8> {
+    fn put_base64(&mut self, bytes: &[u8]) {
+        let from = self.len();
+        self.resize(from + base64_bytes(bytes), 0);
+        STANDARD.encode_slice(bytes, &mut self[from..]).expect("as much as was made room for");
     }
 }
 
-fn json(out: &mut Vec<u8>, placed: &Placed<'_>, format: ValueFormat) {
+/// Counts what would be written.
+struct Measured(usize);
+
+impl io::Write for Measured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Out for Measured {
+    fn put_base64(&mut self, bytes: &[u8]) {
+        self.0 += base64_bytes(bytes);
+    }
+}
+
+fn base64_bytes(bytes: &[u8]) -> usize {
+    base64::encoded_len(bytes.len(), true).expect("a record is far shorter")
+}
+
+/// Bytes that [`write()`] writes.
+pub(super) fn measure(placed: &Placed<'_>, framing: Framing, format: ValueFormat, is_first: bool) -> usize {
+    let mut measured = Measured(0);
+    write(&mut measured, placed, framing, format, is_first);
+    measured.0
+}
+
+/// Writes a record; `is_first` of its list.
+pub(super) fn write(out: &mut impl Out, placed: &Placed<'_>, framing: Framing, format: ValueFormat, is_first: bool) {
+    match framing {
+        Framing::List if is_first => {}
+        Framing::List => out.put(b","),
+        Framing::Lines => {}
+        Framing::Events => {
+            out.put(b"id: ");
+            match &placed.cursor {
+                Some(cursor) => out.put(cursor.as_bytes()),
+                None => out.put(placed.offset.to_string().as_bytes()),
+            }
+            out.put(b"\ndata: ");
+        }
+    }
+    json(out, placed, format);
+    match framing {
+        Framing::List => {}
+        Framing::Lines => out.put(b"\n"),
+        Framing::Events => out.put(b"\n\n"),
+    }
+}
+
+fn json(out: &mut impl Out, placed: &Placed<'_>, format: ValueFormat) {
     let Placed { partition, offset, record, cursor } = placed;
-    out.extend_from_slice(b"{\"partition\":");
+    out.put(b"{\"partition\":");
     number(out, partition);
-    out.extend_from_slice(b",\"offset\":");
+    out.put(b",\"offset\":");
     number(out, &WireOffset(*offset));
-    out.extend_from_slice(b",\"timestamp\":");
+    out.put(b",\"timestamp\":");
     number(out, &record.timestamp.0);
     if let Some(key) = record.key {
-        out.push(b',');
+        out.put(b",");
         piece(out, "key", key, format);
     }
-    out.push(b',');
+    out.put(b",");
     match record.value {
-        None => out.extend_from_slice(b"\"value\":null"),
-        Some(value) => match json_of(value).filter(|_| format == ValueFormat::Json) {
+        None => out.put(b"\"value\":null"),
+        Some(value) => match (format == ValueFormat::Json).then(|| json_of(value)).flatten() {
             Some(json) => {
-                out.extend_from_slice(b"\"value\":");
+                out.put(b"\"value\":");
                 // Between its parts only, where a space is as good: a line stays a line.
-                out.extend(json.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
+                for (number, line) in json.split(['\n', '\r']).enumerate() {
+                    if number > 0 {
+                        out.put(b" ");
+                    }
+                    out.put(line.as_bytes());
+                }
             }
             None if format == ValueFormat::Json => base64(out, "value", value),
             None => piece(out, "value", value, format),
@@ -122,47 +177,49 @@ fn json(out: &mut Vec<u8>, placed: &Placed<'_>, format: ValueFormat) {
     }
     let mut headers = record.headers.peekable();
     if headers.peek().is_some() {
-        out.extend_from_slice(b",\"headers\":[");
+        out.put(b",\"headers\":[");
         for (place, (name, value)) in headers.enumerate() {
-            out.extend_from_slice(if place == 0 { b"{" } else { b",{" });
+            out.put(if place == 0 { b"{" } else { b",{" });
             piece(out, "name", name, format);
-            out.push(b',');
+            out.put(b",");
             match value {
-                None => out.extend_from_slice(b"\"value\":null"),
+                None => out.put(b"\"value\":null"),
                 Some(value) => piece(out, "value", value, format),
             }
-            out.push(b'}');
+            out.put(b"}");
         }
-        out.push(b']');
+        out.put(b"]");
     }
     if let Some(cursor) = cursor {
-        out.extend_from_slice(b",\"cursor\":");
+        out.put(b",\"cursor\":");
         number(out, cursor);
     }
-    out.push(b'}');
+    out.put(b"}");
 }
 
 /// Numbers and texts are written without fail.
-fn number(out: &mut Vec<u8>, value: &impl serde::Serialize) {
+fn number(out: &mut impl Out, value: &impl serde::Serialize) {
     serde_json::to_writer(out, value).expect("memory takes everything");
 }
 
-fn piece(out: &mut Vec<u8>, name: &str, bytes: &[u8], format: ValueFormat) {
+fn piece(out: &mut impl Out, name: &str, bytes: &[u8], format: ValueFormat) {
     match std::str::from_utf8(bytes) {
         Ok(text) if format != ValueFormat::Base64 => {
-            out.extend_from_slice(format!("\"{name}\":").as_bytes());
+            out.put(b"\"");
+            out.put(name.as_bytes());
+            out.put(b"\":");
             number(out, &text);
         }
         Ok(_) | Err(_) => base64(out, name, bytes),
     }
 }
 
-fn base64(out: &mut Vec<u8>, name: &str, bytes: &[u8]) {
-    out.extend_from_slice(format!("\"{name}_base64\":\"").as_bytes());
-    let from = out.len();
-    out.resize(from + base64::encoded_len(bytes.len(), true).expect("a record is far shorter"), 0);
-    STANDARD.encode_slice(bytes, &mut out[from..]).expect("as much as was made room for");
-    out.push(b'"');
+fn base64(out: &mut impl Out, name: &str, bytes: &[u8]) {
+    out.put(b"\"");
+    out.put(name.as_bytes());
+    out.put(b"_base64\":\"");
+    out.put_base64(bytes);
+    out.put(b"\"");
 }
 
 /// The value as JSON, if it is that and no reader would refuse it.
@@ -187,8 +244,9 @@ mod tests {
         let mut out = Vec::new();
         let bytes_max = bytes_max(&record);
         let placed = Placed { partition: 1, offset: 1 << 53, record, cursor: None };
-        write(&mut out, placed, Framing::Lines, format, true);
+        write(&mut out, &placed, Framing::Lines, format, true);
         assert!(out.len() <= bytes_max);
+        assert_eq!(measure(&placed, Framing::Lines, format, true), out.len());
         let text = String::from_utf8(out).unwrap();
         let dto: tidelog_http_api::Record = serde_json::from_str(&text).unwrap();
         assert_eq!(dto.offset, WireOffset(1 << 53));
@@ -225,7 +283,8 @@ mod tests {
         let record = batch.peek().unwrap().unwrap();
         let mut out = Vec::new();
         let placed = Placed { partition: 0, offset: 7, record, cursor: None };
-        write(&mut out, placed, Framing::Events, ValueFormat::Text, false);
+        write(&mut out, &placed, Framing::Events, ValueFormat::Text, false);
+        assert_eq!(measure(&placed, Framing::Events, ValueFormat::Text, false), out.len());
         let text = "id: 7\ndata: {\"partition\":0,\"offset\":7,\"timestamp\":5,\"value\":\"a\\nb\"}\n\n";
         assert_eq!(String::from_utf8(out).unwrap(), text);
     }

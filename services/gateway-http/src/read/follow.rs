@@ -1,7 +1,8 @@
 //! Records in pieces: lines or events, as the client takes them and as they come.
 //!
-//! A piece is made when the client has taken the one before, so a slow reader slows itself down and holds one piece. At the
-//! tail nothing is held but the interest in it.
+//! A piece is made when the client has taken the one before, so a slow reader slows itself down and holds one piece. What was
+//! read and is not written yet is kept meanwhile only as long as nobody else needs its room. At the tail nothing is held but
+//! the interest in it.
 
 use std::io;
 use std::sync::Arc;
@@ -20,15 +21,13 @@ use super::encode::Framing;
 use super::source::{Filled, Sink, Source, Step};
 use crate::errors::Code;
 use crate::gateway::Shared;
-use crate::memory::Untaken;
+use crate::memory::{Of, Taker};
 use crate::negotiate::{EVENT_STREAM, NDJSON};
 use crate::problem::Refused;
 use crate::storage::WatchTail;
 
-/// Bytes of a piece, if no record is larger.
-const PIECE_BYTES: usize = 64 * 1024;
 /// A comment: shows that the stream lives.
-const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
+pub(crate) const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
 /// What proxies that would hold events back understand.
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -46,7 +45,7 @@ pub(super) struct Follow {
     shared: Arc<Shared>,
     source: Source,
     wanted: Wanted,
-    untaken: Arc<Untaken>,
+    taker: Arc<Taker>,
     tail: Option<Tail>,
     /// Since when there was no record.
     quiet_since: Instant,
@@ -65,7 +64,7 @@ impl Follow {
         shared: &Arc<Shared>,
         source: Source,
         wanted: Wanted,
-        untaken: Arc<Untaken>,
+        taker: Arc<Taker>,
     ) -> Result<Follow, Refused> {
         let permit = shared.streams.clone().try_acquire_owned().map_err(|_| {
             Refused::new(Code::Overloaded, "there are as many streams as may be; try again in a moment")
@@ -75,7 +74,7 @@ impl Follow {
             shared: shared.clone(),
             source,
             wanted,
-            untaken,
+            taker,
             tail: None,
             quiet_since: now,
             sent_at: now,
@@ -150,10 +149,22 @@ impl Follow {
 
     /// A piece of the records that were read, if any of them is wanted.
     async fn piece(&mut self) -> Result<Option<Bytes>, Refused> {
-        let memory = &self.shared.memory;
-        let mut room_bytes = PIECE_BYTES;
-        let mut share = memory.pieces.take(room_bytes).await;
+        let shared = self.shared.clone();
+        let memory = &shared.memory;
+        let mut room_bytes = memory.piece_bytes();
         loop {
+            let room = match self.taker.try_room(memory, Of::Pieces, room_bytes) {
+                Some(room) => room,
+                None => {
+                    // Whoever waits for clients holds nothing that others wait for.
+                    self.source.keep();
+                    let room = self.taker.room(memory, Of::Pieces, room_bytes).await;
+                    if self.source.fill().await? == Filled::Tail {
+                        return Ok(None);
+                    }
+                    room
+                }
+            };
             let mut sink = Sink {
                 out: Vec::new(),
                 room_bytes,
@@ -165,8 +176,6 @@ impl Follow {
             };
             let step = self.source.write(&mut sink)?;
             if let Step::NeedsRoom(bytes) = step {
-                drop(share);
-                share = memory.pieces.take(bytes).await;
                 room_bytes = bytes;
                 continue;
             }
@@ -174,12 +183,16 @@ impl Follow {
             self.wanted.bounds.bytes_left = sink.bytes_left;
             self.has_some = sink.has_some;
             self.is_done = step == Step::Done || sink.records_left == 0;
+            if self.is_done {
+                self.source.release();
+            }
+            self.source.keep();
             if sink.out.is_empty() {
                 return Ok(None);
             }
-            let now = self.shared.parts.clock.now();
+            let now = shared.parts.clock.now();
             (self.quiet_since, self.sent_at) = (now, now);
-            return Ok(Some(self.untaken.hold(sink.out, share, &self.shared.parts.clock)));
+            return Ok(Some(self.taker.hold(sink.out, room)));
         }
     }
 

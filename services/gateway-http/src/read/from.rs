@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::http::HeaderValue;
-use tidelog_model::{Offset, PartitionId, TimestampMs};
+use tidelog_model::{Offset, PartitionId, TimestampMs, mutant};
 
 use crate::errors::{self, Code};
 use crate::gateway::Shared;
@@ -75,7 +75,8 @@ impl From {
     /// # Errors
     /// When it is no offset.
     pub(super) fn after_event(id: &HeaderValue) -> Result<From, Refused> {
-        let after = id.to_str().ok().and_then(number).and_then(|offset| offset.checked_add(1));
+        let later = if mutant::is("http-resume-one-later") { 2 } else { 1 };
+        let after = id.to_str().ok().and_then(number).and_then(|offset| offset.checked_add(later));
         after.map(From::Offset).ok_or_else(|| {
             let detail = format!("Last-Event-ID is {id:?}; the id of an event of this stream, an offset, works");
             Refused::parameter(Code::InvalidCursor, "last-event-id", detail)

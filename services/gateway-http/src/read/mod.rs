@@ -8,16 +8,16 @@ mod from;
 mod page;
 mod source;
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, RawQuery, State};
-use axum::http::request::Parts;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName};
 use axum::response::Response;
 use tidelog_http_api::{Problem, Record, RecordPage};
-use tidelog_model::PartitionId;
+use tidelog_model::{PartitionId, mutant};
+
+pub(crate) use self::follow::HEARTBEAT;
 
 use self::encode::Framing;
 pub(crate) use self::encode::ValueFormat;
@@ -26,7 +26,7 @@ pub(crate) use self::from::{From, PLACES};
 use self::source::Source;
 use crate::errors::Code;
 use crate::gateway::Shared;
-use crate::memory::Untaken;
+use crate::memory::TakerOf;
 use crate::negotiate::{self, EVENT_STREAM, JSON, NDJSON};
 use crate::problem::Refused;
 use crate::query::Query;
@@ -83,13 +83,14 @@ pub(crate) async fn partition_records(
     Named((name, partition)): Named<(String, String)>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    Taker(untaken): Taker,
+    TakerOf(taker): TakerOf,
 ) -> Result<Response, Refused> {
     let accepted = negotiate::accept(&headers, &[JSON, NDJSON, EVENT_STREAM])?;
     let query = Query::parse(query.as_deref(), &["from", "limit", "max_bytes", "wait_ms", "value_format"])?;
     let wanted = Wanted::of(&query, accepted)?;
     let mut from = From::of(query.text("from"))?;
     if accepted == EVENT_STREAM
+        && !mutant::is("http-last-event-forgotten")
         && let Some(id) = headers.get(LAST_EVENT_ID)
     {
         from = From::after_event(id)?;
@@ -99,8 +100,8 @@ pub(crate) async fn partition_records(
     let next = from.resolve(&shared, partition).await?;
     let source = Source::of_partition(&shared, partition, next);
     match accepted {
-        JSON => page::answer(&shared, source, &wanted, untaken).await,
-        _ => Ok(Follow::begin(&shared, source, wanted, untaken)?.response()),
+        JSON => page::answer(&shared, source, &wanted, taker).await,
+        _ => Ok(Follow::begin(&shared, source, wanted, taker)?.response()),
     }
 }
 
@@ -140,7 +141,7 @@ pub(crate) async fn topic_records(
     Named(name): Named<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    Taker(untaken): Taker,
+    TakerOf(taker): TakerOf,
 ) -> Result<Response, Refused> {
     let accepted = negotiate::accept(&headers, &[NDJSON, EVENT_STREAM])?;
     let query = Query::parse(query.as_deref(), &["from", "cursor", "limit", "max_bytes", "wait_ms", "value_format"])?;
@@ -178,7 +179,7 @@ pub(crate) async fn topic_records(
         }
     }
     let source = Source::of_topic(&shared, topic.id, nexts);
-    Ok(Follow::begin(&shared, source, wanted, untaken)?.response())
+    Ok(Follow::begin(&shared, source, wanted, taker)?.response())
 }
 
 /// How much is wanted, and in which form.
@@ -207,16 +208,5 @@ impl Wanted {
             wait,
         };
         Ok(Wanted { bounds, framing, value_format })
-    }
-}
-
-/// What the client of a request has not taken yet.
-pub(crate) struct Taker(pub(crate) Arc<Untaken>);
-
-impl<S: Send + Sync> FromRequestParts<S> for Taker {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Taker, Infallible> {
-        Ok(Taker(parts.extensions.get::<Arc<Untaken>>().cloned().unwrap_or_else(Untaken::new)))
     }
 }

@@ -12,7 +12,7 @@ use super::follow::Tail;
 use super::source::{Filled, Sink, Source, Step};
 use crate::errors::Code;
 use crate::gateway::Shared;
-use crate::memory::Untaken;
+use crate::memory::{Of, Taker};
 use crate::negotiate::JSON;
 use crate::problem::Refused;
 
@@ -26,7 +26,7 @@ pub(super) async fn answer(
     shared: &Arc<Shared>,
     mut source: Source,
     wanted: &Wanted,
-    untaken: Arc<Untaken>,
+    taker: Arc<Taker>,
 ) -> Result<Response, Refused> {
     let wait = wanted.bounds.wait.unwrap_or_default();
     let until = shared.parts.clock.now() + wait;
@@ -41,7 +41,7 @@ pub(super) async fn answer(
     // Whoever waits for room for a page holds nothing that others wait for.
     source.release();
     let page_bytes = usize::try_from(wanted.bounds.bytes_left).expect("pages are far smaller");
-    let mut share = shared.memory.pages.take(page_bytes + ROOM_BYTES_MORE).await;
+    let mut room = taker.room(&shared.memory, Of::Pages, page_bytes + ROOM_BYTES_MORE).await;
     let mut sink = Sink {
         out: Vec::new(),
         room_bytes: page_bytes + ROOM_BYTES_MORE,
@@ -57,8 +57,8 @@ pub(super) async fn answer(
             Step::Full | Step::Done => break,
             Step::NeedsRoom(bytes) => {
                 source.release();
-                drop(share);
-                share = shared.memory.pages.take(bytes).await;
+                drop(room);
+                room = taker.room(&shared.memory, Of::Pages, bytes).await;
                 sink.room_bytes = bytes;
             }
         }
@@ -73,6 +73,6 @@ pub(super) async fn answer(
     body.extend_from_slice(BEGIN);
     body.append(&mut sink.out);
     body.extend_from_slice(end.as_bytes());
-    let body = untaken.hold(body, share, &shared.parts.clock);
+    let body = taker.hold(body, room);
     Ok(([(CONTENT_TYPE, JSON), (CACHE_CONTROL, "no-store")], Body::from(body)).into_response())
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes, BytesMut};
 use tidelog_fetch::Read;
 use tidelog_format::records::{OpenBatch, RecordsError};
-use tidelog_model::{BatchError, BatchHeader, Offset, PartitionId, TopicId};
+use tidelog_model::{BatchError, BatchHeader, Offset, PartitionId, TopicId, mutant};
 
 use super::cursor;
 use super::encode::{self, Framing, Placed, ValueFormat};
 use crate::errors::{self, Code};
 use crate::gateway::Shared;
-use crate::memory::Share;
+use crate::memory::{Kept, Share};
 use crate::problem::Refused;
 
 /// Bytes that are read at once.
@@ -26,16 +26,24 @@ pub(super) struct Source {
     partitions: Vec<Part>,
     /// Whose records come next.
     turn: usize,
+    /// What was read of it. Of the others nothing is held: whoever holds some must not wait for room for more.
+    held: Option<Held>,
+    /// That, while the client has its time to take what was written.
+    kept: Option<Kept<Held>>,
 }
 
 struct Part {
     id: PartitionId,
     next: Offset,
-    /// Batches that were read, from the one that holds `next` on.
+}
+
+/// Batches that were read.
+struct Held {
+    /// From the one that holds the next offset on. Never empty.
     batches: Bytes,
     /// The first of them, when it is kept open, and the room for what it has unfolded.
     open: Option<(OpenBatch, Option<Share>)>,
-    room: Option<Share>,
+    _room: Share,
 }
 
 /// Whether there are records.
@@ -75,14 +83,16 @@ pub(super) struct Sink {
 
 impl Source {
     pub(super) fn of_partition(shared: &Arc<Shared>, id: PartitionId, next: Offset) -> Source {
-        let partitions = vec![Part::new(id, next)];
-        Source { shared: shared.clone(), topic: id.topic, is_topic: false, partitions, turn: 0 }
+        Source::new(shared, id.topic, false, vec![Part { id, next }])
     }
 
     pub(super) fn of_topic(shared: &Arc<Shared>, topic: TopicId, nexts: Vec<Offset>) -> Source {
-        let part = |(index, next): (usize, Offset)| Part::new(PartitionId { topic, index: index as u32 }, next);
-        let partitions = nexts.into_iter().enumerate().map(part).collect();
-        Source { shared: shared.clone(), topic, is_topic: true, partitions, turn: 0 }
+        let part = |(index, next): (usize, Offset)| Part { id: PartitionId { topic, index: index as u32 }, next };
+        Source::new(shared, topic, true, nexts.into_iter().enumerate().map(part).collect())
+    }
+
+    fn new(shared: &Arc<Shared>, topic: TopicId, is_topic: bool, partitions: Vec<Part>) -> Source {
+        Source { shared: shared.clone(), topic, is_topic, partitions, turn: 0, held: None, kept: None }
     }
 
     /// All that is read.
@@ -109,23 +119,29 @@ impl Source {
     /// # Errors
     /// When they cannot be read.
     pub(super) async fn fill(&mut self) -> Result<Filled, Refused> {
+        if let Some(kept) = self.kept.take() {
+            self.held = kept.take();
+        }
+        if self.held.is_some() {
+            return Ok(Filled::Ready);
+        }
         let count = self.partitions.len();
         let catalog = self.shared.parts.catalog.clone();
         let mut is_confirmed = false;
         loop {
             for place in 0..count {
                 let at = (self.turn + place) % count;
-                let part = &mut self.partitions[at];
-                if part.batches.is_empty() {
-                    match catalog.partition(part.id) {
-                        Some(view) if view.high_watermark > part.next => part.read(&self.shared).await?,
-                        None if is_confirmed => {
-                            return Err(Refused::new(Code::UnknownTopic, "the topic does not exist any more"));
-                        }
-                        Some(_) | None => {}
+                let part = &self.partitions[at];
+                match catalog.partition(part.id) {
+                    Some(view) if view.high_watermark > part.next => {
+                        self.held = part.read(&self.shared).await?;
                     }
+                    None if is_confirmed => {
+                        return Err(Refused::new(Code::UnknownTopic, "the topic does not exist any more"));
+                    }
+                    Some(_) | None => {}
                 }
-                if !part.batches.is_empty() {
+                if self.held.is_some() {
                     self.turn = at;
                     return Ok(Filled::Ready);
                 }
@@ -138,11 +154,17 @@ impl Source {
         }
     }
 
+    /// Keeps what was read and not written as long as nobody else needs its room; else it is read again.
+    pub(super) fn keep(&mut self) {
+        if let Some(held) = self.held.take() {
+            self.kept = Some(self.shared.memory.keep(held));
+        }
+    }
+
     /// Gives back what was read and not written.
     pub(super) fn release(&mut self) {
-        for part in &mut self.partitions {
-            part.release();
-        }
+        self.held = None;
+        self.kept = None;
     }
 
     /// Writes records that [`Source::fill`] has seen to, of one partition.
@@ -156,10 +178,10 @@ impl Source {
             let places = nexts.iter().enumerate().map(|(at, other)| if at == turn { next } else { *other });
             is_topic.then(|| cursor::encode(topic, places))
         };
-        let part = &mut self.partitions[turn];
-        let step = part.write(sink, cursor, &self.shared);
-        // Only one of them holds what was read: whoever holds some must not wait for room for more.
-        if part.batches.is_empty() {
+        let Some(held) = &mut self.held else { return Ok(Step::Empty) };
+        let step = self.partitions[turn].write(held, sink, cursor, &self.shared);
+        if matches!(step, Ok(Step::Empty)) {
+            self.held = None;
             self.turn = (turn + 1) % self.partitions.len();
         }
         step.map_err(|error| {
@@ -170,21 +192,11 @@ impl Source {
 }
 
 impl Part {
-    fn new(id: PartitionId, next: Offset) -> Part {
-        Part { id, next, batches: Bytes::new(), open: None, room: None }
-    }
-
-    fn release(&mut self) {
-        self.batches = Bytes::new();
-        self.open = None;
-        self.room = None;
-    }
-
     /// Reads from `next` on, in room that is made first.
-    async fn read(&mut self, shared: &Shared) -> Result<(), Refused> {
+    async fn read(&self, shared: &Shared) -> Result<Option<Held>, Refused> {
         let mut bytes_max = READ_BYTES;
         loop {
-            let room = shared.memory.reads.take(bytes_max).await;
+            let room = shared.memory.room_to_read(bytes_max).await;
             let read = Read { partition: self.id, offset: self.next, bytes_max, at_least_one: true };
             let outcome = shared.parts.fetch.read(read).await.map_err(|error| errors::of_read(&error))?;
             if outcome.bytes > bytes_max {
@@ -192,35 +204,30 @@ impl Part {
                 bytes_max = outcome.bytes;
                 continue;
             }
-            if outcome.bytes > 0 {
-                self.batches = join(outcome.chunks);
-                self.room = Some(room);
-            }
-            return Ok(());
+            let held = |batches| Held { batches, open: None, _room: room };
+            return Ok((outcome.bytes > 0).then(|| held(join(outcome.chunks))));
         }
     }
 
+    /// Writes records; [`Step::Empty`] when all that is held is written.
     fn write(
         &mut self,
+        held: &mut Held,
         sink: &mut Sink,
         cursor: impl Fn(u64) -> Option<String>,
         shared: &Shared,
     ) -> Result<Step, RecordsError> {
-        loop {
-            if self.batches.is_empty() {
-                self.release();
-                return Ok(Step::Empty);
-            }
-            let (mut open, mut kept) = match self.open.take() {
+        while !held.batches.is_empty() {
+            let (mut open, mut kept) = match held.open.take() {
                 Some(open) => open,
-                None => (OpenBatch::open(&self.batches)?, None),
+                None => (OpenBatch::open(&held.batches)?, None),
             };
             match self.write_batch(&mut open, sink, &cursor)? {
                 None => {
                     let header = *open.header();
                     let base = base_of(&header)?;
                     self.next = self.next.max(base.plus(header.offset_count()));
-                    self.batches.advance(header.bytes);
+                    held.batches.advance(header.bytes);
                 }
                 Some(step) => {
                     // What was unfolded is kept when there is room; else it is unfolded again.
@@ -228,11 +235,12 @@ impl Part {
                     if unfolded > 0 && kept.is_none() {
                         kept = shared.memory.reads.try_take(unfolded);
                     }
-                    self.open = (unfolded == 0 || kept.is_some()).then_some((open, kept));
+                    held.open = (unfolded == 0 || kept.is_some()).then_some((open, kept));
                     return Ok(step);
                 }
             }
         }
+        Ok(Step::Empty)
     }
 
     /// Writes records of a batch; `None` when all of them are written.
@@ -251,11 +259,14 @@ impl Part {
             let offset = base.plus(record.offset_delta);
             if offset >= self.next {
                 let next = offset.plus(1);
-                let placed = Placed { partition: self.id.index, offset: offset.0, record, cursor: cursor(next.0) };
+                let told = if mutant::is("http-cursor-behind") { offset } else { next };
+                let placed = Placed { partition: self.id.index, offset: offset.0, record, cursor: cursor(told.0) };
                 if let Some(step) = sink.take(placed) {
                     return Ok(Some(step));
                 }
-                self.next = next;
+                if !mutant::is("http-read-again-repeats") {
+                    self.next = next;
+                }
             }
             open.pass()?;
         }
@@ -270,12 +281,16 @@ impl Sink {
             return Some(Step::Done);
         }
         let cursor_bytes = placed.cursor.as_ref().map_or(0, |cursor| 2 * cursor.len());
-        let needed = encode::bytes_max(&placed.record) + cursor_bytes;
-        if self.out.len() + needed > self.room_bytes {
-            return Some(if self.out.is_empty() { Step::NeedsRoom(needed) } else { Step::Full });
+        let left = self.room_bytes - self.out.len();
+        if encode::bytes_max(&placed.record) + cursor_bytes > left {
+            // Few records come near the most that they could take, so it is looked at more closely.
+            let needed = encode::measure(&placed, self.framing, self.value_format, !self.has_some);
+            if needed > left {
+                return Some(if self.out.is_empty() { Step::NeedsRoom(needed) } else { Step::Full });
+            }
         }
         let before = self.out.len();
-        encode::write(&mut self.out, placed, self.framing, self.value_format, !self.has_some);
+        encode::write(&mut self.out, &placed, self.framing, self.value_format, !self.has_some);
         let bytes = (self.out.len() - before) as u64;
         if bytes > self.bytes_left && self.has_some {
             self.out.truncate(before);

@@ -21,6 +21,7 @@ use super::lookup::Named;
 use crate::errors::{self, Code};
 use crate::gateway::Shared;
 use crate::json_body;
+use crate::memory::TakerOf;
 use crate::options::{ADMIN_BODY_BYTES_MAX, LIST_DEFAULT};
 use crate::problem::Refused;
 use crate::query::Query;
@@ -57,6 +58,7 @@ pub(crate) async fn configure(
     Named(name): Named<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
+    TakerOf(taker): TakerOf,
     body: Body,
 ) -> Result<Response, Refused> {
     let query = Query::parse(query.as_deref(), &["validate_only"])?;
@@ -73,7 +75,7 @@ pub(crate) async fn configure(
     if !validate_only {
         alter(&shared, &name, &changes).await?;
     }
-    info(&shared, &name, 0, LIST_DEFAULT).await
+    info(&shared, &taker, &name, 0, LIST_DEFAULT).await
 }
 
 async fn alter(shared: &Shared, name: &str, changes: &TopicChanges) -> Result<(), Refused> {

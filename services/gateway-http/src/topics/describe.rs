@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use axum::response::Response;
 use tidelog_catalog_api::{Command, Outcome, TopicView};
 use tidelog_http_api::{ConfigView, PartitionInfo, Problem, TopicInfo, TopicList, TopicSummary, WireOffset};
 use tidelog_model::PartitionId;
@@ -18,11 +16,16 @@ use super::create::in_time;
 use super::lookup::Named;
 use crate::errors::{self, Code};
 use crate::gateway::Shared;
-use crate::negotiate::JSON;
+use crate::json_body;
+use crate::memory::{Of, Taker, TakerOf};
 use crate::options::{LIST_DEFAULT, LIST_MAX};
 use crate::problem::Refused;
 use crate::query::Query;
 
+/// What an answer takes for each topic at most, for each partition, and for a topic's settings as a rule.
+const TOPIC_BYTES_MAX: usize = 400;
+const PARTITION_BYTES_MAX: usize = 160;
+const SETTINGS_BYTES: usize = 16 * 1024;
 /// Partitions that are looked at before others get their turn.
 const PARTITIONS_PER_TURN: u32 = 1_000;
 
@@ -43,7 +46,11 @@ const PARTITIONS_PER_TURN: u32 = 1_000;
         (status = "5XX", description = "As the problem says.", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(crate) async fn list(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Result<Response, Refused> {
+pub(crate) async fn list(
+    State(shared): State<Arc<Shared>>,
+    RawQuery(query): RawQuery,
+    TakerOf(taker): TakerOf,
+) -> Result<Response, Refused> {
     let query = Query::parse(query.as_deref(), &["after", "limit", "details"])?;
     let limit = query.number("limit", 1..=LIST_MAX)?.unwrap_or(LIST_DEFAULT);
     let details = query.flag("details")?;
@@ -64,10 +71,12 @@ pub(crate) async fn list(State(shared): State<Arc<Shared>>, RawQuery(query): Raw
             bytes: totals.map(|totals| totals.bytes),
         }
     };
+    let count = limit.min(all.len() - from);
+    let room = taker.room(&shared.memory, Of::Pages, count * TOPIC_BYTES_MAX).await;
     let topics = all[from..].iter().take(limit).map(summary).collect::<Vec<_>>();
     let is_more = from + topics.len() < all.len();
     let next = topics.last().filter(|_| is_more).map(|topic| topic.name.clone());
-    Ok(json(&TopicList { topics, next }))
+    Ok(json_body::write(&taker, room, &TopicList { topics, next }))
 }
 
 /// Describes a topic, its partitions and its settings.
@@ -93,23 +102,32 @@ pub(crate) async fn describe(
     State(shared): State<Arc<Shared>>,
     Named(name): Named<String>,
     RawQuery(query): RawQuery,
+    TakerOf(taker): TakerOf,
 ) -> Result<Response, Refused> {
     let query = Query::parse(query.as_deref(), &["from_partition", "partition_limit"])?;
     let limit = query.number("partition_limit", 1..=LIST_MAX)?.unwrap_or(LIST_DEFAULT);
     let from = query.number("from_partition", 0..=TOPIC_PARTITIONS_MAX)?.unwrap_or(0);
-    info(&shared, &name, from, limit).await
+    info(&shared, &taker, &name, from, limit).await
 }
 
 /// A topic with `limit` of its partitions at most.
 ///
 /// # Errors
 /// When there is no such topic, which is confirmed.
-pub(super) async fn info(shared: &Shared, name: &str, from: u32, limit: usize) -> Result<Response, Refused> {
+pub(super) async fn info(
+    shared: &Shared,
+    taker: &Arc<Taker>,
+    name: &str,
+    from: u32,
+    limit: usize,
+) -> Result<Response, Refused> {
     // Tails are told: those that were acknowledged anywhere before.
     shared.parts.catalog.read_barrier().await.map_err(|error| errors::of_catalog(&error))?;
     let topic = shared.topic(name).await?;
     let limit = u32::try_from(limit).expect("bounded above");
     let to = topic.partitions.min(from.saturating_add(limit));
+    let count = to.saturating_sub(from) as usize;
+    let room = taker.room(&shared.memory, Of::Pages, SETTINGS_BYTES + count * PARTITION_BYTES_MAX).await;
     let mut partitions = Vec::new();
     for index in from..to {
         let partition = PartitionId { topic: topic.id, index };
@@ -131,14 +149,15 @@ pub(super) async fn info(shared: &Shared, name: &str, from: u32, limit: usize) -
     let config = |shown: topic_configs::Shown<'_>| {
         (shown.name.to_owned(), ConfigView { value: shown.value, is_set: shown.is_set })
     };
-    Ok(json(&TopicInfo {
+    let info = TopicInfo {
         name: topic.name.to_string(),
         id: topic.id.to_string(),
         partition_count: topic.partitions,
         partitions,
         next_partition: (to < topic.partitions && from < to).then_some(to),
         configs: topic_configs::shown(&topic.configs).into_iter().map(config).collect(),
-    }))
+    };
+    Ok(json_body::write(taker, room, &info))
 }
 
 /// Deletes a topic and all its records.
@@ -174,9 +193,4 @@ pub(crate) async fn delete(
         Outcome::TopicsDeleted(_) => Err(Refused::new(Code::UnknownTopic, "the topic was deleted meanwhile")),
         other => unreachable!("the catalog answers RemoveTopics with TopicsDeleted, not {other:?}"),
     }
-}
-
-fn json(answer: &impl Serialize) -> Response {
-    let body = serde_json::to_vec(answer).expect("texts and numbers");
-    ([(CONTENT_TYPE, JSON)], body).into_response()
 }

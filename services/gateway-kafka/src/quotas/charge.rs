@@ -10,11 +10,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt;
 use parking_lot::Mutex;
-use tidelog_access::Limit;
+use tidelog_access::{Limit, WINDOW};
 use tidelog_kafka_wire::{Api, RequestHeader, set_throttle_time};
 use tokio::time::Instant;
 
-use super::{Mute, WINDOW};
+use super::Mute;
 use crate::connection::{Answer, Answering};
 use crate::gateway::Shared;
 
@@ -73,14 +73,14 @@ impl Charge {
     /// Whether the client is to have no records yet, for which it is then throttled: others of its quota had too many.
     pub(crate) fn owes_records(&self) -> bool {
         let Some(limit) = &self.limits.consumer else { return false };
-        let owed = self.shared.quotas.debt(limit, self.shared.parts.clock.now());
+        let owed = self.shared.parts.quotas.debt(limit, self.shared.parts.clock.now().into_std());
         self.throttle(owed);
         self.is_put_off.store(!owed.is_zero(), Ordering::Relaxed);
         !owed.is_zero()
     }
 
     fn take(&self, limit: &Limit, amount: f64) -> Duration {
-        self.shared.quotas.take(limit, amount, self.shared.parts.clock.now())
+        self.shared.parts.quotas.take(limit, amount, self.shared.parts.clock.now().into_std())
     }
 
     /// Nobody is held up for longer than it may be idle, so that its place is not taken for longer; what it owes beyond it
@@ -179,7 +179,7 @@ impl Mutations {
             self.note(partitions);
             return Ok(());
         };
-        let owed = charge.shared.quotas.debt(limit, charge.shared.parts.clock.now());
+        let owed = charge.shared.parts.quotas.debt(limit, charge.shared.parts.clock.now().into_std());
         if owed.is_zero() {
             charge.take(limit, f64::from(partitions));
             return Ok(());

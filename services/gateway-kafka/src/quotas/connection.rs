@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidelog_access::limit_of_client;
+use tidelog_access::{ANONYMOUS, limit_of_client};
 use tidelog_catalog_api::{ClientQuotas, QuotaKind};
 use tidelog_kafka_wire::{Api, RequestHeader, StrBytes};
 use tokio::time::Instant;
 
 use super::charge::Limits;
-use super::{Charge, Mute, USER};
+use super::{Charge, Mute};
 use crate::gateway::Shared;
 
 /// How long quotas may have been altered before a connection that is in use keeps to them: so the catalog is not asked at
@@ -72,7 +72,7 @@ impl ConnectionQuotas {
             return limits.clone();
         }
         let name = client_id.map_or("", StrBytes::as_str);
-        let limit = |kind: QuotaKind| limit_of_client(&self.quotas, kind, USER, name);
+        let limit = |kind: QuotaKind| limit_of_client(&self.quotas, kind, ANONYMOUS, name);
         let limits = Arc::new(Limits {
             producer: limit(QuotaKind::ProducerByteRate),
             consumer: limit(QuotaKind::ConsumerByteRate),

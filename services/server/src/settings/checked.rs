@@ -29,6 +29,8 @@ pub struct Settings {
     pub kafka_advertised: Option<Advertised>,
     /// `None`: nowhere.
     pub http_listen: Option<SocketAddr>,
+    /// Of pages that may use it.
+    pub http_cors_allowed_origins: Vec<String>,
     pub zone: Option<String>,
     pub auto_create_topics: bool,
     pub default_partitions: u32,
@@ -96,6 +98,7 @@ impl Settings {
             parse::host_and_port(text).map(|(host, port)| Advertised { host, port })
         });
         let http_listen = checks.value(list::HTTP_LISTEN, parse::listen_or_off);
+        let cors_allowed_origins = checks.value_if_set(list::HTTP_CORS_ALLOWED_ORIGINS, parse::origins);
         let insecure = checks.value(list::INSECURE, parse::boolean);
         if let (Some(listen), Some(insecure), Some(advertised)) = (listen, insecure, &advertised) {
             checks.reachability(listen, insecure, advertised.is_some());
@@ -140,6 +143,7 @@ impl Settings {
             kafka_listen: listen.expect(all),
             kafka_advertised: advertised.expect(all),
             http_listen: http_listen.expect(all),
+            http_cors_allowed_origins: cors_allowed_origins.expect(all).unwrap_or_default(),
             zone: zone.expect(all),
             auto_create_topics: auto_create_topics.expect(all),
             default_partitions: default_partitions.expect(all),

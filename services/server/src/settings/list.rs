@@ -31,6 +31,7 @@ pub const STORE_ALLOW_HTTP: &str = "store.allow_http";
 pub const KAFKA_LISTEN: &str = "kafka.listen";
 pub const KAFKA_ADVERTISED: &str = "kafka.advertised";
 pub const HTTP_LISTEN: &str = "http.listen";
+pub const HTTP_CORS_ALLOWED_ORIGINS: &str = "http.cors_allowed_origins";
 pub const INSECURE: &str = "insecure";
 pub const ZONE: &str = "node.zone";
 pub const AUTO_CREATE_TOPICS: &str = "kafka.auto_create_topics";
@@ -152,6 +153,18 @@ pub const SETTINGS: &[Setting] = &[
         summary: "Where HTTP clients connect, or `off`. Port 0 takes any free port and prints it.",
         trade: "Outside loopback, everyone who can reach it can read and write everything: needs `insecure`. Switched off, \
                 nobody can ask whether the process is ready.",
+    },
+    Setting {
+        key: HTTP_CORS_ALLOWED_ORIGINS,
+        variable: "TIDELOG_HTTP_CORS_ALLOWED_ORIGINS",
+        flag: "http-cors-allowed-origins",
+        placeholder: "ORIGINS",
+        default: None,
+        example: "https://app.example.com",
+        summary: "Origins whose pages may use the HTTP door from a browser (CORS), separated by commas, each as browsers send it: \
+                  `https://app.example.com`, `http://localhost:3000`; or `*` for all. Unset: none.",
+        trade: "Scripts of these pages can read and write everything, with the reach of whoever looks at them: also what listens on \
+                loopback alone. With `*` that is every page of the web.",
     },
     Setting {
         key: INSECURE,

@@ -67,6 +67,58 @@ pub fn listen_or_off(text: &str) -> Result<Option<SocketAddr>, String> {
     if text == "off" { Ok(None) } else { listen(text).map(Some) }
 }
 
+/// Origins of pages, or `*`.
+pub fn origins(text: &str) -> Result<Vec<String>, String> {
+    const COUNT_MAX: usize = 100;
+    let all = text.split(',').map(str::trim).collect::<Vec<_>>();
+    if all.len() > COUNT_MAX {
+        return Err(format!("these are more than {COUNT_MAX} origins"));
+    }
+    if all.len() > 1 && all.contains(&"*") {
+        return Err("* is all origins, so there can be no others beside it".to_owned());
+    }
+    for origin in &all {
+        if *origin != "*" {
+            origin_as_sent(origin)?;
+        }
+    }
+    Ok(all.into_iter().map(str::to_owned).collect())
+}
+
+/// An origin must be as browsers send it, to the letter: else it would never be allowed, and nobody would know why.
+fn origin_as_sent(origin: &str) -> Result<(), String> {
+    let wrong = |what: &str| Err(format!("{origin:?} {what}; an origin is a scheme, a host and maybe a port"));
+    let Some((scheme, authority)) = origin.split_once("://") else { return wrong("has no scheme") };
+    if scheme.is_empty()
+        || !scheme.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte))
+    {
+        return wrong("has no scheme in small letters");
+    }
+    if authority.contains(['/', '?', '#']) {
+        return wrong("goes on after the host");
+    }
+    if authority.contains('*') {
+        return wrong("has a * in it");
+    }
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => {
+            if port.parse::<u16>().is_err() {
+                return wrong("has a port that is no number up to 65535");
+            }
+            if (scheme, port) == ("https", "443") || (scheme, port) == ("http", "80") {
+                return wrong("has the scheme's own port, which browsers leave out");
+            }
+            host
+        }
+        Some(_) | None => authority,
+    };
+    let is_host = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._[]:".contains(&byte);
+    if host.is_empty() || !host.bytes().all(is_host) {
+        return wrong("has no host in small letters");
+    }
+    Ok(())
+}
+
 /// An address for others to connect to: name or IP address, and port.
 pub fn host_and_port(text: &str) -> Result<(String, u16), String> {
     if let Ok(address) = text.parse::<SocketAddr>() {

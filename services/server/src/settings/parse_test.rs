@@ -22,6 +22,40 @@ fn numbers_of_bytes() {
 }
 
 #[test]
+fn origins_are_as_browsers_send_them() {
+    let check = |text: &str, expected: Option<&[&str]>| {
+        let expected = expected.map(|all| all.iter().map(|origin| (*origin).to_owned()).collect::<Vec<_>>());
+        assert_eq!(origins(text).ok(), expected, "{text}");
+    };
+    check("*", Some(&["*"]));
+    check("https://app.example.com", Some(&["https://app.example.com"]));
+    check("http://localhost:3000, https://a.b", Some(&["http://localhost:3000", "https://a.b"]));
+    check("http://[::1]:8080,http://[::1]", Some(&["http://[::1]:8080", "http://[::1]"]));
+    check("tauri://localhost", Some(&["tauri://localhost"]));
+    for refused in [
+        "",
+        ",",
+        "example.com",
+        "null",
+        "https://",
+        "https://app.example.com/",
+        "https://App.example.com",
+        "HTTPS://app.example.com",
+        "https://*.example.com",
+        "https://app.example.com:443",
+        "http://app.example.com:80",
+        "http://app.example.com:x",
+        "http://app.example.com:70000",
+        "http://user@app.example.com",
+        "http://app example.com",
+        "*, https://app.example.com",
+        "https://a.b,",
+    ] {
+        check(refused, None);
+    }
+}
+
+#[test]
 fn places_for_objects() {
     let s3 = |bucket: &str, prefix: &str| StoreUrl::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() };
     let check = |text: &str, expected: Option<StoreUrl>| assert_eq!(store_url(text).ok(), expected, "{text}");
