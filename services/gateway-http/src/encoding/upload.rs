@@ -1,13 +1,13 @@
 //! Bodies that come encoded, unfolded a little at a time.
 
 use std::error::Error;
-use std::io::{self, Write};
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use bytes::{Buf, Bytes};
-use flate2::write::MultiGzDecoder;
+use flate2::{Decompress, FlushDecompress, Status};
 use http_body::{Frame, SizeHint};
 use tidelog_model::mutant;
 use tokio::task::coop;
@@ -24,8 +24,8 @@ use crate::problem::Refused;
 
 /// What is unfolded at once.
 const OUT_BYTES: usize = 64 * 1024;
-/// What a gzip decoder is given at once: a byte of it unfolds to a thousand at most.
-const GZIP_IN_BYTES: usize = 64;
+/// What a gzip body may look back over, as a power of two: all that the format has.
+const GZIP_WINDOW_LOG: u8 = 15;
 
 /// Why a body could not be unfolded.
 #[derive(Debug, thiserror::Error)]
@@ -75,72 +75,68 @@ pub(crate) fn refused_by(error: &(dyn Error + 'static)) -> Option<Refused> {
     Some(Refused::parameter(code, "content-encoding", bad.to_string()))
 }
 
-enum Decoder {
-    Gzip(MultiGzDecoder<Vec<u8>>),
-    Zstd {
-        decoder: ZstdDecoder<'static>,
-        /// There is more to come of what it has.
-        has_more: bool,
-        /// A frame has begun and is not at its end.
-        is_inside: bool,
-    },
+struct Decoder {
+    library: Library,
+    /// There is more to come of what it has.
+    has_more: bool,
+    /// What has begun, or has yet to, is not at its end.
+    is_inside: bool,
+}
+
+enum Library {
+    Gzip(Decompress),
+    Zstd(ZstdDecoder<'static>),
 }
 
 impl Decoder {
     fn new(encoding: Encoding) -> io::Result<Decoder> {
-        Ok(match encoding {
-            Encoding::Gzip => Decoder::Gzip(MultiGzDecoder::new(Vec::new())),
+        let library = match encoding {
+            Encoding::Gzip => Library::Gzip(Decompress::new_gzip(GZIP_WINDOW_LOG)),
             Encoding::Zstd => {
                 let mut decoder = ZstdDecoder::new()?;
                 decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX))?;
-                Decoder::Zstd { decoder, has_more: false, is_inside: false }
+                Library::Zstd(decoder)
             }
-        })
+        };
+        Ok(Decoder { library, has_more: false, is_inside: true })
     }
 
     fn what(&self) -> &'static str {
-        match self {
-            Decoder::Gzip(_) => Encoding::Gzip.name(),
-            Decoder::Zstd { .. } => Encoding::Zstd.name(),
+        match self.library {
+            Library::Gzip(_) => Encoding::Gzip.name(),
+            Library::Zstd(_) => Encoding::Zstd.name(),
         }
     }
 
-    fn has_more(&self) -> bool {
-        matches!(self, Decoder::Zstd { has_more: true, .. })
-    }
-
-    /// Unfolds some of `input`, which it takes from it; never more than about [`OUT_BYTES`].
+    /// Unfolds some of `input`, which it takes from it; never more than [`OUT_BYTES`].
     fn step(&mut self, input: &mut Bytes) -> io::Result<Vec<u8>> {
-        match self {
-            Decoder::Gzip(decoder) => {
-                while !input.is_empty() && decoder.get_ref().len() < OUT_BYTES {
-                    let part = input.split_to(input.len().min(GZIP_IN_BYTES));
-                    decoder.write_all(&part)?;
+        let mut out = vec![0; OUT_BYTES];
+        let (read, written, is_end) = match &mut self.library {
+            Library::Gzip(decoder) => {
+                let before = (decoder.total_in(), decoder.total_out());
+                let status = decoder.decompress(input, &mut out, FlushDecompress::None)?;
+                let moved = ((decoder.total_in() - before.0) as usize, (decoder.total_out() - before.1) as usize);
+                let is_end = status == Status::StreamEnd;
+                if is_end {
+                    // Another may follow.
+                    *decoder = Decompress::new_gzip(GZIP_WINDOW_LOG);
                 }
-                Ok(std::mem::take(decoder.get_mut()))
+                (moved.0, moved.1, is_end)
             }
-            Decoder::Zstd { decoder, has_more, is_inside } => {
-                let mut out = vec![0; OUT_BYTES];
+            Library::Zstd(decoder) => {
                 let status = decoder.run_on_buffers(input, &mut out)?;
-                input.advance(status.bytes_read);
-                *has_more = status.bytes_written == OUT_BYTES;
-                *is_inside = status.remaining > 0;
-                out.truncate(status.bytes_written);
-                Ok(out)
+                (status.bytes_read, status.bytes_written, status.remaining == 0)
             }
+        };
+        if read == 0 && written == 0 && !is_end && !input.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it does not go on"));
         }
-    }
-
-    /// Whether nothing is missing.
-    fn is_at_end(&mut self) -> io::Result<bool> {
-        match self {
-            Decoder::Gzip(decoder) => match decoder.try_finish() {
-                Ok(()) => Ok(true),
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-                Err(error) => Err(error),
-            },
-            Decoder::Zstd { is_inside, .. } => Ok(!*is_inside),
-        }
+        input.advance(read);
+        self.is_inside = !is_end;
+        self.has_more = written == OUT_BYTES && !is_end;
+        out.truncate(written);
+        out.shrink_to_fit();
+        Ok(out)
     }
 }
 
@@ -164,14 +160,12 @@ impl Unfolding {
         if self.unfolded_bytes > bytes_max { Err(BadEncoding::Bomb) } else { Ok(out) }
     }
 
-    fn end(&mut self) -> Result<(), BadEncoding> {
+    fn end(&self) -> Result<(), BadEncoding> {
         let what = self.decoder.what();
-        match self.decoder.is_at_end() {
-            Ok(true) => Ok(()),
-            Ok(false) if mutant::is("http-torn-body-taken") => Ok(()),
-            Ok(false) => Err(BadEncoding::CutOff { what }),
-            Err(error) => Err(BadEncoding::Invalid { what, error }),
+        if self.decoder.is_inside && !mutant::is("http-torn-body-taken") {
+            return Err(BadEncoding::CutOff { what });
         }
+        Ok(())
     }
 }
 
@@ -187,7 +181,7 @@ impl http_body::Body for Unfolding {
             if self.is_done {
                 return Poll::Ready(None);
             }
-            if self.input.is_empty() && !self.decoder.has_more() {
+            if self.input.is_empty() && !self.decoder.has_more {
                 match ready!(Pin::new(&mut self.inner).poll_frame(context)) {
                     Some(Ok(frame)) => {
                         self.input = frame.into_data().unwrap_or_default();
