@@ -5,6 +5,7 @@
 
 mod floor;
 mod http;
+mod http_arrow;
 mod many_groups;
 mod many_partitions;
 mod requests;
@@ -57,6 +58,8 @@ enum Stage {
     Objects,
     /// Lines over HTTP.
     HttpLines,
+    /// Reading an Arrow IPC stream over HTTP.
+    HttpArrow,
     /// Requests of one record over HTTP.
     HttpRecords,
     /// 10,000 readers of events at the tail.
@@ -130,6 +133,14 @@ fn main() -> anyhow::Result<()> {
         let cpu = column(&runs, |run| run.cpu_seconds_per_gibibyte);
         table.row("http: append lines of 1 KiB records to 8 partitions, CPU-s/GiB", &cpu, Some(2.5));
         table.row_of_rates("http: append lines, MiB/s", &column(&runs, |run| run.mebibytes_per_second));
+    }
+    if wanted(Stage::HttpArrow) {
+        let runs = repeat(arguments.runs, "http arrow", || http_arrow::read(&arguments.binary, arguments.mebibytes))?;
+        let cpu = column(&runs, |run| run.cpu_seconds_per_gibibyte);
+        // 400 MB of records in a second of one core.
+        let bound = (1 << 30) as f64 / 400e6;
+        table.row("http: read 1 KiB records as an Arrow IPC stream, CPU-s/GiB", &cpu, Some(bound));
+        table.row_of_rates("http: read as an Arrow IPC stream, MiB/s", &column(&runs, |run| run.mebibytes_per_second));
     }
     if wanted(Stage::HttpRecords) {
         let runs = repeat(arguments.runs, "http records", || http::records(&arguments.binary))?;

@@ -15,7 +15,7 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use crate::server::{Server, payload};
 
 pub const TOPIC: &str = "bench";
-const RECORD_BYTES: usize = 1024;
+pub const RECORD_BYTES: usize = 1024;
 
 /// A run that moved bytes.
 pub struct Throughput {

@@ -77,7 +77,19 @@ pub fn ecosystem() -> anyhow::Result<std::ffi::OsString> {
 /// # Errors
 /// It is not there.
 pub fn python(seconds: u32) -> anyhow::Result<Command> {
-    let python = tools_folder()?.join("venv/bin/python");
+    python_in("venv", seconds)
+}
+
+/// The Python that has the packages `pyarrow` and `polars`.
+///
+/// # Errors
+/// It is not there.
+pub fn arrow_python(seconds: u32) -> anyhow::Result<Command> {
+    python_in("venv-arrow", seconds)
+}
+
+fn python_in(folder: &str, seconds: u32) -> anyhow::Result<Command> {
+    let python = tools_folder()?.join(folder).join("bin/python");
     ensure!(python.exists(), "{} is not there: run `cargo verify clients`", python.display());
     Ok(bounded(python.to_str().context("a path in UTF-8")?, seconds))
 }

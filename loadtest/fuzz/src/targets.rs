@@ -75,6 +75,13 @@ pub fn all(plant: bool, more_frames: Option<&Path>) -> anyhow::Result<Vec<Target
             bytes_fixed: 16 << 20,
             ..target("batch", batches.clone(), |input| drop(records::check_batch(input)))
         },
+        Target {
+            // A message may unfold to 8 MiB, and views may be copied to where they are aligned.
+            bytes_fixed: 40 << 20,
+            ..target("arrow", frames(&Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus-arrow"))?, |input| {
+                let _ = tidelog_gateway_http::read_arrow(input);
+            })
+        },
         Target { repair: repair_object, ..target("object", vec![object(&batches)], run_object) },
         Target {
             repair: repair_part,

@@ -108,7 +108,7 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     // Starts servers as the tests with real clients do.
     ("parity", &["clients"]),
     // Feeds noise to everything that decodes, and to a node.
-    ("fuzz", &["model", "host", "format", "catalog", "catalog-api", "kafka-wire", "node", "schemas"]),
+    ("fuzz", &["model", "host", "format", "catalog", "catalog-api", "kafka-wire", "gateway-http", "node", "schemas"]),
     ("verify", &[]),
     ("tidy", &[]),
 ];

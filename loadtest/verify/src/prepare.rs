@@ -15,6 +15,9 @@ const PYTHON_CLIENTS: &[&str] =
 /// What its server needs beside S3 is named one by one: `moto[server]` brings everything of Amazon's.
 const MOTO: &[&str] = &["moto[s3]>=5.2", "flask", "flask-cors"];
 
+/// Readers and writers of Arrow IPC streams.
+const ARROW: &[&str] = &["polars", "pyarrow"];
+
 /// Gets what a client's tests run; says what went wrong, or counts nothing.
 pub(crate) type Prepare = fn(&mut Machine, &'static str) -> Tally;
 
@@ -25,6 +28,10 @@ pub(crate) fn nothing_to_prepare(_: &mut Machine, _: &'static str) -> Tally {
 pub(crate) fn prepare_python(machine: &mut Machine, stage: &'static str) -> Tally {
     let import = "import aiokafka, confluent_kafka, cramjam, kafka, lz4, snappy, zstandard";
     prepare_venv(machine, stage, "venv", import, PYTHON_CLIENTS)
+}
+
+pub(crate) fn prepare_arrow(machine: &mut Machine, stage: &'static str) -> Tally {
+    prepare_venv(machine, stage, "venv-arrow", "import polars, pyarrow", ARROW)
 }
 
 pub(crate) fn prepare_moto(machine: &mut Machine, stage: &'static str) -> Tally {

@@ -9,7 +9,8 @@ use crate::http::{examples, openapi};
 use crate::machine::{Machine, Tool};
 use crate::matrix::matrix;
 use crate::prepare::{
-    Prepare, build_server, nothing_to_prepare, prepare_ecosystem, prepare_java, prepare_moto, prepare_python,
+    Prepare, build_server, nothing_to_prepare, prepare_arrow, prepare_ecosystem, prepare_java, prepare_moto,
+    prepare_python,
 };
 use crate::process::{self, Ended};
 use crate::proofs::{fuzz, mutants};
@@ -173,9 +174,10 @@ fn clients(machine: &mut Machine, stage: &'static str) -> Tally {
     let mut arguments: Vec<String> =
         ["--workspace", "--test", "clients", "--test", "behaviour", "--"].map(str::to_owned).into();
     // Every test that needs a tool has its name in its own: that is how it is left out.
-    let needs: [(&str, &[Tool], Prepare); 3] = [
+    let needs: [(&str, &[Tool], Prepare); 4] = [
         ("kcat", &[Tool::Kcat], nothing_to_prepare),
         ("confluent", &[Tool::Python], prepare_python),
+        ("pyarrow", &[Tool::Python], prepare_arrow),
         ("java", &[Tool::Java, Tool::Maven], prepare_java),
     ];
     for (module, tools, prepare) in needs {

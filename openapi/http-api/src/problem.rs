@@ -69,7 +69,7 @@ pub struct Problem {
 /// A place in a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Place {
-    /// The line, from 1.
+    /// The line, or the row of an Arrow IPC stream, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
     /// The column in the line, in bytes, from 1.

@@ -91,8 +91,8 @@ pub struct RecordPlace {
     pub offset: WireOffset,
 }
 
-/// Lines that are stored. However many there were, the answer is bounded: lines that follow each other in request and
-/// partition are told as one run, and 1,000 runs at most are told.
+/// Lines that are stored, or rows of an Arrow IPC stream. However many there were, the answer is bounded: lines that follow each
+/// other in request and partition are told as one run, and 1,000 runs at most are told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(examples(json!({
     "records": 2,
@@ -114,7 +114,7 @@ pub struct ProducedLines {
 /// Lines that follow each other, with offsets that follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LineRun {
-    /// The first line, from 1.
+    /// The first line, or the first row of all, from 1.
     pub line: u64,
     /// How many lines.
     pub count: u64,

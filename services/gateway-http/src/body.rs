@@ -34,7 +34,7 @@ pub(crate) struct Arriving {
 /// Room for a body, and how much has come since it was made.
 struct Room {
     share_bytes: usize,
-    _share: Share,
+    share: Share,
     since: Instant,
     bytes: usize,
 }
@@ -120,8 +120,29 @@ impl Arriving {
         if held_bytes > BODY_BYTES_FREE && self.room.is_none() {
             let share = self.shared.memory.uploads.take(bytes_max).await;
             let share_bytes = bytes_max.min(self.shared.options.uploads_bytes_max);
-            self.room = Some(Room { share_bytes, _share: share, since: self.shared.parts.clock.now(), bytes: 0 });
+            self.room = Some(Room { share_bytes, share, since: self.shared.parts.clock.now(), bytes: 0 });
         }
+    }
+
+    /// More room, for whoever holds a body and so must not wait for it: whether there is room for `bytes_max` now.
+    pub(crate) fn widen(&mut self, bytes_max: usize) -> bool {
+        let bytes_max = bytes_max.min(self.shared.options.uploads_bytes_max);
+        let has = self.room.as_ref().map_or(0, |room| room.share_bytes);
+        if bytes_max <= has.max(BODY_BYTES_FREE) {
+            return true;
+        }
+        let Some(more) = self.shared.memory.uploads.try_take(bytes_max - has) else { return false };
+        match &mut self.room {
+            Some(room) => {
+                room.share.merge(more);
+                room.share_bytes = bytes_max;
+            }
+            None => {
+                let since = self.shared.parts.clock.now();
+                self.room = Some(Room { share_bytes: bytes_max, share: more, since, bytes: 0 });
+            }
+        }
+        true
     }
 
     /// Gives the room back: nothing is held any more.

@@ -66,6 +66,8 @@ codes! {
     InvalidConfig = "invalid_config", BAD_REQUEST, "A setting is unknown or has no valid value";
     TooManyPartitions = "too_many_partitions", BAD_REQUEST, "The topic has too many partitions for this";
     MetadataTooLarge = "metadata_too_large", BAD_REQUEST, "The metadata of an offset is too long";
+    InvalidArrow = "invalid_arrow", BAD_REQUEST, "The body is not a valid Arrow IPC stream";
+    InvalidColumn = "invalid_column", BAD_REQUEST, "A column is not as it should be";
     BodyCutOff = "body_cut_off", BAD_REQUEST, "The body ended before its end";
     NotFound = "not_found", NOT_FOUND, "There is nothing at that path";
     UnknownTopic = "unknown_topic", NOT_FOUND, "There is no such topic";
@@ -88,6 +90,7 @@ codes! {
     Fenced = "fenced", PRECONDITION_FAILED, "A higher fencing token was seen";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     LineTooLong = "line_too_long", PAYLOAD_TOO_LARGE, "A line is too long";
+    ArrowBatchTooLarge = "arrow_batch_too_large", PAYLOAD_TOO_LARGE, "A record batch is too large";
     RecordTooLarge = "record_too_large", PAYLOAD_TOO_LARGE, "A record is larger than the topic takes";
     TooManyRecords = "too_many_records", PAYLOAD_TOO_LARGE, "The body has too many records";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body's media type is not taken here";

@@ -60,12 +60,15 @@ pub use gateway::{Gateway, GatewayParts};
 pub use metrics::RenderMetrics;
 pub use node_view::{CacheFacts, NodeFacts, NodeView, RaftFacts};
 pub use options::GatewayOptions;
+pub use produce::read_arrow;
 pub use router::document;
 pub use storage::{Appender, NoRoom, Reader, WatchTail};
 
 /// What this crate counts.
 pub const METRICS: &[&[tidelog_host::metric::Metric]] = &[meters::METRICS];
 
+#[cfg(test)]
+mod arrow_test;
 #[cfg(test)]
 mod console_test;
 #[cfg(test)]

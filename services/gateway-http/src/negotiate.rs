@@ -10,6 +10,7 @@ pub(crate) const JSON: &str = "application/json";
 pub(crate) const NDJSON: &str = "application/x-ndjson";
 pub(crate) const EVENT_STREAM: &str = "text/event-stream";
 pub(crate) const OCTETS: &str = "application/octet-stream";
+pub(crate) const ARROW: &str = "application/vnd.apache.arrow.stream";
 
 /// Which of `offered` the body is.
 ///

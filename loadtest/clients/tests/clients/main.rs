@@ -11,6 +11,7 @@ mod kcat;
 mod librdkafka;
 mod lifecycle;
 mod membership;
+mod pyarrow;
 mod quotas;
 mod recreation;
 mod rskafka_client;

@@ -1,8 +1,11 @@
-//! Appending records: `input.rs` is what a record may look like, `batches.rs` gathers records and appends them, `whole.rs`
-//! and `lines.rs` are the bodies they come in, `conditions.rs` is what an append asks to hold, `report.rs` is what is answered of lines.
+//! Appending records: `input.rs` is what a record may look like, `batches.rs` gathers records and appends them, `whole.rs`,
+//! `lines.rs` and `arrow/` are the bodies they come in, `flow.rs` appends what comes bit by bit, `conditions.rs` is what an
+//! append asks to hold, `report.rs` is what is answered of lines and rows.
 
+mod arrow;
 mod batches;
 mod conditions;
+mod flow;
 mod input;
 mod json_text;
 mod lines;
@@ -21,6 +24,7 @@ use utoipa::openapi::schema::{Schema, Type};
 use utoipa::openapi::{KnownFormat, ObjectBuilder, RefOr, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
+pub use arrow::read_arrow;
 pub(crate) use json_text::{check_text, json_error};
 
 use conditions::Asked;
@@ -29,7 +33,7 @@ use input::Rules;
 use crate::body::Arriving;
 use crate::encoding;
 use crate::gateway::Shared;
-use crate::negotiate::{self, JSON, NDJSON, OCTETS};
+use crate::negotiate::{self, ARROW, JSON, NDJSON, OCTETS};
 use crate::problem::Refused;
 use crate::query::Query;
 use crate::topics::{self, Named};
@@ -40,7 +44,7 @@ const OCTETS_PARAMETERS: [&str; 4] = ["key", "key_base64", "partition", "timesta
 /// Appends records.
 ///
 /// A topic that is not there is created, unless the server is told otherwise. The answer is a success only when every record
-/// is stored. Of lines, those before one that is refused are stored, and the problem tells where.
+/// is stored. Of lines and of rows of an Arrow stream, those before one that is refused are stored, and the problem tells where.
 #[utoipa::path(
     post,
     path = "/v1/topics/{topic}/records",
@@ -67,13 +71,18 @@ const OCTETS_PARAMETERS: [&str; 4] = ["key", "key_base64", "partition", "timesta
             description = "The first record's place in what the producer appends to the partition, from 0."),
         ("content-encoding" = Option<String>, Header, description = "`gzip` or `zstd`: the body is unfolded as it comes."),
     ),
-    request_body(description = "JSON: an object with records. NDJSON: a record a line, any length. Bytes: one record's value.", content(
+    request_body(description = "JSON: an object with records. NDJSON: a record a line, any length. Bytes: one record's value. \
+        Arrow IPC stream: a record a row, of columns `key` and `value` (binary or string), `timestamp` (timestamp, or int64 in \
+        milliseconds), `headers` (list of struct of `name` and `value`) and `partition` (an integer), each optional, but not \
+        both `key` and `value`.", content(
         (RecordsInput = "application/json"),
         (String = "application/x-ndjson", example = "{\"value\":\"hello\"}\n{\"value\":\"again\"}\n"),
         (inline(Bytes) = "application/octet-stream"),
+        (inline(Bytes) = "application/vnd.apache.arrow.stream"),
     )),
     responses(
-        (status = 200, description = "All of them are stored. Of lines the answer is `ProducedLines`.", body = Appended),
+        (status = 200, description = "All of them are stored. Of lines and of Arrow streams the answer is `ProducedLines`.",
+            body = Appended),
         (status = "4XX", description = "As the problem says.", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "What is not told as stored is not, unless the problem says that it may be.",
             body = Problem, content_type = "application/problem+json"),
@@ -86,7 +95,7 @@ pub(crate) async fn append(
     mut headers: HeaderMap,
     mut body: Body,
 ) -> Result<Response, Refused> {
-    let content_type = negotiate::content_type(&headers, &[JSON, NDJSON, OCTETS])?;
+    let content_type = negotiate::content_type(&headers, &[JSON, NDJSON, OCTETS, ARROW])?;
     let known: &[&str] = if content_type == OCTETS { &OCTETS_PARAMETERS } else { &["partition"] };
     let query = Query::parse(query.as_deref(), known)?;
     let partition = query.number("partition", 0..=u32::MAX)?;
@@ -104,12 +113,13 @@ pub(crate) async fn append(
     match content_type {
         JSON => whole::json(&shared, rules, gate, &headers, arriving).await,
         NDJSON => lines::append(&shared, rules, gate, arriving).await,
+        ARROW => arrow::append(&shared, rules, gate, arriving).await,
         _ => whole::octets(&shared, rules, gate, (&query, &headers), arriving).await,
     }
 }
 
 /// Any bytes, as every generator of clients knows them.
-struct Bytes;
+pub(crate) struct Bytes;
 
 impl PartialSchema for Bytes {
     fn schema() -> RefOr<Schema> {

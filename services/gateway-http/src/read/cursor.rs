@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tidelog_catalog_api::TopicView;
 use tidelog_model::{Offset, TopicId};
 
+use super::MERGED_PARTITIONS_MAX;
 use crate::errors::Code;
 use crate::problem::Refused;
 
@@ -15,6 +16,10 @@ const VERSION: u8 = 1;
 const TOPIC_ID_BYTES: usize = 16;
 /// Of a number up to 2⁶³.
 const NUMBER_BYTES_MAX: usize = 9;
+
+/// The longest text of a cursor.
+pub(super) const CURSOR_BYTES_MAX: usize =
+    (1 + TOPIC_ID_BYTES + NUMBER_BYTES_MAX * MERGED_PARTITIONS_MAX as usize).div_ceil(3) * 4;
 
 /// A cursor.
 pub(super) fn encode(topic: TopicId, nexts: impl Iterator<Item = u64>) -> String {

@@ -56,6 +56,8 @@ pub(super) enum Framing {
     Lines,
     /// Each an event.
     Events,
+    /// Each a row of an Arrow IPC stream.
+    Columns,
 }
 
 /// A record and its place.
@@ -128,6 +130,7 @@ pub(super) fn write(out: &mut impl Out, placed: &Placed<'_>, framing: Framing, f
         Framing::List if is_first => {}
         Framing::List => out.put(b","),
         Framing::Lines => {}
+        Framing::Columns => unreachable!("columns are written otherwise"),
         Framing::Events => {
             out.put(b"id: ");
             match &placed.cursor {
@@ -139,7 +142,7 @@ pub(super) fn write(out: &mut impl Out, placed: &Placed<'_>, framing: Framing, f
     }
     json(out, placed, format);
     match framing {
-        Framing::List => {}
+        Framing::List | Framing::Columns => {}
         Framing::Lines => out.put(b"\n"),
         Framing::Events => out.put(b"\n\n"),
     }

@@ -1,4 +1,4 @@
-//! Records in pieces: lines or events, as the client takes them and as they come.
+//! Records in pieces: lines, events or record batches, as the client takes them and as they come.
 //!
 //! A piece is made when the client has taken the one before, so a slow reader slows itself down and holds one piece. What was
 //! read and is not written yet is kept meanwhile only as long as nobody else needs its room. At the tail nothing is held but
@@ -17,12 +17,13 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::Wanted;
+use super::arrow::{self, Columns};
 use super::encode::Framing;
 use super::source::{Filled, Sink, Source, Step};
 use crate::errors::Code;
 use crate::gateway::Shared;
 use crate::memory::{Of, Taker};
-use crate::negotiate::{EVENT_STREAM, NDJSON};
+use crate::negotiate::{ARROW, EVENT_STREAM, NDJSON};
 use crate::problem::Refused;
 use crate::storage::WatchTail;
 
@@ -53,7 +54,10 @@ pub(super) struct Follow {
     sent_at: Instant,
     has_some: bool,
     is_greeted: bool,
+    /// No more records are wanted.
     is_done: bool,
+    /// Nothing more is sent.
+    is_ended: bool,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -81,12 +85,17 @@ impl Follow {
             has_some: false,
             is_greeted: false,
             is_done: false,
+            is_ended: false,
             _permit: permit,
         })
     }
 
     pub(super) fn response(self) -> Response {
-        let content_type = if self.wanted.framing == Framing::Events { EVENT_STREAM } else { NDJSON };
+        let content_type = match self.wanted.framing {
+            Framing::Events => EVENT_STREAM,
+            Framing::Columns => ARROW,
+            Framing::Lines | Framing::List => NDJSON,
+        };
         let pieces = futures::stream::unfold(self, |mut follow| async move {
             let piece = follow.next().await.transpose()?;
             Some((piece, follow))
@@ -98,12 +107,22 @@ impl Follow {
     /// The next piece; `None` at the end.
     async fn next(&mut self) -> io::Result<Option<Bytes>> {
         let is_events = self.wanted.framing == Framing::Events;
-        if is_events && !std::mem::replace(&mut self.is_greeted, true) {
-            return Ok(Some(self.greeting()));
+        if !std::mem::replace(&mut self.is_greeted, true) {
+            match self.wanted.framing {
+                Framing::Events => return Ok(Some(self.greeting())),
+                Framing::Columns => return Ok(Some(Bytes::from(self.wanted.chosen.begin()))),
+                Framing::Lines | Framing::List => {}
+            }
         }
         loop {
-            if self.is_done || self.shared.parts.tasks.is_stopping() {
+            if self.is_ended {
                 return Ok(None);
+            }
+            if self.is_done {
+                return Ok(self.end());
+            }
+            if self.shared.parts.tasks.is_stopping() {
+                return self.stop();
             }
             // Before it is read, so that nothing is missed between reading and waiting.
             let shared = self.shared.clone();
@@ -119,8 +138,8 @@ impl Follow {
                         continue;
                     }
                     let now = self.shared.parts.clock.now();
-                    if quiet_until.is_some_and(|until| until <= now) {
-                        return Ok(None);
+                    if quiet_until.is_some_and(|until| until <= now) || self.shared.parts.tasks.is_stopping() {
+                        return Ok(self.end());
                     }
                     if alive_at.is_some_and(|at| at <= now) {
                         self.sent_at = now;
@@ -134,7 +153,7 @@ impl Follow {
                 Ok(Some(piece)) => return Ok(Some(piece)),
                 Ok(None) => {}
                 // What it reads from stops too.
-                Err(_) if self.shared.parts.tasks.is_stopping() => return Ok(None),
+                Err(_) if self.shared.parts.tasks.is_stopping() => return self.stop(),
                 Err(refused) => return self.fail(&refused),
             }
         }
@@ -151,7 +170,8 @@ impl Follow {
     async fn piece(&mut self) -> Result<Option<Bytes>, Refused> {
         let shared = self.shared.clone();
         let memory = &shared.memory;
-        let mut room_bytes = memory.piece_bytes();
+        let pieces = if self.wanted.framing == Framing::Columns { arrow::PIECES_PER_MESSAGE } else { 1 };
+        let mut room_bytes = pieces * memory.piece_bytes();
         loop {
             let room = match self.taker.try_room(memory, Of::Pieces, room_bytes) {
                 Some(room) => room,
@@ -173,6 +193,7 @@ impl Follow {
                 records_left: self.wanted.bounds.records_left,
                 bytes_left: self.wanted.bounds.bytes_left,
                 has_some: self.has_some,
+                columns: (self.wanted.framing == Framing::Columns).then(|| Columns::new(self.wanted.chosen)),
             };
             let step = self.source.write(&mut sink)?;
             if let Step::NeedsRoom(bytes) = step {
@@ -196,9 +217,26 @@ impl Follow {
         }
     }
 
-    /// The stream cannot go on. Events tell why; lines end without an end, so that nobody takes them for all there was.
+    /// All that was asked for was sent.
+    fn end(&mut self) -> Option<Bytes> {
+        self.is_ended = true;
+        (self.wanted.framing == Framing::Columns).then(|| Bytes::from_static(&arrow::END))
+    }
+
+    /// The node stops, and there may be more that was asked for. Events go on elsewhere, and so do those who take them; nobody
+    /// should take others for all there was.
+    fn stop(&mut self) -> io::Result<Option<Bytes>> {
+        self.is_ended = true;
+        if self.wanted.framing == Framing::Events {
+            return Ok(None);
+        }
+        Err(io::Error::other("the node is stopping"))
+    }
+
+    /// The stream cannot go on. Events tell why; lines and columns end without an end, so that nobody takes them for all there
+    /// was.
     fn fail(&mut self, refused: &Refused) -> io::Result<Option<Bytes>> {
-        self.is_done = true;
+        (self.is_done, self.is_ended) = (true, true);
         tracing::debug!(code = refused.code().as_str(), detail = refused.detail(), "a stream ends");
         if self.wanted.framing != Framing::Events {
             return Err(io::Error::other(refused.detail().to_owned()));

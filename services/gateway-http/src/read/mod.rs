@@ -1,11 +1,14 @@
-//! Reading records: `from.rs` is where to begin, `source.rs` reads, `encode.rs` writes a record as JSON, `page.rs` answers as a
-//! whole and `follow.rs` in pieces, `cursor.rs` is where to go on in a topic.
+//! Reading records: `from.rs` is where to begin, `source.rs` reads (`rope.rs` is what was read), `encode.rs` writes a record as
+//! JSON and `arrow.rs` many as columns, `page.rs` answers as a whole and `follow.rs` in pieces, `cursor.rs` is where to go on in
+//! a topic.
 
+mod arrow;
 mod cursor;
 mod encode;
 mod follow;
 mod from;
 mod page;
+mod rope;
 mod source;
 
 use std::sync::Arc;
@@ -19,6 +22,7 @@ use tidelog_model::{PartitionId, mutant};
 
 pub(crate) use self::follow::HEARTBEAT;
 
+use self::arrow::Chosen;
 use self::encode::Framing;
 pub(crate) use self::encode::ValueFormat;
 use self::follow::{Bounds, Follow};
@@ -27,7 +31,7 @@ use self::source::Source;
 use crate::errors::Code;
 use crate::gateway::Shared;
 use crate::memory::TakerOf;
-use crate::negotiate::{self, EVENT_STREAM, JSON, NDJSON};
+use crate::negotiate::{self, ARROW, EVENT_STREAM, JSON, NDJSON};
 use crate::problem::Refused;
 use crate::query::Query;
 use crate::topics::{Named, partition_of};
@@ -47,8 +51,10 @@ const MERGED_PARTITIONS_MAX: u32 = 256;
 
 /// Reads a partition.
 ///
-/// As JSON it is one page; as NDJSON all there is; as `text/event-stream` it goes on as records come. An event's id is its
-/// record's offset, and a client that says it as `Last-Event-ID` goes on after it.
+/// As JSON it is one page; as NDJSON or Arrow IPC all there is; as `text/event-stream` it goes on as records come. An event's
+/// id is its record's offset, and a client that says it as `Last-Event-ID` goes on after it. An Arrow IPC stream has columns
+/// `partition` (int32), `offset` (int64), `timestamp` (timestamp in milliseconds, UTC), `key` and `value` (binary, nullable) and
+/// `headers` (list of struct of `name`, utf8, and `value`, binary and nullable).
 #[utoipa::path(
     get,
     path = "/v1/topics/{topic}/partitions/{partition}/records",
@@ -66,6 +72,8 @@ const MERGED_PARTITIONS_MAX: u32 = 256;
         ("wait_ms" = Option<u64>, Query, maximum = 300_000,
             description = "How long to wait for more at the end; not at all unless said, and for ever with events."),
         ("value_format" = Option<ValueFormat>, Query, description = "How values are written; as text unless said."),
+        ("columns" = Option<String>, Query,
+            description = "Of an Arrow IPC stream: its columns, with commas between them; all of them unless said."),
         ("last-event-id" = Option<String>, Header, description = "Of events: go on after this offset."),
     ),
     responses(
@@ -73,6 +81,7 @@ const MERGED_PARTITIONS_MAX: u32 = 256;
             (RecordPage = "application/json"),
             (Record = "application/x-ndjson"),
             (String = "text/event-stream", example = "id: 0\ndata: {\"partition\":0,\"offset\":0,\"timestamp\":1769860800000,\"value\":\"hello\"}\n\n"),
+            (inline(crate::produce::Bytes) = "application/vnd.apache.arrow.stream"),
         )),
         (status = "4XX", description = "As the problem says.", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "As the problem says.", body = Problem, content_type = "application/problem+json"),
@@ -85,9 +94,10 @@ pub(crate) async fn partition_records(
     headers: HeaderMap,
     TakerOf(taker): TakerOf,
 ) -> Result<Response, Refused> {
-    let accepted = negotiate::accept(&headers, &[JSON, NDJSON, EVENT_STREAM])?;
-    let query = Query::parse(query.as_deref(), &["from", "limit", "max_bytes", "wait_ms", "value_format"])?;
-    let wanted = Wanted::of(&query, accepted)?;
+    let accepted = negotiate::accept(&headers, &[JSON, NDJSON, EVENT_STREAM, ARROW])?;
+    let known = ["from", "limit", "max_bytes", "wait_ms", "value_format", "columns"];
+    let query = Query::parse(query.as_deref(), &known)?;
+    let wanted = Wanted::of(&query, accepted, false)?;
     let mut from = From::of(query.text("from"))?;
     if accepted == EVENT_STREAM
         && !mutant::is("http-last-event-forgotten")
@@ -108,7 +118,8 @@ pub(crate) async fn partition_records(
 /// Reads all partitions of a topic as one.
 ///
 /// Records of a partition come in order; of two partitions the order is chance. Each record tells a cursor, with which a
-/// later request goes on exactly after it. An event's id is its cursor.
+/// later request goes on exactly after it. An event's id is its cursor. An Arrow IPC stream has a column `cursor` (utf8,
+/// nullable) beside those of a partition: the last row of each record batch has one, and the others have none.
 #[utoipa::path(
     get,
     path = "/v1/topics/{topic}/records",
@@ -125,12 +136,16 @@ pub(crate) async fn partition_records(
         ("wait_ms" = Option<u64>, Query, maximum = 300_000,
             description = "How long to wait for more at the end; not at all unless said, and for ever with events."),
         ("value_format" = Option<ValueFormat>, Query, description = "How values are written; as text unless said."),
+        ("columns" = Option<String>, Query,
+            description = "Of an Arrow IPC stream: its columns, with commas between them; all of them unless said. `cursor` is \
+                           always there."),
         ("last-event-id" = Option<String>, Header, description = "Of events: go on after this cursor."),
     ),
     responses(
         (status = 200, description = "Records, each a line or the data of an event.", content(
             (Record = "application/x-ndjson"),
             (String = "text/event-stream", example = "id: 0\ndata: {\"partition\":0,\"offset\":0,\"timestamp\":1769860800000,\"value\":\"hello\"}\n\n"),
+            (inline(crate::produce::Bytes) = "application/vnd.apache.arrow.stream"),
         )),
         (status = "4XX", description = "As the problem says.", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "As the problem says.", body = Problem, content_type = "application/problem+json"),
@@ -143,9 +158,10 @@ pub(crate) async fn topic_records(
     headers: HeaderMap,
     TakerOf(taker): TakerOf,
 ) -> Result<Response, Refused> {
-    let accepted = negotiate::accept(&headers, &[NDJSON, EVENT_STREAM])?;
-    let query = Query::parse(query.as_deref(), &["from", "cursor", "limit", "max_bytes", "wait_ms", "value_format"])?;
-    let wanted = Wanted::of(&query, accepted)?;
+    let accepted = negotiate::accept(&headers, &[NDJSON, EVENT_STREAM, ARROW])?;
+    let known = ["from", "cursor", "limit", "max_bytes", "wait_ms", "value_format", "columns"];
+    let query = Query::parse(query.as_deref(), &known)?;
+    let wanted = Wanted::of(&query, accepted, true)?;
     let from = From::of(query.text("from"))?;
     if let From::Offset(_) = from {
         let detail = "an offset belongs to one partition; earliest, latest, @ and a time, or a cursor work here";
@@ -187,10 +203,12 @@ pub(super) struct Wanted {
     bounds: Bounds,
     framing: Framing,
     value_format: ValueFormat,
+    /// Of columns.
+    chosen: Chosen,
 }
 
 impl Wanted {
-    fn of(query: &Query, accepted: &str) -> Result<Wanted, Refused> {
+    fn of(query: &Query, accepted: &str, is_topic: bool) -> Result<Wanted, Refused> {
         let is_page = accepted == JSON;
         let limit = query.number("limit", 1..=if is_page { PAGE_RECORDS_MAX } else { u64::MAX })?;
         let bytes_max = query.number("max_bytes", 1..=if is_page { PAGE_BYTES_MAX } else { u64::MAX })?;
@@ -199,6 +217,7 @@ impl Wanted {
         let (framing, wait) = match accepted {
             JSON => (Framing::List, Some(wait.unwrap_or_default())),
             NDJSON => (Framing::Lines, Some(wait.unwrap_or_default())),
+            ARROW => (Framing::Columns, Some(wait.unwrap_or_default())),
             _ => (Framing::Events, wait),
         };
         let default = |page| if is_page { page } else { u64::MAX };
@@ -207,6 +226,12 @@ impl Wanted {
             bytes_left: bytes_max.unwrap_or(default(PAGE_BYTES_DEFAULT)),
             wait,
         };
-        Ok(Wanted { bounds, framing, value_format })
+        let of_others = if framing == Framing::Columns { "value_format" } else { "columns" };
+        if query.text(of_others).is_some() {
+            let detail = format!("{of_others} says nothing about {accepted}; leave it out");
+            return Err(Refused::parameter(Code::InvalidParameter, of_others, detail));
+        }
+        let chosen = Chosen::of(query.text("columns"), is_topic)?;
+        Ok(Wanted { bounds, framing, value_format, chosen })
     }
 }

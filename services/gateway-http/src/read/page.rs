@@ -50,6 +50,7 @@ pub(super) async fn answer(
         records_left: wanted.bounds.records_left,
         bytes_left: wanted.bounds.bytes_left,
         has_some: false,
+        columns: None,
     };
     while source.fill().await? == Filled::Ready {
         match source.write(&mut sink)? {

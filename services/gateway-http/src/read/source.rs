@@ -1,14 +1,16 @@
 //! Records of a partition, or of all partitions of a topic in turn, read a little at a time.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes, BytesMut};
 use tidelog_fetch::Read;
 use tidelog_format::records::{OpenBatch, RecordsError};
 use tidelog_model::{BatchError, BatchHeader, Offset, PartitionId, TopicId, mutant};
 
+use super::arrow::Columns;
 use super::cursor;
 use super::encode::{self, Framing, Placed, ValueFormat};
+use super::rope::Rope;
 use crate::errors::{self, Code};
 use crate::gateway::Shared;
 use crate::memory::{Kept, Share};
@@ -40,7 +42,7 @@ struct Part {
 /// Batches that were read.
 struct Held {
     /// From the one that holds the next offset on. Never empty.
-    batches: Bytes,
+    batches: Rope,
     /// The first of them, when it is kept open, and the room for what it has unfolded.
     open: Option<(OpenBatch, Option<Share>)>,
     _room: Share,
@@ -79,6 +81,8 @@ pub(super) struct Sink {
     pub(super) bytes_left: u64,
     /// Whether one was written already, here or before.
     pub(super) has_some: bool,
+    /// Where they are gathered when they are written as columns.
+    pub(super) columns: Option<Columns>,
 }
 
 impl Source {
@@ -178,8 +182,19 @@ impl Source {
             let places = nexts.iter().enumerate().map(|(at, other)| if at == turn { next } else { *other });
             is_topic.then(|| cursor::encode(topic, places))
         };
+        // Of columns the last row alone has one.
+        let is_each_told = sink.columns.is_none();
+        let cursor_of_each = |next: u64| if is_each_told { cursor(next) } else { None };
         let Some(held) = &mut self.held else { return Ok(Step::Empty) };
-        let step = self.partitions[turn].write(held, sink, cursor, &self.shared);
+        let part = &mut self.partitions[turn];
+        let step = part.write(held, sink, cursor_of_each, &self.shared);
+        let step = match (step, sink.columns.take_if(|columns| !columns.is_empty())) {
+            (Ok(step), Some(columns)) => columns.encode(cursor(part.next.0).as_deref()).map(|message| {
+                sink.out = message;
+                step
+            }),
+            (step, _) => step,
+        };
         if matches!(step, Ok(Step::Empty)) {
             self.held = None;
             self.turn = (turn + 1) % self.partitions.len();
@@ -205,7 +220,7 @@ impl Part {
                 continue;
             }
             let held = |batches| Held { batches, open: None, _room: room };
-            return Ok((outcome.bytes > 0).then(|| held(join(outcome.chunks))));
+            return Ok((outcome.bytes > 0).then(|| held(Rope::new(outcome.chunks))));
         }
     }
 
@@ -220,7 +235,7 @@ impl Part {
         while !held.batches.is_empty() {
             let (mut open, mut kept) = match held.open.take() {
                 Some(open) => open,
-                None => (OpenBatch::open(&held.batches)?, None),
+                None => (held.batches.open()?, None),
             };
             match self.write_batch(&mut open, sink, &cursor)? {
                 None => {
@@ -230,6 +245,10 @@ impl Part {
                     held.batches.advance(header.bytes);
                 }
                 Some(step) => {
+                    // It is kept while the client takes what was written: in memory of its own, not in that of whatever it
+                    // was read from.
+                    held.batches.own();
+                    open.move_to(held.batches.first_body(open.header())?);
                     // What was unfolded is kept when there is room; else it is unfolded again.
                     let unfolded = open.unfolded_bytes();
                     if unfolded > 0 && kept.is_none() {
@@ -255,22 +274,24 @@ impl Part {
         if header.is_control() {
             return Ok(None);
         }
-        while let Some(record) = open.peek()? {
+        if let Some(columns) = &mut sink.columns {
+            columns.enter(self.id.index, base.0, open);
+        }
+        open.visit(|record| {
             let offset = base.plus(record.offset_delta);
             if offset >= self.next {
                 let next = offset.plus(1);
                 let told = if mutant::is("http-cursor-behind") { offset } else { next };
                 let placed = Placed { partition: self.id.index, offset: offset.0, record, cursor: cursor(told.0) };
                 if let Some(step) = sink.take(placed) {
-                    return Ok(Some(step));
+                    return ControlFlow::Break(step);
                 }
                 if !mutant::is("http-read-again-repeats") {
                     self.next = next;
                 }
             }
-            open.pass()?;
-        }
-        Ok(None)
+            ControlFlow::Continue(())
+        })
     }
 }
 
@@ -279,6 +300,14 @@ impl Sink {
     fn take(&mut self, placed: Placed<'_>) -> Option<Step> {
         if self.records_left == 0 {
             return Some(Step::Done);
+        }
+        if let Some(columns) = &mut self.columns {
+            let step = columns.take(&placed.record, self.room_bytes, &mut self.bytes_left, self.has_some);
+            if step.is_none() {
+                self.records_left -= 1;
+                self.has_some = true;
+            }
+            return step;
         }
         let cursor_bytes = placed.cursor.as_ref().map_or(0, |cursor| 2 * cursor.len());
         let left = self.room_bytes - self.out.len();
@@ -307,16 +336,4 @@ fn base_of(header: &BatchHeader) -> Result<Offset, RecordsError> {
     let base = u64::try_from(header.base_offset);
     // Offsets are ours: this is what was delivered, not what a client sent.
     base.map(Offset).map_err(|_| BatchError::Record { index: 0, what: "its offset is negative" }.into())
-}
-
-/// The pieces as one.
-fn join(mut pieces: Vec<Bytes>) -> Bytes {
-    if pieces.len() == 1 {
-        return pieces.pop().expect("there is one");
-    }
-    let mut joined = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-    for piece in pieces {
-        joined.extend_from_slice(&piece);
-    }
-    joined.freeze()
 }

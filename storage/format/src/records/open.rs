@@ -1,8 +1,10 @@
 //! A batch whose records are taken one by one, for as long as the reader likes.
 
+use std::ops::ControlFlow;
+
 use bytes::Bytes;
 use tidelog_model::limits::BATCH_DECOMPRESSED_BYTES_MAX;
-use tidelog_model::{BatchHeader, Codec, HEADER_BYTES};
+use tidelog_model::{BatchError, BatchHeader, Codec, HEADER_BYTES};
 
 use super::check::timestamp;
 use super::walk::{self, Headers, Record};
@@ -25,13 +27,35 @@ impl OpenBatch {
     /// When its header is malformed, or its records do not unfold or unfold to more than [`BATCH_DECOMPRESSED_BYTES_MAX`].
     pub fn open(batch: &Bytes) -> Result<OpenBatch, RecordsError> {
         let header = BatchHeader::read(batch)?;
+        OpenBatch::of_parts(header, batch.slice(HEADER_BYTES..header.bytes))
+    }
+
+    /// Opens a batch whose header was read, and whose `body` is all that follows it.
+    ///
+    /// # Errors
+    /// As [`OpenBatch::open`].
+    pub fn of_parts(header: BatchHeader, body: Bytes) -> Result<OpenBatch, RecordsError> {
         let records = header.check_counts()?;
-        let body = batch.slice(HEADER_BYTES..header.bytes);
+        if HEADER_BYTES + body.len() != header.bytes {
+            return Err(BatchError::CutOff { needed: header.bytes, available: HEADER_BYTES + body.len() }.into());
+        }
         let body = match header.codec()? {
             Codec::None => body,
             codec => Bytes::from(decompress(codec, &body, BATCH_DECOMPRESSED_BYTES_MAX)?),
         };
         Ok(OpenBatch { header, records, body, position: 0, index: 0 })
+    }
+
+    /// Goes on in a copy of the same body, so that the memory it lay in is free. Nothing changes when the records were
+    /// unfolded, which have memory of their own.
+    ///
+    /// # Panics
+    /// When the body is another one.
+    pub fn move_to(&mut self, body: Bytes) {
+        if self.unfolded_bytes() == 0 {
+            assert_eq!(body.len(), self.body.len(), "a copy is as long as what it is a copy of");
+            self.body = body;
+        }
     }
 
     /// Its header.
@@ -64,6 +88,22 @@ impl OpenBatch {
             self.index += 1;
         }
         Ok(())
+    }
+
+    /// Shows the records that are next, one after the other, and passes each that `visit` goes on after. Returns why it did
+    /// not; `None` after the last record.
+    ///
+    /// # Errors
+    /// When a record is malformed. Those before it are passed.
+    pub fn visit<B>(&mut self, mut visit: impl FnMut(Record<'_>) -> ControlFlow<B>) -> Result<Option<B>, RecordsError> {
+        while let Some((record, position)) = self.read()? {
+            if let ControlFlow::Break(why) = visit(record) {
+                return Ok(Some(why));
+            }
+            self.position = position;
+            self.index += 1;
+        }
+        Ok(None)
     }
 
     fn read(&self) -> Result<Option<(Record<'_>, usize)>, RecordsError> {
