@@ -5,12 +5,14 @@
 //! before data folder and store have been recognised as belonging together. **Does not know:** where settings come from,
 //! nor what any part does inside.
 
+mod examine;
 mod node;
 mod options;
 mod scrape;
 mod store;
 mod view;
 
+pub use examine::{StoreExamination, examine_store};
 pub use node::{DoorName, Node, StartError};
 pub use options::{CacheOptions, IoEngine, NodeOptions, StoreOptions};
 pub use scrape::{Recorded, metrics};

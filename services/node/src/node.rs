@@ -28,7 +28,7 @@ use crate::view::View;
 use crate::{CacheOptions, NodeOptions};
 
 /// The one node there is as yet. Kafka shows it as the broker id.
-const NODE: NodeId = NodeId(1);
+pub(crate) const NODE: NodeId = NodeId(1);
 /// The one tenant there is as yet.
 const TENANT: TenantId = TenantId(0);
 /// How long a new group waits for more members before its first assignment: trades the first member's wait for

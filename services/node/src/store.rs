@@ -82,7 +82,7 @@ pub(crate) async fn claim_for(
     Ok(())
 }
 
-fn s3_options(options: &StoreOptions) -> S3Options {
+pub(crate) fn s3_options(options: &StoreOptions) -> S3Options {
     S3Options {
         endpoint: options.endpoint.clone(),
         region: options.region.clone().unwrap_or_default(),
@@ -93,7 +93,7 @@ fn s3_options(options: &StoreOptions) -> S3Options {
     }
 }
 
-fn refused(url: &str, error: &ClaimError) -> StartError {
+pub(crate) fn refused(url: &str, error: &ClaimError) -> StartError {
     let problem = match error {
         ClaimError::Store(error) => format!("store {url}: {error}"),
         // These name the store.

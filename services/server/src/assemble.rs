@@ -42,7 +42,8 @@ pub fn node_options(settings: &Settings, data_dir: &Path, recorded: Recorded) ->
     }
 }
 
-fn store_options(store: &StoreSettings, data_dir: &Path) -> StoreOptions {
+/// Where objects are, as the node is told. `data_dir` is absolute.
+pub fn store_options(store: &StoreSettings, data_dir: &Path) -> StoreOptions {
     let url = match &store.url {
         StoreUrl::InDataDir => file_url(&data_dir.join(OBJECTS)),
         StoreUrl::Folder(folder) => file_url(folder),

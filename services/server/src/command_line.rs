@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand};
 
+use tidelog_cli::{ClientAction, Shell};
+
 use crate::settings::{CONFIG_FLAG, Given, SETTINGS, Setting};
 use crate::version::VERSION;
 
@@ -16,11 +18,30 @@ Examples:
   tidelog dev --store memory: --kafka-listen 127.0.0.1:0
                                                    for play: nothing outlives the process, any free port
   tidelog config                                   what holds, and why: every setting with its source
+  tidelog doctor                                   whether this machine is fit for it, and what to do
+  echo hello | tidelog produce greetings           append a record
+  tidelog consume greetings --follow               read them, and what comes
 
 Settings come from flags, the environment (TIDELOG_*), a TOML file (--config), and defaults, in this order.
 docs/configuration.md says what each one trades.";
 
-/// A log service that speaks the Kafka protocol and keeps its data in an object store: a local folder, or S3.
+const CONFIG_EXAMPLES: &str = "\
+Examples:
+  tidelog config --config /etc/tidelog/tidelog.toml
+  tidelog config --json | jq '.[\"data_dir\"]'";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  tidelog doctor --data-dir /var/lib/tidelog
+  tidelog doctor --store s3://bucket/prefix --json | jq '.checks[] | select(.state != \"ok\")'";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  tidelog completions bash > ~/.local/share/bash-completion/completions/tidelog
+  tidelog completions zsh > \"${fpath[1]}/_tidelog\"
+  tidelog completions fish > ~/.config/fish/completions/tidelog.fish";
+
+/// A log service that speaks the Kafka protocol and HTTP, and keeps its data in an object store: a local folder, or S3.
 #[derive(Debug, Parser)]
 #[command(name = "tidelog", version = VERSION, after_help = EXAMPLES, arg_required_else_help = true)]
 #[command(disable_help_subcommand = true)]
@@ -37,15 +58,36 @@ pub enum Action {
         #[command(flatten)]
         settings: SettingFlags,
     },
+    #[command(flatten)]
+    Client(ClientAction),
     /// Show the settings that `dev` would run with, and where each comes from.
     ///
     /// Takes the same flags as `dev`, and refuses what `dev` would refuse. Starts nothing.
+    #[command(after_help = CONFIG_EXAMPLES)]
     Config {
         /// One JSON object instead of a table.
         #[arg(long)]
         json: bool,
         #[command(flatten)]
         settings: SettingFlags,
+    },
+    /// Look whether this machine and the store are fit for `dev` with the same settings, and say what to do.
+    ///
+    /// Tries disk, ports, memory, open files, clock, and what the store can do and allows, with throw-away files and objects.
+    /// Exit code 1 when something is wrong.
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor {
+        /// One JSON object instead of lines.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        settings: SettingFlags,
+    },
+    /// Print completions for a shell.
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// Which one.
+        shell: Shell,
     },
 }
 

@@ -17,6 +17,7 @@ mod metered;
 mod open;
 mod probe;
 mod s3;
+mod skew;
 mod store;
 
 pub use error::BlobError;
@@ -28,6 +29,7 @@ pub use metered::Metered;
 pub use open::open;
 pub use probe::{Abilities, ProbeError, probe};
 pub use s3::{S3Options, S3Store};
+pub use skew::clock_skew_ms;
 pub use store::{BlobStore, Call, Key, ListedObject, Purpose};
 
 /// What this crate counts.

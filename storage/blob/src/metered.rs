@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tidelog_host::metric::{Counter, Histogram, counter, histogram};
 use tidelog_host::{Clock, declare_metrics};
-use tidelog_model::ErrorKind;
+use tidelog_model::{ErrorKind, TimestampMs};
 use tokio::time::Instant;
 
 use crate::{BlobError, BlobStore, Call, Key, ListedObject, Purpose};
@@ -117,6 +117,13 @@ impl BlobStore for Metered {
         let start = self.clock.now();
         let answer = self.inner.get_all(key, purpose).await;
         self.done(Call::GetAll, purpose, start, answered(&answer), &answer);
+        answer
+    }
+
+    async fn written_at(&self, key: &Key, purpose: Purpose) -> Result<Option<TimestampMs>, BlobError> {
+        let start = self.clock.now();
+        let answer = self.inner.written_at(key, purpose).await;
+        self.done(Call::Get, purpose, start, 0, &answer);
         answer
     }
 

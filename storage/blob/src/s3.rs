@@ -27,6 +27,7 @@ use object_store::{
     PutPayload, RetryConfig,
 };
 use tidelog_host::{Clock, Random};
+use tidelog_model::TimestampMs;
 
 use self::credentials::{Credentials, Profile};
 use self::errors::translate;
@@ -243,6 +244,15 @@ impl BlobStore for S3Store {
 
     async fn get_all(&self, key: &Key, _purpose: Purpose) -> Result<Bytes, BlobError> {
         self.get_range(key, None, false).await
+    }
+
+    async fn written_at(&self, key: &Key, _purpose: Purpose) -> Result<Option<TimestampMs>, BlobError> {
+        let path = self.path(key);
+        let found = self
+            .retry
+            .run(attempt_time(0), || async { self.client.head(&path).await.map_err(|error| translate(key, 0, &error)) })
+            .await?;
+        Ok(Some(TimestampMs(found.last_modified.timestamp_millis())))
     }
 
     async fn delete(&self, keys: &[Key], _purpose: Purpose) -> Result<(), BlobError> {

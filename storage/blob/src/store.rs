@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tidelog_model::TimestampMs;
 
 use crate::BlobError;
 
@@ -144,6 +145,12 @@ pub trait BlobStore: Send + Sync + 'static {
 
     /// Reads a whole (small) object.
     async fn get_all(&self, key: &Key, purpose: Purpose) -> Result<Bytes, BlobError>;
+
+    /// When an object was written, by the store's clock; `None` where the store does not tell.
+    async fn written_at(&self, key: &Key, purpose: Purpose) -> Result<Option<TimestampMs>, BlobError> {
+        let _ = (key, purpose);
+        Ok(None)
+    }
 
     /// Removes objects; those that do not exist are no error.
     async fn delete(&self, keys: &[Key], purpose: Purpose) -> Result<(), BlobError>;

@@ -302,8 +302,9 @@ pub const SETTINGS: &[Setting] = &[
 pub const CONFIG_VARIABLE: &str = "TIDELOG_CONFIG";
 /// See [`CONFIG_VARIABLE`].
 pub const CONFIG_FLAG: &str = "config";
-/// Ours, but no settings: the commit for the build, and what tests of Tidelog itself use to end it or break it on purpose.
-pub const OTHER_VARIABLES: &[&str] = &["TIDELOG_COMMIT", "TIDELOG_FAILPOINT", "TIDELOG_MUTANT"];
+/// Ours, but no settings: the server that commands ask, the commit for the build, and what tests of Tidelog itself use to end it
+/// or break it on purpose.
+pub const OTHER_VARIABLES: &[&str] = &["TIDELOG_SERVER", "TIDELOG_COMMIT", "TIDELOG_FAILPOINT", "TIDELOG_MUTANT"];
 
 /// The setting with this key.
 ///

@@ -1,0 +1,131 @@
+//! Why a command was not done: one line, with what to try, and an exit code.
+
+use std::io;
+
+use tidelog::{Error, ErrorKind};
+
+use crate::exit;
+
+/// A command that was not done.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    text: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(code: u8, text: impl Into<String>) -> Failure {
+        Failure { code, text: Some(text.into()) }
+    }
+
+    pub(crate) fn failed(text: impl Into<String>) -> Failure {
+        Failure::new(exit::FAILED, text)
+    }
+
+    pub(crate) fn usage(text: impl Into<String>) -> Failure {
+        Failure::new(exit::USAGE, text)
+    }
+
+    /// Whoever ended it knows why.
+    pub(crate) fn silent(code: u8) -> Failure {
+        Failure { code, text: None }
+    }
+
+    pub(crate) fn code(&self) -> u8 {
+        self.code
+    }
+
+    pub(crate) fn text(&self) -> Option<&str> {
+        self.text.as_deref()
+    }
+
+    /// With something said before it.
+    pub(crate) fn after(self, said: &str) -> Failure {
+        Failure { text: self.text.map(|text| format!("{said}: {text}")), ..self }
+    }
+
+    /// With something said behind it.
+    pub(crate) fn and(self, more: &str) -> Failure {
+        Failure { text: self.text.map(|text| format!("{text}; {more}")), ..self }
+    }
+
+    /// About something with a name that may not be there, of which `hint` says what to try.
+    pub(crate) fn about(error: &Error, what: &str, name: &str, hint: &str) -> Failure {
+        match error.code() {
+            Some("unknown_topic" | "unknown_group" | "group_not_found") => {
+                Failure::new(exit::NOT_FOUND, format!("there is no {what} {name:?}; {hint}"))
+            }
+            _ => Failure::from(error.clone()),
+        }
+    }
+
+    /// About a topic.
+    pub(crate) fn of_topic(topic: &str) -> impl Fn(Error) -> Failure + '_ {
+        let hint = format!("`tidelog topic list` shows what there is, `tidelog topic create {topic}` creates it");
+        move |error| Failure::about(&error, "topic", topic, &hint)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        let (code, mut text) = match &error {
+            Error::Unreachable { .. } => {
+                let hint = "`tidelog dev` starts a server, --server or TIDELOG_SERVER says where it is";
+                (exit::UNREACHABLE, format!("{error}; {hint}"))
+            }
+            Error::Broken { .. } | Error::NoAnswer { .. } => (exit::UNREACHABLE, error.to_string()),
+            Error::Unintelligible { .. } => {
+                (exit::FAILED, format!("{error}; is it a Tidelog of this version that listens there?"))
+            }
+            Error::Invalid(_) => (exit::USAGE, error.to_string()),
+            Error::Refused(problem) if problem.code == "not_found" => {
+                (exit::FAILED, format!("{problem}; the server may be of an older version"))
+            }
+            _ if error.kind() == ErrorKind::NotFound => (exit::NOT_FOUND, error.to_string()),
+            _ => (exit::FAILED, error.to_string()),
+        };
+        if error.may_have_happened() && !matches!(error, Error::Unintelligible { .. }) {
+            text.push_str("; it may have happened all the same");
+        } else if error.is_retriable() && error.problem().is_some() {
+            text.push_str("; it may work in a moment");
+        }
+        // One line, whatever the server says.
+        Failure::new(code, text.replace(['\n', '\r'], " "))
+    }
+}
+
+/// Standard output.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            // Whoever reads has seen enough: `tidelog consume … | head`.
+            return Failure::silent(exit::DONE);
+        }
+        Failure::failed(format!("cannot write: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_is_one_line_with_what_to_try() {
+        let check = |error: Error, code: u8, says: &str| {
+            let failure = Failure::of_topic("orders")(error);
+            let text = failure.text().unwrap();
+            assert!(failure.code() == code && text.contains(says) && !text.contains('\n'), "{} {text}", failure.code());
+        };
+        let (server, why) = ("http://x", "refused\nso");
+        let (server, why) = (server.into(), why.into());
+        check(Error::Unreachable { server, why }, exit::UNREACHABLE, "`tidelog dev` starts a server");
+        check(Error::Invalid("no".into()), exit::USAGE, "no");
+        let mut problem = tidelog::Problem::default();
+        (problem.code, problem.status) = ("unknown_topic".to_owned(), 404);
+        check(Error::Refused(problem.clone().into()), exit::NOT_FOUND, "`tidelog topic create orders`");
+        (problem.code, problem.status, problem.may_have_happened) = ("timeout".to_owned(), 504, true);
+        check(Error::Refused(problem.into()), exit::FAILED, "may have happened");
+        let pipe = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!((pipe.code(), pipe.text()), (exit::DONE, None));
+    }
+}

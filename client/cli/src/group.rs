@@ -1,0 +1,172 @@
+//! `tidelog group`.
+
+use clap::{Args, Subcommand};
+use tidelog::{Assignment, GroupInfo, ResetOffsets, Start};
+
+use crate::failure::Failure;
+use crate::output::{Column, Output};
+use crate::server::{JsonArgument, ServerArguments};
+
+const EXAMPLES: &str = "\
+Examples:
+  tidelog group offsets readers
+  tidelog group reset readers --topic orders --to earliest --dry-run
+  tidelog group reset readers --topic orders --partition 3 --to @2026-01-31T12:00:00Z";
+
+const HINT: &str = "`tidelog group list` shows what there is";
+
+/// `tidelog group`.
+#[derive(Debug, Subcommand)]
+pub enum GroupAction {
+    /// List all groups.
+    #[command(after_help = EXAMPLES)]
+    List {
+        #[command(flatten)]
+        json: JsonArgument,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
+    /// Show a group's members and what they read.
+    #[command(after_help = EXAMPLES)]
+    Describe(Named),
+    /// Show how far a group is, and how far behind.
+    #[command(after_help = EXAMPLES)]
+    Offsets(Named),
+    /// Set where a group goes on. Refused while it has members.
+    #[command(after_help = EXAMPLES)]
+    Reset(ResetArguments),
+    /// Delete a group, with where it is. Refused while it has members.
+    #[command(after_help = EXAMPLES)]
+    Delete {
+        /// Its name.
+        group: String,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
+}
+
+/// A group.
+#[derive(Debug, Args)]
+pub struct Named {
+    /// Its name.
+    group: String,
+    #[command(flatten)]
+    json: JsonArgument,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+/// `tidelog group reset`.
+#[derive(Debug, Args)]
+pub struct ResetArguments {
+    /// Its name.
+    group: String,
+    /// In this topic.
+    #[arg(long, value_name = "TOPIC")]
+    topic: String,
+    /// In this partition only. May be said more than once.
+    #[arg(long, short, value_name = "PARTITION")]
+    partition: Vec<u32>,
+    /// To where: earliest, latest, an offset, @ and a time (milliseconds, or 2026-01-31T12:00:00Z), or -15m for so long ago.
+    #[arg(long, value_name = "PLACE", allow_hyphen_values = true)]
+    to: Start,
+    /// Only show what would be.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    json: JsonArgument,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+pub(crate) async fn run(action: GroupAction, output: &mut Output) -> Result<(), Failure> {
+    match action {
+        GroupAction::List { json, server } => list(json.json, &server, output).await,
+        GroupAction::Describe(Named { group, json, server }) => {
+            let info = server.client()?.group(&group).await.map_err(|error| of_group(&error, &group))?;
+            if json.json { output.json(&info) } else { describe(&info, output) }
+        }
+        GroupAction::Offsets(named) => offsets(named, output).await,
+        GroupAction::Reset(arguments) => reset(arguments, output).await,
+        GroupAction::Delete { group, server } => {
+            server.client()?.delete_group(&group).await.map_err(|error| of_group(&error, &group))
+        }
+    }
+}
+
+fn of_group(error: &tidelog::Error, group: &str) -> Failure {
+    match error.code() {
+        Some("unknown_topic") => error.clone().into(),
+        _ => Failure::about(error, "group", group, HINT),
+    }
+}
+
+async fn list(json: bool, server: &ServerArguments, output: &mut Output) -> Result<(), Failure> {
+    let groups = server.client()?.groups().await?;
+    if json {
+        return output.json(&serde_json::json!({ "groups": groups }));
+    }
+    if groups.is_empty() && output.is_terminal() {
+        return Ok(output.line("There are no groups.").and(output.flush())?);
+    }
+    let row = |it: tidelog::GroupSummary| vec![it.group, it.state, it.members.to_string(), it.protocol_type];
+    let rows = groups.into_iter().map(row).collect::<Vec<_>>();
+    let columns = [Column::Left("GROUP"), Column::Left("STATE"), Column::Right("MEMBERS"), Column::Left("PROTOCOL")];
+    output.table(&columns, &rows)
+}
+
+fn describe(info: &GroupInfo, output: &mut Output) -> Result<(), Failure> {
+    if output.is_terminal() {
+        let fields = [("group", &info.group), ("state", &info.state), ("protocol", &info.protocol)];
+        output.fields(&fields.map(|(name, value)| (name.to_owned(), value.clone())))?;
+        output.line("")?;
+    }
+    let row = |it: &tidelog::GroupMember| {
+        let reads = it.assignment.iter().map(assigned).collect::<Vec<_>>().join(" ");
+        vec![it.member_id.clone(), it.client_id.clone(), it.client_host.clone(), reads]
+    };
+    let rows = info.members.iter().map(row).collect::<Vec<_>>();
+    output.table(&["MEMBER", "CLIENT", "HOST", "READS"].map(Column::Left), &rows)
+}
+
+fn assigned(assignment: &Assignment) -> String {
+    let partitions = assignment.partitions.iter().map(u32::to_string).collect::<Vec<_>>();
+    format!("{}:{}", assignment.topic, partitions.join(","))
+}
+
+async fn offsets(Named { group, json, server }: Named, output: &mut Output) -> Result<(), Failure> {
+    let offsets = server.client()?.group_offsets(&group).await.map_err(|error| of_group(&error, &group))?;
+    if json.json {
+        return output.json(&serde_json::json!({ "offsets": offsets }));
+    }
+    let row = |it: &tidelog::GroupOffset| {
+        vec![it.topic.clone(), it.partition.to_string(), it.offset.to_string(), known(it.tail), known(it.lag)]
+    };
+    let rows = offsets.iter().map(row).collect::<Vec<_>>();
+    let numbers = ["PARTITION", "OFFSET", "TAIL", "LAG"].map(Column::Right);
+    output.table(&[&[Column::Left("TOPIC")], &numbers[..]].concat(), &rows)
+}
+
+fn known(number: Option<u64>) -> String {
+    number.map_or_else(|| "-".to_owned(), |number| number.to_string())
+}
+
+async fn reset(arguments: ResetArguments, output: &mut Output) -> Result<(), Failure> {
+    let ResetArguments { group, topic, partition, to, dry_run, json, server } = arguments;
+    let mut reset = ResetOffsets::new(topic, to).dry_run(dry_run);
+    if !partition.is_empty() {
+        reset = reset.partitions(partition);
+    }
+    let changes = server.client()?.reset_offsets(&group, &reset).await.map_err(|error| of_group(&error, &group))?;
+    if json.json {
+        return output.json(&serde_json::json!({ "offsets": changes }));
+    }
+    let row = |it: &tidelog::OffsetChange| {
+        let topic = it.topic.clone().unwrap_or_default();
+        vec![topic, it.partition.to_string(), known(it.before), known(it.after)]
+    };
+    let rows = changes.iter().map(row).collect::<Vec<_>>();
+    let after = if dry_run { "WOULD BE" } else { "NOW" };
+    let columns = [Column::Left("TOPIC"), Column::Right("PARTITION"), Column::Right("BEFORE"), Column::Right(after)];
+    output.table(&columns, &rows)
+}

@@ -1,0 +1,251 @@
+//! `tidelog topic`.
+
+use std::io::{IsTerminal, Write};
+
+use clap::{Args, Subcommand};
+use tidelog::{NewTopic, TopicChanges, TopicInfo};
+
+use crate::exit;
+use crate::failure::Failure;
+use crate::output::{Column, Output, bytes};
+use crate::server::{JsonArgument, ServerArguments};
+
+const EXAMPLES: &str = "\
+Examples:
+  tidelog topic create orders --partitions 6 --config retention.ms=3600000
+  tidelog topic configure orders --set retention.ms=86400000 --unset compression.type
+  tidelog topic list --json | jq -r '.topics[].name'";
+
+/// `tidelog topic`.
+#[derive(Debug, Subcommand)]
+pub enum TopicAction {
+    /// List all topics.
+    #[command(after_help = EXAMPLES)]
+    List {
+        #[command(flatten)]
+        json: JsonArgument,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
+    /// Create a topic.
+    #[command(after_help = EXAMPLES)]
+    Create(CreateArguments),
+    /// Show a topic's partitions and settings.
+    #[command(after_help = EXAMPLES)]
+    Describe {
+        /// Its name.
+        topic: String,
+        /// Show settings that have their defaults too.
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        json: JsonArgument,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
+    /// Change a topic's settings, and give it more partitions.
+    #[command(after_help = EXAMPLES)]
+    Configure(ConfigureArguments),
+    /// Delete a topic and all its records.
+    #[command(after_help = EXAMPLES)]
+    Delete {
+        /// Its name.
+        topic: String,
+        /// Do not ask.
+        #[arg(long, short)]
+        yes: bool,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
+}
+
+/// `tidelog topic create`.
+#[derive(Debug, Args)]
+pub struct CreateArguments {
+    /// Its name: 1 to 249 of a-z A-Z 0-9 . _ -
+    topic: String,
+    /// How many partitions [default: what the server says]
+    #[arg(long, short, value_name = "COUNT")]
+    partitions: Option<u32>,
+    /// A setting, by Kafka's name. May be said more than once.
+    #[arg(long, short, value_name = "NAME=VALUE")]
+    config: Vec<String>,
+    /// Having it already is a success.
+    #[arg(long)]
+    if_not_exists: bool,
+    #[command(flatten)]
+    json: JsonArgument,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+/// `tidelog topic configure`.
+#[derive(Debug, Args)]
+pub struct ConfigureArguments {
+    /// Its name.
+    topic: String,
+    /// Set a setting. May be said more than once.
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// Set a setting back to its default. May be said more than once.
+    #[arg(long, value_name = "NAME")]
+    unset: Vec<String>,
+    /// Give it more partitions: as many as it is to have.
+    #[arg(long, short, value_name = "COUNT")]
+    partitions: Option<u32>,
+    #[command(flatten)]
+    json: JsonArgument,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+pub(crate) async fn run(action: TopicAction, output: &mut Output) -> Result<(), Failure> {
+    match action {
+        TopicAction::List { json, server } => list(json.json, &server, output).await,
+        TopicAction::Create(arguments) => create(arguments, output).await,
+        TopicAction::Describe { topic, all, json, server } => {
+            let info = server.client()?.topic(&topic).await.map_err(Failure::of_topic(&topic))?;
+            if json.json { output.json(&info) } else { show(&info, all, output) }
+        }
+        TopicAction::Configure(arguments) => configure(arguments, output).await,
+        TopicAction::Delete { topic, yes, server } => delete(&topic, yes, &server).await,
+    }
+}
+
+async fn list(json: bool, server: &ServerArguments, output: &mut Output) -> Result<(), Failure> {
+    let topics = server.client()?.topics().await?;
+    if json {
+        return output.json(&serde_json::json!({ "topics": topics }));
+    }
+    if topics.is_empty() && output.is_terminal() {
+        return Ok(output.line("There are no topics. `tidelog topic create NAME` creates one.").and(output.flush())?);
+    }
+    let row = |topic: tidelog::TopicSummary| vec![topic.name, topic.partitions.to_string(), topic.id];
+    let rows = topics.into_iter().map(row).collect::<Vec<_>>();
+    output.table(&[Column::Left("TOPIC"), Column::Right("PARTITIONS"), Column::Left("ID")], &rows)
+}
+
+async fn create(arguments: CreateArguments, output: &mut Output) -> Result<(), Failure> {
+    let mut topic = NewTopic::new(&arguments.topic);
+    if let Some(count) = arguments.partitions {
+        topic = topic.partitions(count);
+    }
+    for config in &arguments.config {
+        let (name, value) = setting(config)?;
+        topic = topic.config(name, value);
+    }
+    let client = arguments.server.client()?;
+    match client.create_topic(&topic).await {
+        Ok(created) if arguments.json.json => output.json(&created),
+        Ok(_) => Ok(()),
+        Err(error) if error.code() == Some("topic_exists") && arguments.if_not_exists => {
+            if !arguments.json.json {
+                return Ok(());
+            }
+            let info = client.topic(&arguments.topic).await?;
+            let (name, id, partitions) = (info.name, info.id, info.partition_count);
+            output.json(&serde_json::json!({ "name": name, "id": id, "partitions": partitions }))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn configure(arguments: ConfigureArguments, output: &mut Output) -> Result<(), Failure> {
+    let mut changes = TopicChanges::default();
+    for config in &arguments.set {
+        let (name, value) = setting(config)?;
+        changes = changes.set(name, value);
+    }
+    for name in &arguments.unset {
+        changes = changes.unset(name);
+    }
+    if let Some(count) = arguments.partitions {
+        changes = changes.partitions(count);
+    }
+    if changes == TopicChanges::default() {
+        return Err(Failure::usage("nothing is to be changed; --set, --unset and --partitions say what"));
+    }
+    let client = arguments.server.client()?;
+    let info = client.configure_topic(&arguments.topic, &changes).await.map_err(Failure::of_topic(&arguments.topic))?;
+    if arguments.json.json { output.json(&info) } else { Ok(()) }
+}
+
+async fn delete(topic: &str, yes: bool, server: &ServerArguments) -> Result<(), Failure> {
+    let client = server.client()?;
+    if !yes {
+        if !std::io::stdin().is_terminal() {
+            return Err(Failure::usage(format!(
+                "deleting {topic} deletes its records too; --yes says that this is meant"
+            )));
+        }
+        let info = client.topic(topic).await.map_err(Failure::of_topic(topic))?;
+        let records = info.partitions.iter().map(|it| it.high_watermark - it.log_start).sum::<u64>();
+        let question =
+            format!("Delete topic {topic} with its {} partitions and {records} records?", info.partition_count);
+        if !confirmed(&question).await {
+            return Err(Failure::new(exit::FAILED, "nothing was deleted"));
+        }
+    }
+    client.delete_topic(topic).await.map_err(Failure::of_topic(topic))
+}
+
+/// Asks whoever sits there. The question is on a thread of its own, so that Ctrl-C is an answer too.
+async fn confirmed(question: &str) -> bool {
+    let question = format!("{question} [y/N] ");
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut answer = String::new();
+        let mut out = std::io::stderr();
+        let _ = out.write_all(question.as_bytes()).and_then(|()| out.flush());
+        std::io::stdin().read_line(&mut answer).is_ok_and(|_| matches!(answer.trim(), "y" | "Y" | "yes"))
+    });
+    asked.await.unwrap_or(false)
+}
+
+fn setting(text: &str) -> Result<(&str, &str), Failure> {
+    text.split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or_else(|| Failure::usage(format!("{text:?} is no setting; NAME=VALUE works, like retention.ms=3600000")))
+}
+
+fn show(info: &TopicInfo, all: bool, output: &mut Output) -> Result<(), Failure> {
+    let stored = info.partitions.iter().map(|it| it.bytes).sum::<u64>();
+    if output.is_terminal() {
+        let fields = [("topic", &info.name), ("id", &info.id), ("bytes", &bytes(stored))];
+        output.fields(&fields.map(|(name, value)| (name.to_owned(), value.clone())))?;
+        output.line("")?;
+    }
+    let row = |it: &tidelog::PartitionInfo| {
+        let records = it.high_watermark - it.log_start;
+        let size = if output.is_terminal() { bytes(it.bytes) } else { it.bytes.to_string() };
+        let numbers = [u64::from(it.partition), it.log_start, it.high_watermark, records];
+        numbers.iter().map(u64::to_string).chain([size]).collect::<Vec<_>>()
+    };
+    let rows = info.partitions.iter().map(row).collect::<Vec<_>>();
+    let columns = ["PARTITION", "FROM", "TAIL", "RECORDS", "BYTES"].map(Column::Right);
+    output.table(&columns, &rows)?;
+    let configs = info.configs.iter().filter(|(_, config)| all || config.is_set).collect::<Vec<_>>();
+    if !configs.is_empty() && output.is_terminal() {
+        output.line("")?;
+        let default = |is_set: bool| if is_set { "" } else { "default" };
+        let row = |(name, config): &(&String, &tidelog::ConfigView)| {
+            vec![name.to_string(), config.value.clone(), default(config.is_set).to_owned()]
+        };
+        let rows = configs.iter().map(row).collect::<Vec<_>>();
+        output.table(&[Column::Left("SETTING"), Column::Left("VALUE"), Column::Left("")], &rows)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_have_a_name_and_a_value() {
+        assert_eq!(setting("a.b=c=d").unwrap(), ("a.b", "c=d"));
+        assert_eq!(setting("a=").unwrap(), ("a", ""));
+        for wrong in ["a", "=b", ""] {
+            assert_eq!(setting(wrong).unwrap_err().code(), exit::USAGE, "{wrong}");
+        }
+    }
+}
