@@ -269,7 +269,10 @@ fn keep_lines(
 }
 
 /// The binary that was built into the same target folder as this test, unless `TIDELOG_BIN` names another.
-fn binary() -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// There is none.
+pub fn binary() -> anyhow::Result<PathBuf> {
     if let Some(named) = std::env::var_os("TIDELOG_BIN") {
         return Ok(named.into());
     }

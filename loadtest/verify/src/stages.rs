@@ -107,13 +107,16 @@ fn unit(machine: &mut Machine, stage: &'static str) -> Tally {
     for test in &tests {
         arguments.extend(["--test", test]);
     }
-    cargo_test(machine, stage, &arguments, 25)
+    let mut tally = cargo_test(machine, stage, &arguments, 25);
+    // What the SDK's pages show compiles.
+    tally.add(cargo_test(machine, stage, &["--workspace", "--doc"], 10));
+    tally
 }
 
 /// Names of the integration tests in every crate but one.
 fn integration_tests(root: &Path, without: &str) -> Vec<String> {
     let mut names = Vec::new();
-    for area in ["storage", "control-plane", "services", "loadtest"] {
+    for area in ["storage", "control-plane", "services", "client", "loadtest"] {
         for package in entries(&root.join(area)).into_iter().filter(|package| !package.ends_with(without)) {
             for test in entries(&package.join("tests")) {
                 let is_file = test.extension().is_some_and(|extension| extension == "rs");
@@ -172,7 +175,7 @@ fn clients(machine: &mut Machine, stage: &'static str) -> Tally {
         return tally;
     }
     let mut arguments: Vec<String> =
-        ["--workspace", "--test", "clients", "--test", "behaviour", "--"].map(str::to_owned).into();
+        ["--workspace", "--test", "clients", "--test", "behaviour", "--test", "sdk", "--"].map(str::to_owned).into();
     // Every test that needs a tool has its name in its own: that is how it is left out.
     let needs: [(&str, &[Tool], Prepare); 4] = [
         ("kcat", &[Tool::Kcat], nothing_to_prepare),

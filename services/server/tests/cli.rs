@@ -47,7 +47,7 @@ fn version_has_the_commit() {
 
 #[test]
 fn help_has_examples_and_every_flag() {
-    check(&[], &["--help"], 0, &["Examples:", "tidelog dev", "tidelog config"]);
+    check(&[], &["--help"], 0, &["Examples:", "tidelog dev", "tidelog config", "tidelog doctor", "tidelog consume"]);
     check(
         &[],
         &["dev", "--help"],
@@ -96,6 +96,120 @@ fn refusals_start_nothing() {
         );
     }
     check(&[], &["serve"], 2, &["unrecognized subcommand"]);
+    for arguments in [&["dev", "--kafka-lisen", "x"][..], &["serve"], &["topic", "create"], &["completions", "csh"]] {
+        let said = check(&[], arguments, 2, &["--help` shows"]);
+        assert!(said.starts_with("tidelog: ") && said.lines().count() == 1, "{said}");
+    }
+}
+
+#[test]
+fn help_of_every_command_has_examples() {
+    let commands = [
+        "dev",
+        "config",
+        "doctor",
+        "completions",
+        "produce",
+        "consume",
+        "status",
+        "topic list",
+        "topic create",
+        "topic describe",
+        "topic configure",
+        "topic delete",
+        "group list",
+        "group describe",
+        "group offsets",
+        "group reset",
+        "group delete",
+    ];
+    for command in commands {
+        let arguments = command.split(' ').chain(["--help"]).collect::<Vec<_>>();
+        check(&[], &arguments, 0, &["Usage:", "Examples:"]);
+    }
+    // What the commands that ask a server are told is no setting.
+    check(&[("TIDELOG_SERVER", "http://there")], &["config"], 0, &["data_dir"]);
+}
+
+#[test]
+fn completions_know_every_command() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        check(&[], &["completions", shell], 0, &["consume", "configure", "doctor", "follow"]);
+    }
+}
+
+/// `tidelog doctor --json` in an empty folder, which it leaves empty: the exit code, and each check's state and words.
+fn doctor(environment: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, serde_json::Value) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let output = tidelog(folder.path(), environment, &[&["doctor", "--json"], arguments].concat());
+    let told = serde_json::from_slice::<serde_json::Value>(&output.stdout);
+    let told = told.unwrap_or_else(|_| panic!("no JSON: {output:?}"));
+    assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 0, "nothing is left behind");
+    assert_eq!(told["ok"].as_bool(), output.status.code().map(|code| code == 0), "{told}");
+    (output.status.code(), told)
+}
+
+fn check_named<'a>(told: &'a serde_json::Value, name: &str) -> &'a serde_json::Value {
+    let checks = told["checks"].as_array().expect("a list");
+    checks.iter().find(|check| check["check"] == name).unwrap_or_else(|| panic!("no {name} in {told}"))
+}
+
+/// As [`doctor`], with free ports.
+fn doctor_on_free_ports(environment: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, serde_json::Value) {
+    let ports = ["--kafka-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0"];
+    doctor(environment, &[&ports[..], arguments].concat())
+}
+
+#[test]
+fn doctor_finds_nothing_wrong_here() {
+    let (code, told) = doctor_on_free_ports(&[], &["--in-flight-bytes-max=100MiB", "--cache-memory-bytes=16MiB"]);
+    assert_eq!(code, Some(0), "{told}");
+    for name in ["open files", "memory", "clock", "data folder", "fsync", "kafka port", "http port", "store"] {
+        assert_ne!(check_named(&told, name)["state"], "wrong", "{told}");
+    }
+    for name in ["store range", "store list", "store delete", "store claim"] {
+        assert_eq!(check_named(&told, name)["state"], "ok", "{told}");
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let arguments = ["doctor", "--kafka-listen=127.0.0.1:0", "--http-listen=off", "--cache-disk-bytes=0"];
+    let said = tidelog(folder.path(), &[], &arguments);
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.contains("fsync") && !said.contains('\x1b'), "{said}");
+}
+
+#[test]
+fn doctor_says_what_is_wrong_and_what_to_do() {
+    let check_wrong = |arguments: &[&str], name: &str, what: &str, advice: &str| {
+        let (code, told) = doctor_on_free_ports(&CREDENTIALS, arguments);
+        let found = check_named(&told, name);
+        assert_eq!((code, &found["state"]), (Some(1), &serde_json::Value::from("wrong")), "{told}");
+        let told = |key: &str| found[key].as_str().expect("text").to_owned();
+        assert!(told("what").contains(what) && told("do").contains(advice), "{found}");
+    };
+    check_wrong(&["--cache-memory-bytes=1000000GiB"], "memory", "available", "--cache-memory-bytes");
+    check_wrong(&["--cache-disk-bytes=1000000GiB"], "data folder", "needed", "--cache-disk-bytes");
+    check_wrong(&["--data-dir=/dev/null/x"], "data folder", "/dev", "--data-dir");
+    check_wrong(&["--store=file:///proc/nothing/here"], "store", "nothing can be made", "--store");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = taken.local_addr().map(|address| (taken, address)).expect("it is bound");
+    let flag = format!("--kafka-listen={}", taken.1);
+    let (code, told) = doctor(&[], &[&flag, "--http-listen=off", "--cache-disk-bytes=0"]);
+    assert_eq!((code, check_named(&told, "kafka port")["state"].as_str()), (Some(1), Some("wrong")), "{told}");
+    let endpoint = format!("--store-endpoint=http://{}", bucket_that_takes_nothing());
+    let s3 = ["--store=s3://bucket/here", "--store-allow-http", "--store-path-style", &endpoint];
+    check_wrong(&s3, "store", "s3:PutObject", "s3:DeleteObject");
+}
+
+#[test]
+fn doctor_does_not_disturb_a_running_node() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let serving = Serving::start(folder.path(), &[]);
+    let arguments = ["doctor", "--json", "--data-dir=data", "--kafka-listen=127.0.0.1:0", "--http-listen=off"];
+    let output = tidelog(folder.path(), &[], &arguments);
+    let told = serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("JSON");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(check_named(&told, "data folder")["what"].as_str().expect("text").contains("in use"), "{told}");
+    assert_eq!(serving.end(Signal::TERM).0, Some(0));
 }
 
 /// A `tidelog dev` that serves; killed when dropped.
