@@ -29,7 +29,7 @@ declare_metrics! {
     gauge IN_FLIGHT_BYTES = "tidelog_ingest_in_flight_bytes", [],
         "Bytes received and not yet resolved. Is the bound near, at which sockets are not read?";
     gauge IN_FLIGHT_BYTES_MAX = "tidelog_ingest_in_flight_bytes_max", [],
-        "That bound: `in_flight_bytes_max`.";
+        "Bytes that may be so, by `in_flight_bytes_max`. Is it as large as this load wants it?";
 }
 
 /// Of the lane that seals.

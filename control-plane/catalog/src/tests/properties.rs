@@ -51,7 +51,7 @@ proptest! {
 fn random_commands_reach_every_kind_of_answer() {
     let mut runner = TestRunner::new(config(1));
     let mut kinds = std::collections::BTreeMap::new();
-    for _ in 0..300 {
+    for _ in 0..800 {
         let mut driver = Driver::new();
         steps().new_tree(&mut runner).unwrap().current().iter().for_each(|step| driver.step(step));
         driver.count_kinds(&mut kinds);

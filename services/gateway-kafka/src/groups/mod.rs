@@ -11,5 +11,5 @@ mod admin_test;
 mod handlers_test;
 #[cfg(test)]
 #[path = "../../../groups/src/testing_catalog.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "each of the two crates that share it uses a part")]
 mod testing_catalog;

@@ -124,7 +124,7 @@ fn rows_that_share_their_bytes_are_added_up() {
         let array = BinaryViewArray::new(ScalarBuffer::from(vec![view; count]), vec![bytes.clone()], None);
         stream(&[batch(vec![("value", Arc::new(array))])])
     };
-    assert_eq!(read_arrow(&views(8)), Ok(8));
+    assert_eq!(read_arrow(&views(7)), Ok(7));
     check_refused(&views(9), "share bytes");
     let mut short = BinaryViewBuilder::new();
     (0..100).for_each(|_| short.append_value("short"));
