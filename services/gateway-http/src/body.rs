@@ -28,6 +28,8 @@ const SOON: Duration = Duration::from_millis(1);
 pub(crate) struct Arriving {
     shared: Arc<Shared>,
     body: Body,
+    /// Its end was seen: it may not be asked again.
+    is_ended: bool,
     room: Option<Room>,
 }
 
@@ -41,7 +43,7 @@ struct Room {
 
 impl Arriving {
     pub(crate) fn new(shared: &Arc<Shared>, body: Body) -> Arriving {
-        Arriving { shared: shared.clone(), body, room: None }
+        Arriving { shared: shared.clone(), body, is_ended: false, room: None }
     }
 
     /// The next bytes; `None` at the end.
@@ -80,7 +82,10 @@ impl Arriving {
 
     fn frame(&mut self, frame: Option<Result<http_body::Frame<Bytes>, axum::Error>>) -> Result<Option<Bytes>, Refused> {
         match frame {
-            None => Ok(None),
+            None => {
+                self.is_ended = true;
+                Ok(None)
+            }
             // Trailers say nothing here.
             Some(Ok(frame)) => {
                 let bytes = frame.into_data().unwrap_or_default();
@@ -179,6 +184,9 @@ impl Arriving {
 
     /// Throws away what still comes, for a while.
     pub(crate) async fn drain(&mut self) {
+        if self.is_ended {
+            return;
+        }
         let mut left = DRAIN_BYTES_MAX;
         let draining = async {
             while let Some(Ok(frame)) = self.body.frame().await {
@@ -199,6 +207,6 @@ pub(crate) struct Whole {
 impl Whole {
     /// As a body that arrives at once, in the room that it has.
     pub(crate) fn again(self, shared: &Arc<Shared>) -> Arriving {
-        Arriving { shared: shared.clone(), body: Body::from(self.bytes), room: self.room }
+        Arriving { shared: shared.clone(), body: Body::from(self.bytes), is_ended: false, room: self.room }
     }
 }

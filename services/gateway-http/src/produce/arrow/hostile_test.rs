@@ -118,13 +118,13 @@ fn lengths_are_looked_at_before_memory_is_taken() {
 /// A little of it stands for a lot.
 #[test]
 fn rows_that_share_their_bytes_are_added_up() {
-    let bytes = Buffer::from(vec![7; 1 << 20]);
+    let bytes = Buffer::from(vec![7_u8; 1 << 20]);
     let view = make_view(&bytes, 0, 0);
     let views = |count: usize| {
         let array = BinaryViewArray::new(ScalarBuffer::from(vec![view; count]), vec![bytes.clone()], None);
         stream(&[batch(vec![("value", Arc::new(array))])])
     };
-    assert_eq!(read_arrow(&views(7)), Ok(7));
+    assert_eq!(read_arrow(&views(8)), Ok(8));
     check_refused(&views(9), "share bytes");
     let mut short = BinaryViewBuilder::new();
     (0..100).for_each(|_| short.append_value("short"));
