@@ -27,7 +27,7 @@ pub async fn work(consumer: &mut Consumer, mut each: impl FnMut(&Record)) -> Res
     while let Some(record) = consumer.next().await {
         each(&record?);
         count += 1;
-        if count % COMMIT_EVERY == 0 {
+        if count.is_multiple_of(COMMIT_EVERY) {
             consumer.commit().await?;
         }
     }

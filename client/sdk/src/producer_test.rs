@@ -152,7 +152,7 @@ async fn memory_is_bounded_and_senders_wait_for_room() {
     let producer = server.client.producer("t").memory_bytes(200).build();
     let record = || NewRecord::new(vec![b'x'; 50]);
     let mut taken = 0;
-    while let Some(sent) = tokio::time::timeout(Duration::from_millis(200), producer.send(record())).await.ok() {
+    while let Ok(sent) = tokio::time::timeout(Duration::from_millis(200), producer.send(record())).await {
         sent.unwrap();
         taken += 1;
         assert!(taken < 10, "there is a bound");

@@ -216,6 +216,9 @@ fn read_everything(world: &World, kafka: &str, http: &mut Http) {
     }
 }
 
+/// What a client does, with its number.
+type Work = fn(&World, u32);
+
 #[test]
 fn conditional_appends_are_linearizable_and_repeated_ones_land_once() {
     let mut server = Server::start(Options::default()).expect("the server starts");
@@ -237,7 +240,7 @@ fn conditional_appends_are_linearizable_and_repeated_ones_land_once() {
     let json = [("content-type", "application/json".to_owned())];
     assert_eq!(http.send("POST", "/v1/topics", &json, create.as_bytes()).unwrap().0, 201);
 
-    let clients: [(u32, fn(&World, u32)); 9] = [
+    let clients: [(u32, Work); 9] = [
         (1, conditional_writer),
         (2, conditional_writer),
         (3, conditional_writer),

@@ -39,12 +39,15 @@ pub(super) struct RecordText<'a> {
     timestamp: Option<i64>,
 }
 
+/// Name and value.
+pub(super) type Header<'a> = (Cow<'a, str>, Option<Cow<'a, [u8]>>);
+
 /// A record, in bytes: those of the request where they can be taken as they came.
 #[derive(Debug, Default)]
 pub(super) struct NewRecord<'a> {
     pub(super) key: Option<Cow<'a, [u8]>>,
     pub(super) value: Option<Cow<'a, [u8]>>,
-    pub(super) headers: Vec<(Cow<'a, str>, Option<Cow<'a, [u8]>>)>,
+    pub(super) headers: Vec<Header<'a>>,
     pub(super) partition: Option<u32>,
     pub(super) timestamp: Option<i64>,
 }

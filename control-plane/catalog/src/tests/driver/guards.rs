@@ -23,7 +23,7 @@ impl Driver {
     }
 
     fn guard(&self, step: &BatchStep, partition: PartitionId, batch: u32) -> Option<BatchGuard> {
-        let fencing_token = (step.guard % 4 == 0).then_some(FencingToken(u64::from(step.guard / 4 % 6)));
+        let fencing_token = step.guard.is_multiple_of(4).then_some(FencingToken(u64::from(step.guard / 4 % 6)));
         let key = (step.guard % 4 == 1).then(|| {
             let key = [step.guard / 4 % 3; 16];
             let known = self.model.guards.keys.get(&(partition.topic, key));
