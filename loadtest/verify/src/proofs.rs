@@ -34,11 +34,6 @@ const MUTANTS: &[(&str, &str, &[Mutant])] = &[
             Mutant { name: "high-watermark-off-by-one", breaks: "I7" },
             Mutant { name: "stale-epoch-accepted", breaks: "I9" },
             Mutant { name: "continued-anywhere", breaks: "I5" },
-            Mutant { name: "fence-not-raised", breaks: "I10" },
-            Mutant { name: "expected-offset-ignored", breaks: "I10" },
-            Mutant { name: "key-other-body", breaks: "I1" },
-            Mutant { name: "halt-forgotten", breaks: "I5" },
-            Mutant { name: "guards-outside-snapshot", breaks: "I8 I10 I19" },
             Mutant { name: "claim-unchecked", breaks: "I13" },
             Mutant { name: "log-start-goes-back", breaks: "I7 I16" },
         ],
@@ -47,18 +42,6 @@ const MUTANTS: &[(&str, &str, &[Mutant])] = &[
         "tidelog_catalog_raft",
         "control-plane/catalog-raft",
         &[Mutant { name: "skip_log_fsync", breaks: "I1" }, Mutant { name: "skip_part_fsync", breaks: "I1 I19" }],
-    ),
-    (
-        "tidelog_gateway_http",
-        "services/gateway-http",
-        &[
-            Mutant { name: "http-acknowledge-refused", breaks: "I1" },
-            Mutant { name: "http-torn-body-taken", breaks: "I6" },
-            Mutant { name: "http-resume-one-later", breaks: "I2" },
-            Mutant { name: "http-last-event-forgotten", breaks: "I3" },
-            Mutant { name: "http-cursor-behind", breaks: "I3" },
-            Mutant { name: "http-read-again-repeats", breaks: "I3" },
-        ],
     ),
 ];
 
