@@ -116,7 +116,7 @@ fn build_with_mutants(machine: &Machine, stage: &'static str) -> Result<BTreeMap
         machine,
         &["test", "--release", "--workspace", "--no-run", "--lib", "--test", "path", "--features", features],
     );
-    let ended = run(machine, stage, build, 15)?;
+    let ended = run(machine, stage, build, 25)?;
     if !ended.good {
         return Err(with_tail(Tally::failed("the tests do not build with mutants"), &ended));
     }

@@ -99,7 +99,7 @@ fn fmt(machine: &mut Machine, stage: &'static str) -> Tally {
 
 fn clippy(machine: &mut Machine, stage: &'static str) -> Tally {
     let arguments = ["clippy", "--workspace", "--all-targets", "--release", "--quiet", "--", "-D", "warnings"];
-    one_check(machine, stage, cargo(machine, &arguments), 12)
+    one_check(machine, stage, cargo(machine, &arguments), 20)
 }
 
 fn tidy(machine: &mut Machine, stage: &'static str) -> Tally {
@@ -114,9 +114,9 @@ fn unit(machine: &mut Machine, stage: &'static str) -> Tally {
     for test in &tests {
         arguments.extend(["--test", test]);
     }
-    let mut tally = cargo_test(machine, stage, &arguments, 25);
+    let mut tally = cargo_test(machine, stage, &arguments, 40);
     // What the SDK's pages show compiles.
-    tally.add(cargo_test(machine, stage, &["--workspace", "--doc"], 10));
+    tally.add(cargo_test(machine, stage, &["--workspace", "--doc"], 15));
     tally
 }
 
@@ -201,7 +201,7 @@ fn clients(machine: &mut Machine, stage: &'static str) -> Tally {
         }
     }
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    tally.add(cargo_test(machine, stage, &arguments, 10));
+    tally.add(cargo_test(machine, stage, &arguments, 20));
     tally
 }
 
@@ -257,7 +257,7 @@ fn s3(machine: &mut Machine, stage: &'static str) -> Tally {
         tally.add(Tally::skipped("radosgw tests skipped: Ceph not found"));
         arguments.extend(["--skip", "radosgw"]);
     }
-    tally.add(cargo_test(machine, stage, &arguments, 14));
+    tally.add(cargo_test(machine, stage, &arguments, 20));
     tally
 }
 
@@ -272,14 +272,14 @@ fn hostile(machine: &mut Machine, stage: &'static str) -> Tally {
         tally.add(Tally::skipped("full_file_system tests skipped: mounting a tmpfs is not permitted"));
         arguments.extend(["--skip", "full_file_system"]);
     }
-    tally.add(cargo_test(machine, stage, &arguments, 12));
+    tally.add(cargo_test(machine, stage, &arguments, 15));
     tally
 }
 
 fn kills(machine: &mut Machine, stage: &'static str) -> Tally {
     let mut tally = build_server(machine, stage);
     if tally.failed == 0 {
-        tally.add(cargo_test(machine, stage, &["--workspace", "--test", "kills", "--", "--nocapture"], 10));
+        tally.add(cargo_test(machine, stage, &["--workspace", "--test", "kills", "--", "--nocapture"], 15));
     }
     tally
 }
