@@ -6,7 +6,7 @@
 //! restart; snapshots stop nobody; a panic while applying ends the process. **Does not know:** what the commands mean
 //! (`tidelog-catalog` does), who proposes them, other voters (there is one).
 //!
-//! With the feature `mutants`, `TIDELOG_MUTANT` plants one of these bugs, and this crate's power-loss test fails:
+//! In this crate's tests, `TIDELOG_MUTANT` plants one of these bugs, and the one of power loss fails:
 //!
 //! | name | bug | breaks |
 //! |---|---|---|

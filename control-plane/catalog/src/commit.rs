@@ -198,7 +198,7 @@ fn outcome_before(meta: &Meta, commit: &Commit) -> Result<Option<CommitOutcome>,
     let lane = session.lanes.get(&commit.lane);
     let last = lane.map_or(CommitSequence(0), |lane| lane.last);
     if commit.sequence <= last {
-        let of = if mutant::is("wrong-repeated-outcome") { last } else { commit.sequence };
+        let of = if mutant!("wrong-repeated-outcome") { last } else { commit.sequence };
         let retained = lane.and_then(|lane| lane.outcomes.get(&of));
         return retained.map(|outcome| Some((**outcome).clone())).ok_or(CommitRefused::OutcomeForgotten);
     }
@@ -226,7 +226,7 @@ fn is_after_refusal(meta: &Meta, commit: &Commit) -> bool {
     let lane = meta.sessions.get(&commit.session).and_then(|session| session.lanes.get(&commit.lane));
     let not_received = CommitSequence(commit.outcomes_received.0.saturating_add(1))..;
     let mut outcomes = lane.into_iter().flat_map(|lane| lane.outcomes.range(not_received.clone()));
-    !mutant::is("refusal-overtaken") && outcomes.any(|(_, outcome)| !matches!(**outcome, CommitOutcome::Applied(_)))
+    !mutant!("refusal-overtaken") && outcomes.any(|(_, outcome)| !matches!(**outcome, CommitOutcome::Applied(_)))
 }
 
 /// Why nothing of the commit can be appended.

@@ -84,7 +84,7 @@ impl State {
         claim: Option<&GroupClaim>,
         offsets: &[GroupOffset],
     ) -> Result<Vec<Result<(), OffsetRefused>>, ClaimRefused> {
-        if !mutant::is("claim-unchecked") {
+        if !mutant!("claim-unchecked") {
             check_claim(self.group_record(tenant, group).as_deref(), claim)?;
         }
         Ok(self.commit_offsets(index, tenant, group, offsets))

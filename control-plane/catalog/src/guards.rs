@@ -79,7 +79,7 @@ pub struct Guards(pub GuardsContent);
 
 impl Encode for Guards {
     fn encode(&self, out: &mut Writer) {
-        if mutant::is("guards-outside-snapshot") {
+        if mutant!("guards-outside-snapshot") {
             out.put(&GuardsContent::default());
         } else {
             out.put(&self.0);
@@ -167,7 +167,7 @@ impl Gate<'_> {
                 return Err(told);
             }
             let halted = own.and_then(|own| own.halted.get(&producer.id)).copied();
-            if let Some(epoch) = halted.filter(|epoch| *epoch >= producer.epoch && !mutant::is("halt-forgotten")) {
+            if let Some(epoch) = halted.filter(|epoch| *epoch >= producer.epoch && !mutant!("halt-forgotten")) {
                 return Err(BatchOutcome::ProducerHalted { epoch });
             }
             checked?;
@@ -182,7 +182,7 @@ impl Gate<'_> {
             return Err(BatchOutcome::Fenced { token, tail: partition.tail });
         }
         match batch.expected_offset {
-            Some(expected) if expected != partition.tail && !mutant::is("expected-offset-ignored") => {
+            Some(expected) if expected != partition.tail && !mutant!("expected-offset-ignored") => {
                 Err(BatchOutcome::UnexpectedOffset { tail: partition.tail })
             }
             _ => Ok(()),
@@ -203,7 +203,7 @@ impl Gate<'_> {
             return if has_room { Ok(()) } else { Err(BatchOutcome::KeysFull) };
         };
         if (entry.body != key.body || entry.batches != key.batches && entry.layout == key.layout)
-            && !mutant::is("key-other-body")
+            && !mutant!("key-other-body")
         {
             return Err(BatchOutcome::KeyReused);
         }
@@ -243,7 +243,7 @@ impl Gate<'_> {
         let own = self.parts[guard_part_of(self.id)].body.0.partitions.get(&self.id);
         let raised = guard
             .and_then(|guard| guard.fencing_token)
-            .filter(|token| own.and_then(|own| own.token) < Some(*token) && !mutant::is("fence-not-raised"));
+            .filter(|token| own.and_then(|own| own.token) < Some(*token) && !mutant!("fence-not-raised"));
         let goes_on = batch.producer.filter(|producer| own.is_some_and(|own| own.halted.contains_key(&producer.id)));
         if raised.is_some() || goes_on.is_some() {
             self.write(|own| {

@@ -96,7 +96,7 @@ impl Meta {
         let ended: Vec<ObjectId> = self.grants.iter().filter(|(_, grant)| ends(grant)).map(|(id, _)| *id).collect();
         for first in ended {
             let end = ObjectId(first.0 + u64::from(self.grants[&first].count));
-            if mutant::is("unfenced-orphan") {
+            if mutant!("unfenced-orphan") {
                 self.grants.get_mut(&first).expect("just found").deadline = Tick(u64::MAX);
             } else {
                 self.grants.remove(&first);

@@ -25,7 +25,7 @@ stored_struct! {
 
 impl Partition {
     pub fn view(&self) -> PartitionView {
-        let off_by = u64::from(mutant::is("high-watermark-off-by-one") && self.tail > Offset(0));
+        let off_by = u64::from(mutant!("high-watermark-off-by-one") && self.tail > Offset(0));
         let high_watermark = Offset(self.tail.0 + off_by);
         // Without transactions everything is stable.
         PartitionView { log_start: self.log_start, high_watermark, last_stable: high_watermark }

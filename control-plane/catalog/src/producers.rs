@@ -80,13 +80,13 @@ impl Producers {
             let accepted = batch.sequence == 0 || may_be_dropped;
             return if accepted { Ok(()) } else { Err(BatchOutcome::UnknownProducer) };
         };
-        if batch.epoch < producer.epoch && !mutant::is("stale-epoch-accepted") {
+        if batch.epoch < producer.epoch && !mutant!("stale-epoch-accepted") {
             return Err(BatchOutcome::StaleEpoch { current: producer.epoch });
         }
         if batch.epoch != producer.epoch {
             return if batch.sequence == 0 { Ok(()) } else { Err(BatchOutcome::OutOfOrder { expected: 0 }) };
         }
-        if producer.is_continued() && (batch.sequence == 0 || mutant::is("continued-anywhere")) {
+        if producer.is_continued() && (batch.sequence == 0 || mutant!("continued-anywhere")) {
             return Ok(());
         }
         let same = |kept: &&KeptBatch| kept.sequence == batch.sequence && kept.records == records;
@@ -250,7 +250,7 @@ fn sequence_after(sequence: i32, records: u32) -> i32 {
 
 impl Encode for Producers {
     fn encode(&self, out: &mut Writer) {
-        if mutant::is("dedup-outside-snapshot") {
+        if mutant!("dedup-outside-snapshot") {
             out.put(&BTreeMap::<ProducerId, Shared<Producer>>::new());
         } else {
             out.put(&self.entries);

@@ -34,7 +34,7 @@ impl State {
         if before > tail {
             return Err(DeleteRecordsError::BeyondTail(tail));
         }
-        if before == log_start || (before < log_start && !mutant::is("log-start-goes-back")) {
+        if before == log_start || (before < log_start && !mutant!("log-start-goes-back")) {
             return Ok(log_start);
         }
         let partitions = &mut Stamped::write(&mut self.shards[shard_of(id)], index).partitions;

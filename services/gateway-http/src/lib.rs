@@ -7,7 +7,7 @@
 //! makes this hold is bounded. **Does not know:** how records are stored, how the catalog replicates, nor the other door; what
 //! the node is beside them it is told ([`NodeView`]).
 //!
-//! With the feature `mutants`, `TIDELOG_MUTANT` plants one of these bugs, which this crate's tests are to find:
+//! In this crate's tests, `TIDELOG_MUTANT` plants one of these bugs, which they are to find:
 //!
 //! | name | bug | breaks |
 //! |---|---|---|

@@ -128,7 +128,7 @@ impl Fetch {
         {
             return Ok(plan);
         }
-        if !mutant::is("stale-negative") {
+        if !mutant!("stale-negative") {
             self.catalog.read_barrier().await?;
         }
         let plan = self.catalog.extents(partition, from, bytes_max).ok_or(ReadError::UnknownPartition)?;

@@ -121,7 +121,7 @@ impl<'a> Scan<'a> {
 
     fn take(&mut self, bytes: usize) -> Result<ScannedBatch, String> {
         let mut pieces = self.rope.take(bytes);
-        let suspect = if mutant::is("unchecked-read") { None } else { self.suspect };
+        let suspect = if mutant!("unchecked-read") { None } else { self.suspect };
         let header = match suspect {
             Some(range) => {
                 let whole = join(pieces);

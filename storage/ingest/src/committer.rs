@@ -154,7 +154,7 @@ impl Committer {
         if flush.batches.is_empty() {
             return;
         }
-        if mutant::is("acknowledge-before-commit") {
+        if mutant!("acknowledge-before-commit") {
             self.acknowledge_too_early(&mut flush);
         }
         self.sequence = CommitSequence(self.sequence.0 + 1);
@@ -204,7 +204,7 @@ impl Committer {
             let answer = answered(Some(&mut next)).await;
             unresolved.push_back((next, answer));
         }
-        let resequence = mutant::is("resequence-lost-answers");
+        let resequence = mutant!("resequence-lost-answers");
         let again = if !resequence && unresolved.iter().any(|(_, answer)| matches!(answer, Answer::Lost(_))) {
             self.ask_again(unresolved).await
         } else {
@@ -236,7 +236,7 @@ impl Committer {
                     self.fail_flush(proposed.flush, &AppendError::Stopping);
                 }
                 Answer::Lost(_) => {
-                    assert!(mutant::is("resequence-lost-answers"), "the caller asks again when an answer was lost");
+                    assert!(mutant!("resequence-lost-answers"), "the caller asks again when an answer was lost");
                     self.sequence = proposed.sequence;
                     again.push(proposed.flush);
                 }

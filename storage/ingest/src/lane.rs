@@ -361,7 +361,7 @@ fn after(offset: Offset, records: u32) -> Offset {
 }
 
 fn sealed((mut batches, bytes): (Vec<Pending>, usize), slot: Slot) -> Sealed {
-    if mutant::is("reordered-seal") {
+    if mutant!("reordered-seal") {
         batches.reverse();
     }
     // Stable, so that a partition's batches keep their order.

@@ -111,7 +111,7 @@ impl Waiting {
         while at < self.flushes.len() {
             let entry = &mut self.flushes[at];
             let blocked_count = entry.partitions.iter().filter(|partition| blocked.contains(partition)).count();
-            let is_free = blocked_count == 0 || mutant::is("upload-overtaken");
+            let is_free = blocked_count == 0 || mutant!("upload-overtaken");
             let may_go = match entry.state {
                 Upload::UnderWay(_) => false,
                 // It blocks nobody any more.

@@ -269,7 +269,7 @@ impl Writer {
         self.buffer.clear();
         self.buffer.shrink_to(BUFFER_BYTES_KEPT);
         let begun = self.shared.clock.now();
-        if !mutant::is("skip_log_fsync") {
+        if !mutant!("skip_log_fsync") {
             self.active.file.sync()?;
         }
         let took = begun.elapsed();

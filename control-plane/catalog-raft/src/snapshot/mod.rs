@@ -106,7 +106,7 @@ impl SnapshotFolder {
         }
         let file = self.disk.create(&path)?;
         file.write_all_at(&[bytes], 0)?;
-        if mutant::is("skip_part_fsync") {
+        if mutant!("skip_part_fsync") {
             return Ok(());
         }
         file.sync()

@@ -162,7 +162,7 @@ impl Unfolding {
 
     fn end(&self) -> Result<(), BadEncoding> {
         let what = self.decoder.what();
-        if self.decoder.is_inside && !mutant::is("http-torn-body-taken") {
+        if self.decoder.is_inside && !mutant!("http-torn-body-taken") {
             return Err(BadEncoding::CutOff { what });
         }
         Ok(())

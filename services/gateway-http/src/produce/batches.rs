@@ -216,7 +216,7 @@ impl Pending {
     pub(super) async fn resolve(self) -> (u32, Vec<Span>, Result<Appended, Refused>) {
         let outcome = match self.outcome {
             Ok(appending) => match appending.await {
-                Err(_) if mutant::is("http-acknowledge-refused") => {
+                Err(_) if mutant!("http-acknowledge-refused") => {
                     let (base_offset, log_start) = (Offset(0), Offset(0));
                     Ok(Appended { base_offset, log_append_time: None, is_duplicate: false, log_start })
                 }

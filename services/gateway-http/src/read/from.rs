@@ -75,7 +75,7 @@ impl From {
     /// # Errors
     /// When it is no offset.
     pub(super) fn after_event(id: &HeaderValue) -> Result<From, Refused> {
-        let later = if mutant::is("http-resume-one-later") { 2 } else { 1 };
+        let later = if mutant!("http-resume-one-later") { 2 } else { 1 };
         let after = id.to_str().ok().and_then(number).and_then(|offset| offset.checked_add(later));
         after.map(From::Offset).ok_or_else(|| {
             let detail = format!("Last-Event-ID is {id:?}; the id of an event of this stream, an offset, works");

@@ -100,7 +100,7 @@ pub(crate) async fn partition_records(
     let wanted = Wanted::of(&query, accepted, false)?;
     let mut from = From::of(query.text("from"))?;
     if accepted == EVENT_STREAM
-        && !mutant::is("http-last-event-forgotten")
+        && !mutant!("http-last-event-forgotten")
         && let Some(id) = headers.get(LAST_EVENT_ID)
     {
         from = From::after_event(id)?;

@@ -281,12 +281,12 @@ impl Part {
             let offset = base.plus(record.offset_delta);
             if offset >= self.next {
                 let next = offset.plus(1);
-                let told = if mutant::is("http-cursor-behind") { offset } else { next };
+                let told = if mutant!("http-cursor-behind") { offset } else { next };
                 let placed = Placed { partition: self.id.index, offset: offset.0, record, cursor: cursor(told.0) };
                 if let Some(step) = sink.take(placed) {
                     return ControlFlow::Break(step);
                 }
-                if !mutant::is("http-read-again-repeats") {
+                if !mutant!("http-read-again-repeats") {
                     self.next = next;
                 }
             }
