@@ -114,6 +114,17 @@ impl Problem {
         }
     }
 
+    /// What the server would say of a partition that there is not.
+    pub(crate) fn of_missing_partition(topic: &str, partition: u32, count: u32) -> Problem {
+        Problem {
+            status: 404,
+            code: "unknown_partition".to_owned(),
+            title: "The topic has no such partition".to_owned(),
+            detail: format!("topic {topic} has no partition {partition}, but 0 to {}", count.saturating_sub(1)),
+            ..Problem::default()
+        }
+    }
+
     /// Of an answer that is no problem of Tidelog's: a proxy's, say. What became of the request is known only when the status
     /// says that it was not worked on.
     pub(crate) fn of_stranger(status: u16, said: &str) -> Problem {

@@ -83,6 +83,7 @@ pub struct Node {
     /// Stopped last: what the doors stand on.
     base: Tasks,
     kafka: SocketAddr,
+    http: Option<SocketAddr>,
     about: Vec<(String, String)>,
 }
 
@@ -223,7 +224,13 @@ impl Node {
 
         let mut about = vec![
             ("kafka".to_owned(), advertised(kafka, &host, port)),
-            ("http".to_owned(), http_address.map_or_else(|| "off".to_owned(), |address| format!("http://{address}"))),
+            (
+                "http".to_owned(),
+                http_address.map_or_else(
+                    || "off".to_owned(),
+                    |address| format!("http://{address} (console; its API: http://{address}/docs)"),
+                ),
+            ),
             ("data".to_owned(), options.data_dir.display().to_string()),
             ("store".to_owned(), format!("{} ({abilities})", store.describe())),
             (
@@ -236,13 +243,19 @@ impl Node {
             about.push(("appends".to_owned(), refused));
         }
         tracing::info!(%kafka, store = store.describe(), "serving");
-        Ok(Node { catalog, cache, ingest, doors, base, kafka, about })
+        Ok(Node { catalog, cache, ingest, doors, base, kafka, http: http_address, about })
     }
 
     /// Where Kafka clients connect.
     #[must_use]
     pub fn kafka_addr(&self) -> SocketAddr {
         self.kafka
+    }
+
+    /// Where HTTP clients connect, when that door is open.
+    #[must_use]
+    pub fn http_addr(&self) -> Option<SocketAddr> {
+        self.http
     }
 
     /// What an operator wants to know at start, as names and values.

@@ -9,7 +9,7 @@ use tidelog_host::{Clock, Tasks};
 use tidelog_node::Node;
 
 use crate::assemble::node_options;
-use crate::banner::{Colours, banner};
+use crate::banner::{Colours, banner, lines_to_try};
 use crate::logging::{self, colours_suit};
 use crate::play_folder::PlayFolder;
 use crate::settings::{Effective, LogFormat, Settings, StoreUrl};
@@ -99,7 +99,11 @@ fn greet(settings: &Settings, node: &Node) {
     let colours = if colours_suit(&io::stdout()) { Colours::Ansi } else { Colours::Plain };
     // The address that clients will be told anyway.
     let address = settings.kafka_advertised.as_ref().map_or_else(|| node.kafka_addr().to_string(), ToString::to_string);
-    let text = banner(VERSION, &node.describe(), &address, colours);
+    // As it was called, so that it can be called so again.
+    let program = std::env::args().next().unwrap_or_else(|| "tidelog".to_owned());
+    let http = node.http_addr().map(|address| address.to_string());
+    let lines = lines_to_try(&program, &address, http.as_deref());
+    let text = banner(VERSION, &node.describe(), &lines, colours);
     let mut out = io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

@@ -11,7 +11,7 @@ use futures::stream::{self, SelectAll};
 use super::end::End;
 use super::lane::{Lane, Place};
 use super::{Consumer, Group};
-use crate::{Client, Error, Retries, Start, TopicInfo};
+use crate::{Client, Error, Problem, Retries, Start, TopicInfo};
 
 /// The partitions that are read one by one for a group.
 const GROUP_PARTITIONS_MAX: u32 = 256;
@@ -112,7 +112,7 @@ impl ConsumerBuilder {
     /// Looks that the topic is there, and where to begin. Reading begins when the consumer is polled.
     ///
     /// # Errors
-    /// `unknown_topic`; [`Error::Invalid`] for a partition that there is not, or a place to begin that does not fit.
+    /// `unknown_topic`, `unknown_partition`; [`Error::Invalid`] for a place to begin that does not fit.
     pub async fn start(self) -> Result<Consumer, Error> {
         let topic = self.client.topic(&self.topic).await?;
         let committed = match &self.group {
@@ -167,7 +167,7 @@ impl ConsumerBuilder {
         let count = topic.partition_count;
         if self.partition.is_some_and(|partition| partition >= count) {
             let partition = self.partition.unwrap_or_default();
-            return Err(Error::invalid(format!("topic {name} has no partition {partition}, but 0 to {}", count - 1)));
+            return Err(Error::Refused(Arc::new(Problem::of_missing_partition(name, partition, count))));
         }
         let of_partition = |partition: u32| {
             let start = match (committed.get(&partition), &self.start) {

@@ -21,7 +21,7 @@ use self::builder::Options;
 use self::lane::Lane;
 use self::partitions::Partitions;
 use crate::append::BODY_BYTES_MAX;
-use crate::{Client, Error, NewRecord, encode, partition_of_key};
+use crate::{Client, Error, NewRecord, Problem, encode, partition_of_key};
 
 /// Appends records of one topic, many at a time. Made by [`Client::producer`]; cheap to clone, and clones are one producer.
 ///
@@ -110,8 +110,8 @@ impl Producer {
     /// the topic has; a topic that is not there is created, if the server allows that.
     ///
     /// # Errors
-    /// [`Error::Closed`]; [`Error::Invalid`] for a record that no request can carry, or a partition that there is not; and
-    /// why the topic's partitions cannot be had.
+    /// [`Error::Closed`]; [`Error::Invalid`] for a record that no request can carry; `unknown_partition`; and why the topic's
+    /// partitions cannot be had.
     pub async fn send(&self, record: impl Into<NewRecord>) -> Result<Delivery, Error> {
         let shared = &self.shared;
         let mut record = record.into();
@@ -119,8 +119,8 @@ impl Producer {
         let (partition, is_sticky) = match (record.partition, &record.key) {
             (Some(partition), _) if partition < count => (partition, false),
             (Some(partition), _) => {
-                let why = format!("topic {} has no partition {partition}, but 0 to {}", shared.topic, count - 1);
-                return Err(Error::invalid(why));
+                let problem = Problem::of_missing_partition(&shared.topic, partition, count);
+                return Err(Error::Refused(Arc::new(problem)));
             }
             (None, Some(key)) => (partition_of_key(key, count), false),
             (None, None) => (shared.sticky.load(Ordering::Relaxed) % count, true),

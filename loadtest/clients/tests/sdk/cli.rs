@@ -123,6 +123,10 @@ fn mistakes_are_one_line_with_what_to_try() {
     let server = server();
     check_fails(&server, &["consume", "missing"], 3, &["no topic \"missing\"", "tidelog topic create missing"]);
     check_fails(&server, &["topic", "describe", "missing"], 3, &["no topic", "tidelog topic list"]);
+    produce(&server, &["t"], "a\n");
+    let no_partition = ["has no partition 9", "0 to 0"];
+    check_fails(&server, &["consume", "t", "--partition", "9"], 3, &no_partition);
+    check_fails(&server, &["produce", "t", "--partition", "9", "--file", "Cargo.toml"], 3, &no_partition);
     check_fails(&server, &["consume", "missing", "--folow"], 2, &["'--folow'", "'--follow'"]);
     check_fails(&server, &["topics"], 2, &["'topics'", "'topic'"]);
     check_fails(&server, &["consume", "t", "--from", "yesterday"], 2, &["yesterday", "-15m"]);
