@@ -53,6 +53,7 @@ impl Fuzzed {
             zone: None,
             http_listen: None,
             http_cors_allowed_origins: Vec::new(),
+            http_known_hosts: Vec::new(),
             cache: CacheOptions {
                 memory_bytes: 32 * MIB,
                 written_bytes: 32 * MIB,

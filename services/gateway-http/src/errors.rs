@@ -73,6 +73,7 @@ codes! {
     UnknownTopic = "unknown_topic", NOT_FOUND, "There is no such topic";
     UnknownPartition = "unknown_partition", NOT_FOUND, "The topic has no such partition";
     UnknownGroup = "unknown_group", NOT_FOUND, "There is no such group";
+    UnknownHost = "unknown_host", MISDIRECTED_REQUEST, "The door has no such name";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The path does not take that method";
     NotAcceptable = "not_acceptable", NOT_ACCEPTABLE, "None of the accepted media types is offered";
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The body did not arrive in time";

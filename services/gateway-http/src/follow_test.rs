@@ -39,15 +39,19 @@ impl Events {
                 self.text = rest.to_owned();
                 return Some(block);
             }
-            let frame =
-                tokio::time::timeout(Duration::from_secs(20), self.body.frame()).await.expect("something comes");
-            let bytes = frame?.unwrap().into_data().unwrap();
+            let bytes = self.body.frame().await?.unwrap().into_data().unwrap();
             self.text.push_str(std::str::from_utf8(&bytes).unwrap());
         }
     }
 
     /// The next record: its event's id, and the record.
     async fn record(&mut self) -> (String, Value) {
+        // A stream without records shows that it lives, for ever.
+        let next = tokio::time::timeout(Duration::from_secs(10), self.any_record());
+        next.await.expect("a record comes")
+    }
+
+    async fn any_record(&mut self) -> (String, Value) {
         loop {
             let block = self.block().await.expect("the stream goes on");
             let mut lines = block.lines();

@@ -35,6 +35,7 @@ pub mod errors;
 mod gateway;
 mod groups;
 mod health;
+mod hosts;
 mod json_body;
 mod layers;
 mod memory;

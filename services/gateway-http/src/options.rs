@@ -15,6 +15,8 @@ pub struct GatewayOptions {
     pub partitions_default: u32,
     /// Origins whose pages may use this door from a browser, or `*` for all.
     pub cors_allowed_origins: Vec<String>,
+    /// Names by which it may be asked, in small letters, beside `localhost` and addresses; any name when not set.
+    pub known_hosts: Option<Vec<String>>,
     /// Connections at once. Further ones are closed at once.
     pub connections_max: usize,
     /// Requests that are being worked on. Further ones are told to come again. Streams do not count once they have begun.
@@ -111,6 +113,7 @@ impl GatewayOptions {
             auto_create_topics: true,
             partitions_default: 1,
             cors_allowed_origins: Vec::new(),
+            known_hosts: None,
             connections_max: 12_000,
             requests_max: 8_192,
             streams_max: 12_000,

@@ -20,8 +20,8 @@ use utoipa_axum::routes;
 
 use crate::gateway::Shared;
 use crate::{
-    console, cors, encoding, groups, health, layers, meters, metrics, negotiate, produce, producers, quotas, read,
-    status, topics,
+    console, cors, encoding, groups, health, hosts, layers, meters, metrics, negotiate, produce, producers, quotas,
+    read, status, topics,
 };
 
 #[derive(OpenApi)]
@@ -96,6 +96,7 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
         .fallback(layers::not_found)
         .method_not_allowed_fallback(layers::method_not_allowed)
         .layer(CatchPanicLayer::custom(layers::panicked))
+        .layer(from_fn_with_state(shared.clone(), hosts::refuse_strange))
         .layer(option_layer(cors::layer(&shared.options.cors_allowed_origins)))
         .layer(from_fn_with_state(shared.clone(), layers::finish))
         .layer(from_fn_with_state(shared.clone(), encoding::encode))

@@ -185,6 +185,10 @@ impl Node {
                 auto_create_topics: options.auto_create_topics,
                 partitions_default: options.default_partitions,
                 cors_allowed_origins: options.http_cors_allowed_origins.clone(),
+                // What others can reach anyway has names that nobody here knows.
+                known_hosts: http_address
+                    .is_some_and(|address| address.ip().is_loopback())
+                    .then(|| options.http_known_hosts.clone()),
                 ..http::GatewayOptions::embedded(TENANT)
             };
             let parts = http::GatewayParts {

@@ -22,6 +22,8 @@ pub struct NodeOptions {
     pub http_listen: Option<SocketAddr>,
     /// Origins whose pages may do that from a browser, or `*`.
     pub http_cors_allowed_origins: Vec<String>,
+    /// Names by which the HTTP door may be asked when it listens on loopback, beside `localhost`.
+    pub http_known_hosts: Vec<String>,
     /// The zone it is in, if that was said.
     pub zone: Option<String>,
     /// The block cache.

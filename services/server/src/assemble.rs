@@ -23,6 +23,7 @@ pub fn node_options(settings: &Settings, data_dir: &Path, recorded: Recorded) ->
         kafka_advertised: settings.kafka_advertised.clone().map(|advertised| (advertised.host, advertised.port)),
         http_listen: settings.http_listen,
         http_cors_allowed_origins: settings.http_cors_allowed_origins.clone(),
+        http_known_hosts: settings.http_known_hosts.clone(),
         cache: CacheOptions {
             memory_bytes: fits(settings.cache_memory_bytes - written),
             written_bytes: fits(written),

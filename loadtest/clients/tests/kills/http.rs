@@ -59,7 +59,7 @@ fn exchange(
     headers: &[(&str, String)],
     body: &[u8],
 ) -> anyhow::Result<(BufReader<TcpStream>, (u16, Value))> {
-    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n", body.len());
+    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }

@@ -153,11 +153,16 @@ async fn time_that_is_spent_is_charged() {
     // A hundred-thousandth of a processor, so ten seconds' worth are a tenth of a millisecond.
     let door = door_with(QuotaKind::RequestPercentage, 0.001).await;
     let begun = Instant::now();
+    let mut is_refused = false;
     for _ in 0..6 {
         let list = Request::get("/v1/topics").header("x-client-id", "a").body(Body::empty()).unwrap();
-        assert_eq!(door.send(list).await.status.as_u16(), 200);
+        match door.send(list).await {
+            // On a busy machine more may be owed than is waited for.
+            answer if answer.status.as_u16() == 429 => is_refused = true,
+            answer => assert_eq!(answer.status.as_u16(), 200),
+        }
     }
-    assert!(begun.elapsed() > Duration::from_millis(900), "{:?}", begun.elapsed());
+    assert!(is_refused || begun.elapsed() > Duration::from_millis(900), "{:?}", begun.elapsed());
     door.stop().await;
 }
 

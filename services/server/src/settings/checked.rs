@@ -31,6 +31,8 @@ pub struct Settings {
     pub http_listen: Option<SocketAddr>,
     /// Of pages that may use it.
     pub http_cors_allowed_origins: Vec<String>,
+    /// Beside `localhost`.
+    pub http_known_hosts: Vec<String>,
     pub zone: Option<String>,
     pub auto_create_topics: bool,
     pub default_partitions: u32,
@@ -99,6 +101,7 @@ impl Settings {
         });
         let http_listen = checks.value(list::HTTP_LISTEN, parse::listen_or_off);
         let cors_allowed_origins = checks.value_if_set(list::HTTP_CORS_ALLOWED_ORIGINS, parse::origins);
+        let known_hosts = checks.value_if_set(list::HTTP_KNOWN_HOSTS, parse::host_names);
         let insecure = checks.value(list::INSECURE, parse::boolean);
         if let (Some(listen), Some(insecure), Some(advertised)) = (listen, insecure, &advertised) {
             checks.reachability(listen, insecure, advertised.is_some());
@@ -144,6 +147,7 @@ impl Settings {
             kafka_advertised: advertised.expect(all),
             http_listen: http_listen.expect(all),
             http_cors_allowed_origins: cors_allowed_origins.expect(all).unwrap_or_default(),
+            http_known_hosts: known_hosts.expect(all).unwrap_or_default(),
             zone: zone.expect(all),
             auto_create_topics: auto_create_topics.expect(all),
             default_partitions: default_partitions.expect(all),

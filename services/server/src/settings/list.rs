@@ -32,6 +32,7 @@ pub const KAFKA_LISTEN: &str = "kafka.listen";
 pub const KAFKA_ADVERTISED: &str = "kafka.advertised";
 pub const HTTP_LISTEN: &str = "http.listen";
 pub const HTTP_CORS_ALLOWED_ORIGINS: &str = "http.cors_allowed_origins";
+pub const HTTP_KNOWN_HOSTS: &str = "http.known_hosts";
 pub const INSECURE: &str = "insecure";
 pub const ZONE: &str = "node.zone";
 pub const AUTO_CREATE_TOPICS: &str = "kafka.auto_create_topics";
@@ -165,6 +166,18 @@ pub const SETTINGS: &[Setting] = &[
                   `https://app.example.com`, `http://localhost:3000`; or `*` for all. Unset: none.",
         trade: "Scripts of these pages can read and write everything, with the reach of whoever looks at them: also what listens on \
                 loopback alone. With `*` that is every page of the web.",
+    },
+    Setting {
+        key: HTTP_KNOWN_HOSTS,
+        variable: "TIDELOG_HTTP_KNOWN_HOSTS",
+        flag: "http-known-hosts",
+        placeholder: "NAMES",
+        default: None,
+        example: "tidelog.example.com",
+        summary: "Names by which the HTTP door may be asked while it listens on loopback, separated by commas, beside `localhost` \
+                  and addresses: those of a proxy on the same machine that hands on the name it was asked by.",
+        trade: "A page of the web can have its own name point to this machine, and what it then asks is to the browser its own: only \
+                names that are yours keep it out. Outside loopback every name is taken.",
     },
     Setting {
         key: INSECURE,

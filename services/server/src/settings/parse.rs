@@ -67,6 +67,25 @@ pub fn listen_or_off(text: &str) -> Result<Option<SocketAddr>, String> {
     if text == "off" { Ok(None) } else { listen(text).map(Some) }
 }
 
+/// Names of hosts, in small letters.
+pub fn host_names(text: &str) -> Result<Vec<String>, String> {
+    const COUNT_MAX: usize = 100;
+    let all = text.split(',').map(|name| name.trim().trim_end_matches('.').to_ascii_lowercase()).collect::<Vec<_>>();
+    if all.len() > COUNT_MAX {
+        return Err(format!("these are more than {COUNT_MAX} names"));
+    }
+    let is_name = |name: &&String| {
+        let is_proper = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        (1..=253).contains(&name.len()) && name.bytes().all(is_proper)
+    };
+    match all.iter().find(|name| !is_name(name)) {
+        None => Ok(all),
+        Some(wrong) => {
+            Err(format!("{wrong:?} is no name of a host, such as tidelog.example.com: no scheme, no port, no *"))
+        }
+    }
+}
+
 /// Origins of pages, or `*`.
 pub fn origins(text: &str) -> Result<Vec<String>, String> {
     const COUNT_MAX: usize = 100;

@@ -22,6 +22,15 @@ fn numbers_of_bytes() {
 }
 
 #[test]
+fn names_of_hosts_are_names_alone() {
+    assert_eq!(host_names("A.example., b").ok(), Some(vec!["a.example".to_owned(), "b".to_owned()]));
+    for refused in ["", "a,,b", "http://a.example", "a.example:80", "*", "*.example", "a b"] {
+        let error = host_names(refused).unwrap_err();
+        assert!(error.contains("no name of a host"), "{error}");
+    }
+}
+
+#[test]
 fn origins_are_as_browsers_send_them() {
     let check = |text: &str, expected: Option<&[&str]>| {
         let expected = expected.map(|all| all.iter().map(|origin| (*origin).to_owned()).collect::<Vec<_>>());
