@@ -16,7 +16,7 @@ use tempfile::TempDir;
 /// From start to serving, and from SIGTERM to exit. Generous, because a busy machine is no defect.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 /// Begins the last line of the banner; the address is the one that is advertised.
-const READY: &str = "kcat -L -b ";
+const READY: &str = "Ctrl-C drains and stops";
 /// Lines of output kept for when something goes wrong.
 const LINES_KEPT_MAX: usize = 400;
 

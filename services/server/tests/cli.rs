@@ -238,7 +238,8 @@ impl Serving {
             banner.push_str(&line.expect("text"));
             banner.push('\n');
         }
-        let address = banner.split("kcat -L -b ").nth(1).and_then(|rest| rest.lines().next()).expect("a line to try");
+        let address =
+            banner.split("kcat -C -b ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a line to try");
         Serving { process, address: address.to_owned(), banner }
     }
 
@@ -263,7 +264,7 @@ fn dev_serves_until_told_to_stop() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for signal in [Signal::TERM, Signal::INT] {
         let serving = Serving::start(folder.path(), &[]);
-        for part in [env!("CARGO_PKG_VERSION"), "kafka", "data", "store", "cache", "kcat -P -b", "kcat -C -b"] {
+        for part in [env!("CARGO_PKG_VERSION"), "kafka", "data", "store", "cache", "produce greetings", "kcat -C -b"] {
             assert!(serving.banner.contains(part), "the banner lacks {part}:\n{}", serving.banner);
         }
         assert!(serving.banner.contains("blocking I/O") && !serving.banner.contains("REFUSED"), "{}", serving.banner);
