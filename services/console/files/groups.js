@@ -3,8 +3,8 @@
 import { path, request } from './api.js';
 import { el } from './dom.js';
 import { exact, offset, plural } from './format.js';
-import { groupList, lagOf, offsetsOf } from './lag.js';
-import { each, figure, figures, loading, pager, sortBy, state, table } from './parts.js';
+import { groupList, groupLooks, lagOf, offsetsOf } from './lag.js';
+import { figure, figures, loading, pager, sortBy, state, table } from './parts.js';
 import { gauge, spark } from './rates.js';
 
 const PAGE = 25;
@@ -16,9 +16,11 @@ const linkTo = (group) => el('a', { href: `#/groups/${encodeURIComponent(group)}
 export function groupsView({ route, redraw, reload }) {
   let all = [];
   let isWhole = true;
-  const lags = new Map(); // of what was shown
+  const looks = groupLooks();
+  const lags = new Map(); // of what was looked at
   const asked = () => ({ search: route.query.get('q') ?? '', sorted: route.query.get('sort') ?? 'group', page: Number(route.query.get('page') ?? 0) || 0 });
   const values = { group: (row) => row.group, state: (row) => row.state, members: (row) => row.members, lag: (row) => lags.get(row.group)?.lag ?? -1n };
+  const isByLag = () => /^-?lag$/.test(asked().sorted);
 
   function shown() {
     const { search, sorted, page } = asked();
@@ -30,10 +32,15 @@ export function groupsView({ route, redraw, reload }) {
 
   async function load(signal) {
     ({ rows: all, isWhole } = await groupList(signal));
-    await each(shown().rows, async ({ group }) => {
-      const offsets = await offsetsOf(group, signal).catch(() => null);
+    const names = all.map((row) => row.group);
+    const wanted = shown().rows.map((row) => row.group);
+    // Of what is not shown only an order by lag needs to know.
+    await looks.refresh(isByLag() ? names : wanted, wanted, signal).catch(() => signal.throwIfAborted());
+    lags.clear();
+    for (const group of names) {
+      const offsets = looks.of(group)?.offsets;
       if (offsets) lags.set(group, { lag: lagOf(offsets), topics: new Set(offsets.map((one) => one.topic)).size });
-    });
+    }
     return true;
   }
 
@@ -52,7 +59,8 @@ export function groupsView({ route, redraw, reload }) {
       el('div', { class: 'bar' },
         el('h1', {}, 'Groups'),
         el('input', { type: 'search', placeholder: 'Search', 'aria-label': 'Search groups by name', 'aria-keyshortcuts': '/', value: search, oninput: (event) => go({ q: event.target.value }) }),
-        el('span', { class: 'fine', role: 'status' }, data && (search ? `${exact(found)} of ${plural(all.length, 'group')}` : plural(all.length, 'group')), data && !isWhole && ' (the first ones by name)')),
+        el('span', { class: 'fine', role: 'status' }, data && (search ? `${exact(found)} of ${plural(all.length, 'group')}` : plural(all.length, 'group')), data && !isWhole && ' (the first ones by name)',
+          data && isByLag() && lags.size < all.length && `, the lag of ${exact(lags.size)} known so far`)),
       data ? table({
         caption: 'Groups', rows, key: (row) => row.group, sorted, onSort: (sort) => go({ sort: sort === 'group' ? '' : sort }),
         empty: search ? `No group has “${search}” in its name.` : 'There is no group yet. A Kafka consumer with a group id makes one.',

@@ -3,17 +3,20 @@
 import { path, request } from './api.js';
 import { copyButton, el } from './dom.js';
 import { appendRecord } from './forms.js';
-import { brief, bytes, exact, meaning, offset, plural, rate } from './format.js';
+import { brief, bytes, duration, exact, meaning, offset, plural, rate } from './format.js';
 import { lagOf, readersOf } from './lag.js';
-import { figure, figures, loading, pager, table } from './parts.js';
+import { figure, figures, loading, pager, sortBy, table } from './parts.js';
 import { observe, rateOf, spark } from './rates.js';
 import { tail } from './tail.js';
 
 const PAGE = 100;
 const PARTITIONS_MAX = 10_000;
 const TABS = { '': 'Partitions', records: 'Records', groups: 'Groups', settings: 'Settings' };
+const GROUPS_PAGE = 50;
 // Colours there are for groups in the drawings.
 const HUES = 6;
+// Lags that are older than this say so.
+const AGE_S_MAX = 10;
 
 export function topicView({ route, redraw, shared }) {
   const [, name, tab = ''] = route.parts;
@@ -23,7 +26,7 @@ export function topicView({ route, redraw, shared }) {
   async function load(signal) {
     const topic = await request(`${path('topics', name)}?partition_limit=${PARTITIONS_MAX}`, { signal });
     // A node that does not tell of groups can still be looked at.
-    const reading = tab === 'records' ? null : await readersNow(signal).catch((problem) => ({ readers: new Map(), missed: 0, problem }));
+    const reading = tab === 'records' ? null : await readersNow(signal).catch((problem) => ({ readers: new Map(), problem }));
     const rows = topic.partitions.map((one) => {
       const [start, end] = [offset(one.log_start), offset(one.high_watermark)];
       return { partition: one.partition, start, end, records: end - start, bytes: one.bytes, key: `partition ${topic.id} ${one.partition}` };
@@ -62,7 +65,6 @@ export function topicView({ route, redraw, shared }) {
     const part = rows.slice(page * PAGE, (page + 1) * PAGE);
     const largest = rows.reduce((most, row) => (row.records > most ? row.records : most), 1n);
     const places = placesOf(reading);
-    const go = (to) => { to ? route.query.set('page', to) : route.query.delete('page'); route.replace(); redraw(); };
     return [
       table({
         caption: 'Partitions', rows: part, key: (row) => row.partition, empty: 'No partitions.',
@@ -77,12 +79,44 @@ export function topicView({ route, redraw, shared }) {
           { name: 'Appends, drawn', isDrawn: true, of: 'drawn wide', cell: (row) => spark(row.key) },
         ],
       }),
-      pager(page, PAGE, rows.length, go),
+      pager(page, PAGE, rows.length, (to) => go({ page: to || '' })),
       reading?.readers.size > 0 && el('p', { class: 'legend' },
         [...reading.readers].slice(0, HUES).map(([group, offsets], hue) =>
           el('span', {}, el('i', { class: `hue${hue}` }), el('a', { href: `#/groups/${encodeURIComponent(group)}` }, el('bdi', {}, group)),
-            el('span', { class: 'fine' }, ` ${brief(lagOf(offsets) ?? 0)} behind`)))),
+            el('span', { class: 'fine' }, ` ${brief(lagOf(offsets) ?? 0)} behind`))),
+        reading.readers.size > HUES && el('a', { href: `#/topics/${encodeURIComponent(name)}/groups` }, `${plural(reading.readers.size - HUES, 'more group')}`)),
+      lookedAt(reading),
     ];
+  }
+
+  function readers({ reading }) {
+    if (reading.problem) return el('p', { class: 'empty' }, `Groups are not told: ${reading.problem.message}`);
+    const sorted = route.query.get('sort') ?? 'group';
+    const rows = [...reading.readers].map(([group, offsets]) => ({ group, offsets, lag: lagOf(offsets), most: mostOf(offsets) }));
+    const values = { group: (row) => row.group, lag: (row) => row.lag ?? -1n, most: (row) => row.most };
+    sortBy(rows, sorted, values[sorted.replace(/^-/, '')] ?? values.group, values.group);
+    const page = Math.max(0, Math.min(pageOf(), Math.ceil(rows.length / GROUPS_PAGE) - 1));
+    return [
+      table({
+        caption: 'Groups that read the topic', rows: rows.slice(page * GROUPS_PAGE, (page + 1) * GROUPS_PAGE), key: (row) => row.group,
+        sorted, onSort: (sort) => go({ sort: sort === 'group' ? '' : sort, page: '' }),
+        empty: isAllKnown(reading) ? 'No group has committed an offset of this topic.' : 'No group that reads this topic is found yet.',
+        columns: [
+          { name: 'Group', sort: 'group', of: 'name', cell: (row) => el('a', { href: `#/groups/${encodeURIComponent(row.group)}` }, el('bdi', {}, row.group)) },
+          { name: 'Partitions', of: 'number', cell: (row) => exact(row.offsets.length) },
+          { name: 'Lag', sort: 'lag', falls: true, of: 'number', cell: (row) => (row.lag === null ? '–' : exact(row.lag)) },
+          { name: 'Largest in one partition', sort: 'most', falls: true, of: 'number wide', cell: (row) => exact(row.most) },
+        ],
+      }),
+      pager(page, GROUPS_PAGE, rows.length, (to) => go({ page: to || '' })),
+      lookedAt(reading),
+    ];
+  }
+
+  function go(changes) {
+    for (const [parameter, value] of Object.entries(changes)) value ? route.query.set(parameter, value) : route.query.delete(parameter);
+    route.replace();
+    redraw();
   }
 
   const render = (data) => {
@@ -91,7 +125,7 @@ export function topicView({ route, redraw, shared }) {
       records ??= tail(data.topic, route);
       return [head(data), records.element];
     }
-    const body = { '': partitions, groups, settings }[tab] ?? (() => el('p', { class: 'empty' }, 'There is no such page.'));
+    const body = { '': partitions, groups: readers, settings }[tab] ?? (() => el('p', { class: 'empty' }, 'There is no such page.'));
     return [head(data), body(data)];
   };
 
@@ -123,23 +157,19 @@ function strip(row, largest, places) {
       })));
 }
 
-function groups({ reading }) {
-  if (reading.problem) return el('p', { class: 'empty' }, `Groups are not told: ${reading.problem.message}`);
-  const rows = [...reading.readers].map(([group, offsets]) => ({ group, offsets, lag: lagOf(offsets) }));
-  const most = (row) => row.offsets.reduce((max, one) => (BigInt(one.lag ?? 0) > max ? BigInt(one.lag ?? 0) : max), 0n);
-  return [
-    table({
-      caption: 'Groups that read the topic', rows, key: (row) => row.group,
-      empty: 'No group has committed an offset of this topic.',
-      columns: [
-        { name: 'Group', of: 'name', cell: (row) => el('a', { href: `#/groups/${encodeURIComponent(row.group)}` }, el('bdi', {}, row.group)) },
-        { name: 'Partitions', of: 'number', cell: (row) => exact(row.offsets.length) },
-        { name: 'Lag', of: 'number', cell: (row) => (row.lag === null ? '–' : exact(row.lag)) },
-        { name: 'Largest in one partition', of: 'number wide', cell: (row) => exact(most(row)) },
-      ],
-    }),
-    reading.missed > 0 && el('p', { class: 'fine' }, `${plural(reading.missed, 'group')} more were not looked at; Groups tells of each.`),
-  ];
+const mostOf = (offsets) => offsets.reduce((most, one) => (BigInt(one.lag ?? 0) > most ? BigInt(one.lag ?? 0) : most), 0n);
+
+const isAllKnown = (reading) => reading.known >= reading.all && reading.isWhole;
+
+// What of the groups is not known, or not of this moment. Nothing where all of it is.
+function lookedAt(reading) {
+  if (!reading || reading.problem) return null;
+  const said = [
+    reading.known < reading.all && `${exact(reading.known)} of ${plural(reading.all, 'group')} looked at so far.`,
+    !reading.isWhole && `Of the first ${exact(reading.all)} groups by name.`,
+    reading.age_s > AGE_S_MAX && `Lags are up to ${duration(reading.age_s)} old.`,
+  ].filter(Boolean);
+  return said.length > 0 && el('p', { class: 'fine', role: 'status' }, said.join(' '));
 }
 
 function settings({ topic }) {

@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-const START_MS_MAX = 30_000;
-const READY = 'kcat -L -b ';
+const START_MS_MAX = 60_000;
+const READY = 'Ctrl-C drains and stops';
 
 async function freeAddress() {
   const listener = createServer().listen(0, '127.0.0.1');
@@ -65,7 +65,7 @@ export class Server {
   // Each on a connection of its own: one that is kept would end with the server, and take the next request with it.
   async ask(path, { method = 'GET', body } = {}) {
     const headers = body === undefined ? {} : { 'content-type': 'application/json' };
-    const asked = request(`${this.url}${path}`, { method, headers, agent: false, signal: AbortSignal.timeout(20_000) });
+    const asked = request(`${this.url}${path}`, { method, headers, agent: false, signal: AbortSignal.timeout(60_000) });
     asked.end(body === undefined ? undefined : JSON.stringify(body));
     const [answer] = await once(asked, 'response');
     let text = '';

@@ -54,7 +54,7 @@ export async function join(server, group, topic, clientId = 'console-tests') {
   await consumer.run({ eachMessage: async () => { seen += 1; wake(); } });
   return {
     async until(count) {
-      const late = setTimeout(() => wake(new Error(`${group} has read ${seen} of ${count}`)), 30_000);
+      const late = setTimeout(() => wake(new Error(`${group} has read ${seen} of ${count}`)), 60_000);
       while (seen < count) {
         const problem = await new Promise((resolve) => { wake = resolve; });
         if (problem) throw problem;
@@ -69,9 +69,19 @@ export async function join(server, group, topic, clientId = 'console-tests') {
   };
 }
 
-// As many topics as a page must bear.
-export async function many(server, count) {
-  const names = range(count, (index) => `many-${String(index).padStart(5, '0')}`);
-  const worker = async () => { while (names.length) await server.create(names.pop()); };
+// Does `work` for each of `items`, many at once.
+async function atOnce(items, work) {
+  const worker = async () => { while (items.length) await work(items.pop()); };
   await Promise.all(range(32, worker));
 }
+
+const named = (prefix, index, digits) => `${prefix}-${String(index).padStart(digits, '0')}`;
+
+// As many topics as a page must bear.
+export const many = (server, count) => atOnce(range(count, (index) => named('many', index, 5)), (name) => server.create(name));
+
+// Groups without members; `placeOf(index)` is the topic that each reads, and how far it is in its first partition.
+export const crowd = (server, count, placeOf) => atOnce(range(count, (index) => index), (index) => {
+  const [topic, offset] = placeOf(index);
+  return server.ask(`/v1/groups/${named('crowd', index, 4)}/offsets`, { method: 'PUT', body: { offsets: [{ topic, partition: 0, offset }] } });
+});
