@@ -1,9 +1,9 @@
 """Runs the examples as tests: each is started as its README says, is killed in the middle with and without its server, and must
 lose, double and reorder nothing.
 
-Usage: run.py --binary PATH (--playwright FOLDER | --without-browser) [TEST ...]
+Usage: run.py --binary PATH (--playwright FOLDER [--node PATH] | --without-browser) [TEST ...]
 
-The folder is that of playwright-core, which drives the browser.
+The folder is that of playwright-core, which drives the browser; it wants Node 20 or newer.
 """
 
 import argparse
@@ -22,12 +22,13 @@ def main():
     browser = arguments.add_mutually_exclusive_group(required=True)
     browser.add_argument("--playwright")
     browser.add_argument("--without-browser", action="store_true")
+    arguments.add_argument("--node", default="node")
     arguments.add_argument("tests", nargs="*")
     told = arguments.parse_args()
     # Not named like a setting of the server.
     os.environ["EXAMPLES_BINARY"] = os.path.abspath(told.binary)
     if told.playwright:
-        os.environ["EXAMPLES_PLAYWRIGHT"] = os.path.abspath(told.playwright)
+        os.environ["EXAMPLES_PLAYWRIGHT"], os.environ["EXAMPLES_NODE"] = os.path.abspath(told.playwright), told.node
     modules = [path.stem for path in sorted(HERE.glob("test_*.py")) if told.playwright or path.stem != "test_browser"]
     suite = unittest.defaultTestLoader.loadTestsFromNames(told.tests or modules)
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)

@@ -30,17 +30,21 @@ class Browser(unittest.TestCase):
         told = urllib.parse.urlencode({"session": "watched", "server": server.url})
         script, playwright = "tests/browser.cjs", os.environ["EXAMPLES_PLAYWRIGHT"]
         # It looks before there is anything.
-        browser = Program(folder, script, playwright, f"{origin}/index.html?{told}", python="node")
+        browser = Program(folder, script, playwright, f"{origin}/index.html?{told}", python=os.environ["EXAMPLES_NODE"])
         self.addCleanup(browser.kill)
         shown = lambda: [json.loads(line) for line in browser.log().splitlines()]
         until(shown, browser.log)
         producer = produce(server, folder, "watched")
         for part in (1, 2):
-            until(lambda: tail(server, "watched") > part * TOKENS // 3, producer.log)
-            until(lambda: len(shown()[-1].get("tokens", "")) > part * 300, browser.log)
+            until(lambda: tail(server, "watched") > part * TOKENS // 4, producer.log)
+            if part == 2:
+                producer.kill()
+            until(lambda: len(shown()[-1].get("tokens", "")) > part * 200, browser.log)
             server.kill()
             until(lambda: shown()[-1]["state"].startswith("away"), browser.log)
             server.start()
+            if part == 2:
+                producer.start()
         producer.wait()
         until(lambda: shown()[-1]["state"] == "complete", lambda: browser.log()[-2000:])
         everything, said = shown(), "".join(SAID)

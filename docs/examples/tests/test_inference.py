@@ -4,7 +4,6 @@ import itertools
 import json
 import random
 import tempfile
-import time
 import unittest
 import urllib.error
 import urllib.request
@@ -66,6 +65,19 @@ class Inference(unittest.TestCase):
     def done(self, partition):
         return tail(self.server, "predictions", partition) + tail(self.server, "dead-letters", partition)
 
+    def all_done(self):
+        return sum(map(self.done, range(PARTITIONS)))
+
+    def wait_for_end(self, pipeline):
+        """Until everything is done, and the group says so: whatever would be too much has had its time then."""
+        until(lambda: self.all_done() >= PARTITIONS * RECORDS_PER_PARTITION, lambda: pipeline.log()[-2000:])
+        end = dict.fromkeys(range(PARTITIONS), RECORDS_PER_PARTITION)
+        until(lambda: self.stored_offsets() == end, lambda: str(self.stored_offsets()))
+
+    def stored_offsets(self):
+        status, told = self.server.call("GET", "/v1/groups/inference/offsets")
+        return {it["partition"]: int(it["offset"]) for it in told["offsets"]} if status == 200 else {}
+
     def check(self):
         """Each record has one prediction or one letter, in order and right."""
         for partition in range(PARTITIONS):
@@ -93,9 +105,8 @@ class Inference(unittest.TestCase):
         for first in range(0, RECORDS_PER_PARTITION, 50):
             for partition in range(PARTITIONS):
                 self.feed(partition, range(first, first + 50))
-            done = sum(map(self.done, range(PARTITIONS)))
-            goal = min(total, done + chance.randrange(1, 60))
-            until(lambda: sum(map(self.done, range(PARTITIONS))) >= goal, lambda: pipeline.log()[-2000:])
+            goal = min(total, self.all_done() + chance.randrange(1, 60))
+            until(lambda: self.all_done() >= goal, lambda: pipeline.log()[-2000:])
             victim = next(victims)
             if "server" in victim:
                 self.server.kill()
@@ -103,15 +114,14 @@ class Inference(unittest.TestCase):
             if "pipeline" in victim:
                 pipeline.restart()
             if victim == "model":
+                words = pipeline.log()
                 model.kill()
-                time.sleep(0.3)
+                # It is missed, if there is anything left to ask it.
+                until(lambda: len(pipeline.log()) > len(words) or self.all_done() >= PARTITIONS * (first + 50), pipeline.log)
                 model.start()
             if "server" in victim:
                 self.server.start()
-        until(lambda: sum(map(self.done, range(PARTITIONS))) >= total, lambda: pipeline.log()[-2000:])
-        # Whatever would be too much has had its time when the group has come to the end.
-        group = lambda: {it["partition"]: int(it["offset"]) for it in self.server.call("GET", "/v1/groups/inference/offsets")[1]["offsets"]}
-        until(lambda: group() == dict.fromkeys(range(PARTITIONS), RECORDS_PER_PARTITION), lambda: str(group()))
+        self.wait_for_end(pipeline)
         self.assertGreaterEqual(min(pipeline.kills, model.kills, server_kills), 2)
         self.assertIn("503", pipeline.log())
         self.check()
@@ -123,9 +133,7 @@ class Inference(unittest.TestCase):
         for first in range(0, RECORDS_PER_PARTITION, 50):
             for partition in range(PARTITIONS):
                 self.feed(partition, range(first, first + 50))
-        total = PARTITIONS * RECORDS_PER_PARTITION
-        until(lambda: sum(map(self.done, range(PARTITIONS))) >= total, lambda: pipelines[0].log()[-2000:])
-        time.sleep(0.5)
+        self.wait_for_end(pipelines[0])
         self.check()
 
     def test_the_stand_in_answers_as_tensorflow_serving_does(self):

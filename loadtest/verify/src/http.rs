@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::console::{node, package, prepare_browser};
 use crate::machine::{Machine, Tool};
 use crate::prepare::{build_server, prepare_npm, prepare_venv};
 use crate::stages::counted;
@@ -10,7 +11,7 @@ use crate::tally::Tally;
 
 /// Pinned: a newer one may look for more in an old checkout, or generate other code.
 const OPENAPI_TOOLS: &[&str] = &["schemathesis==4.32.5", "openapi-python-client==0.29.1", "mypy==2.4.1"];
-/// Of the clients: `package.json` and its lock file, of what the clients in TypeScript and the browser's test need.
+/// Of the clients: `package.json` and its lock file, of what the clients in TypeScript need.
 const NPM_PACKAGES: &str = "openapi/typescript";
 /// Where they are among the tools.
 const NPM_FOLDER: &str = "openapi-typescript";
@@ -50,12 +51,14 @@ pub fn examples(machine: &mut Machine, stage: &'static str) -> Tally {
     // Nothing is installed for them, as nothing should be needed.
     let mut run = Command::new("python3");
     run.arg(machine.root.join("docs/examples/tests/run.py")).arg("--binary").arg(server(machine));
-    if !machine.has(Tool::Chromium) {
-        tally.add(Tally::skipped("the example in a browser skipped: Chromium not found"));
-        run.arg("--without-browser");
-    } else if packages(machine, stage, "the example in a browser", &mut tally) {
-        run.arg("--playwright").arg(machine.tools.join(NPM_FOLDER).join("node_modules/playwright-core"));
+    let problem = match [Tool::Node, Tool::Chromium].into_iter().find(|tool| !machine.has(*tool)) {
+        Some(missing) => Tally::skipped(format!("the example in a browser skipped: {} not found", missing.name())),
+        None => prepare_browser(machine, stage),
+    };
+    if problem.failed + problem.skipped == 0 {
+        run.arg("--playwright").arg(package(machine, "playwright-core")).arg("--node").arg(node(machine));
     } else {
+        tally.add(problem);
         run.arg("--without-browser");
     }
     tally.add(counted(machine, stage, run, 8));

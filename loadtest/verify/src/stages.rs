@@ -62,7 +62,7 @@ pub const STAGES: &[Stage] = &[
 ];
 
 /// Stages that run only when they are named: they have not been seen to pass as a whole yet.
-const ONLY_WHEN_NAMED: &[&str] = &["console", "openapi", "examples"];
+const ONLY_WHEN_NAMED: &[&str] = &["openapi"];
 
 /// Short names for groups of stages.
 const GROUPS: &[(&str, &[&str])] = &[("lint", &["fmt", "clippy"]), ("advisories", &["tidy"])];
