@@ -42,6 +42,20 @@ fn the_lines_of_the_readme_work() {
     }
 }
 
+/// A page of the web whose name was made to point here is told that it is wrong here.
+#[test]
+fn a_strange_name_is_not_answered() {
+    let server = server();
+    for version in VERSIONS {
+        let livez = url(&server, "/livez");
+        let status = |host: &str| {
+            let header = format!("host: {host}");
+            curl(version, &["-o", "/dev/null", "-w", "%{http_code}", "-H", &header], &livez, "")
+        };
+        assert_eq!((status("localhost:1"), status("evil.example")), ("200".to_owned(), "421".to_owned()));
+    }
+}
+
 /// Streamed from a pipe of unknown length, much more than is held of it.
 #[test]
 fn a_long_upload_is_stored_in_order() {
