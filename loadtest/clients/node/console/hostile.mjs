@@ -1,7 +1,7 @@
 // Values that would like to be more than text, and what the page's policy refuses.
 
 import assert from 'node:assert/strict';
-import { VIEWS, open, record, row } from './look.mjs';
+import { VIEWS, open, recordAt, row } from './look.mjs';
 import { HOSTILE, HOSTILE_GROUP } from './world.mjs';
 
 // Names that pages find their way by; everything else that is text may be anything.
@@ -30,13 +30,13 @@ const NOTHING = { elements: [], links: [], handlers: [], broken: undefined };
 export const hostile = {
   async 'what is hostile is text and nothing else'({ page, server, picture }) {
     const at = await page('/#/topics/hostile/records?from=earliest');
-    await record(at, '0:4').waitFor();
+    await recordAt(at, '0:4').waitFor();
     for (const summary of await at.locator('.record summary').all()) await summary.click();
     const first = at.locator('.record').first();
     assert.equal(await first.locator('summary .text').innerText(), HOSTILE);
     assert.equal(await first.locator('.inside pre').innerText(), HOSTILE);
     assert.equal(await first.locator('.inside dt bdi').innerText(), HOSTILE);
-    assert.match(await record(at, '0:2').locator('summary .text').innerText(), /⟨U\+202E⟩ round␇, and a␊second line/);
+    assert.match(await recordAt(at, '0:2').locator('summary .text').innerText(), /⟨U\+202E⟩ round␇, and a␊second line/);
     await picture(at, 'hostile');
     await at.goto(`${server.url}/#/groups`);
     await row(at, HOSTILE_GROUP).waitFor();

@@ -4,6 +4,8 @@
 export const row = (page, text) => page.locator('tbody tr', { hasText: text });
 export const cell = (page, text, column) => row(page, text).locator('th, td').nth(column);
 export const record = (page, text) => page.locator('.record', { hasText: text });
+// By partition and offset, which a time of day may look like as well.
+export const recordAt = (page, place) => page.locator(`.record[data-key="${place}"]`);
 export const until = (page, what, given) => page.waitForFunction(what, given);
 
 // Every page there is of the console, and something that shows that it is there.
