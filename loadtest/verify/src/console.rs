@@ -13,7 +13,7 @@ use crate::tally::Tally;
 const SOURCES: &str = "node/console";
 const TOOLS: &str = "console";
 
-/// About two minutes once built. Screenshots of every page are in `target/verify/console`.
+/// About a minute once built. Screenshots of every page are in `target/verify/console`.
 pub fn console(machine: &mut Machine, stage: &'static str) -> Tally {
     if let Some(missing) = [Tool::Node, Tool::Chromium].into_iter().find(|tool| !machine.has(*tool)) {
         return Tally::skipped(format!("the console in a browser skipped: {} not found", missing.name()));

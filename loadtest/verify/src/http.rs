@@ -39,7 +39,7 @@ pub fn openapi(machine: &mut Machine, stage: &'static str) -> Tally {
     tally
 }
 
-/// About 2 minutes once built.
+/// Less than a minute once built.
 pub fn examples(machine: &mut Machine, stage: &'static str) -> Tally {
     if !machine.has(Tool::Python) {
         return Tally::skipped("the examples skipped: Python not found");
