@@ -43,7 +43,10 @@ export class Server {
       this.process.once('exit', (code) => reject(new Error(`the server ended (${code}):\n${this.output}`)));
       setTimeout(() => reject(new Error(`not serving after ${START_MS_MAX} ms:\n${this.output}`)), START_MS_MAX).unref();
     });
-    await ready;
+    await ready.catch(async (problem) => {
+      await this.remove();
+      throw problem;
+    });
   }
 
   get isAlive() {
