@@ -148,7 +148,10 @@ impl Reading {
             builder = builder.group(group);
         }
         let consumer = builder.start().await.map_err(Failure::of_topic(&arguments.topic))?;
-        Ok(Reading { consumer, has_group: arguments.group.is_some(), committed_at: Instant::now() })
+        let mut reading = Reading { consumer, has_group: arguments.group.is_some(), committed_at: Instant::now() };
+        // What comes from here on is the group's, also when nothing is printed now.
+        reading.commit().await?;
+        Ok(reading)
     }
 
     async fn commit(&mut self) -> Result<(), Failure> {

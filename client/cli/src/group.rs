@@ -95,10 +95,7 @@ pub(crate) async fn run(action: GroupAction, output: &mut Output) -> Result<(), 
 }
 
 fn of_group(error: &tidelog::Error, group: &str) -> Failure {
-    match error.code() {
-        Some("unknown_topic") => error.clone().into(),
-        _ => Failure::about(error, "group", group, HINT),
-    }
+    Failure::about(error, "group", group, HINT)
 }
 
 async fn list(json: bool, server: &ServerArguments, output: &mut Output) -> Result<(), Failure> {
@@ -153,11 +150,14 @@ fn known(number: Option<u64>) -> String {
 
 async fn reset(arguments: ResetArguments, output: &mut Output) -> Result<(), Failure> {
     let ResetArguments { group, topic, partition, to, dry_run, json, server } = arguments;
-    let mut reset = ResetOffsets::new(topic, to).dry_run(dry_run);
+    let mut reset = ResetOffsets::new(topic.clone(), to).dry_run(dry_run);
     if !partition.is_empty() {
         reset = reset.partitions(partition);
     }
-    let changes = server.client()?.reset_offsets(&group, &reset).await.map_err(|error| of_group(&error, &group))?;
+    let changes = server.client()?.reset_offsets(&group, &reset).await.map_err(|error| match error.code() {
+        Some("unknown_topic") => Failure::of_topic(&topic)(error),
+        _ => of_group(&error, &group),
+    })?;
     if json.json {
         return output.json(&serde_json::json!({ "offsets": changes }));
     }

@@ -146,6 +146,9 @@ async fn create(arguments: CreateArguments, output: &mut Output) -> Result<(), F
             let (name, id, partitions) = (info.name, info.id, info.partition_count);
             output.json(&serde_json::json!({ "name": name, "id": id, "partitions": partitions }))
         }
+        Err(error) if error.code() == Some("topic_exists") => {
+            Err(Failure::from(error).and("--if-not-exists takes that for a success"))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -180,8 +183,8 @@ async fn delete(topic: &str, yes: bool, server: &ServerArguments) -> Result<(), 
         }
         let info = client.topic(topic).await.map_err(Failure::of_topic(topic))?;
         let records = info.partitions.iter().map(|it| it.high_watermark - it.log_start).sum::<u64>();
-        let question =
-            format!("Delete topic {topic} with its {} partitions and {records} records?", info.partition_count);
+        let noun = if info.partition_count == 1 { "partition" } else { "partitions" };
+        let question = format!("Delete topic {topic} with its {} {noun} and {records} records?", info.partition_count);
         if !confirmed(&question).await {
             return Err(Failure::new(exit::FAILED, "nothing was deleted"));
         }

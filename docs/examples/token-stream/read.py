@@ -80,6 +80,8 @@ def follow(server, session, kept):
         for name, data in events(answer):
             if name == "problem":
                 raise ConnectionError(data["detail"])
+            if data.get("key") not in ("token", "end"):
+                raise Refused(f"{session} has records that produce.py has not written; take another session")
             kept.add(data)
             if kept.is_complete:
                 return

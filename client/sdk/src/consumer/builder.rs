@@ -75,8 +75,10 @@ impl ConsumerBuilder {
         self
     }
 
-    /// Begin where this group is; [`from`](ConsumerBuilder::from) says where in partitions in which it has not been. What is
-    /// read is noted in the group by [`Consumer::commit`] alone.
+    /// Begin where this group is; [`from`](ConsumerBuilder::from) says where in partitions in which it has not been, or where
+    /// that was deleted meanwhile. What is
+    /// read is noted in the group by [`Consumer::commit`] alone; a commit before anything has come notes where it begins, so that
+    /// nothing of what comes while nobody reads is passed over.
     ///
     /// The group is a name for places: its consumers do not share partitions among themselves, so let each read its own.
     pub fn group(mut self, group: impl Into<String>) -> ConsumerBuilder {
@@ -120,6 +122,7 @@ impl ConsumerBuilder {
             None => BTreeMap::new(),
         };
         let places = self.places(&topic, &committed)?;
+        let positions = if self.group.is_some() { known_positions(&topic, &places) } else { BTreeMap::new() };
         let mut pieces = SelectAll::new();
         for place in places {
             let end = (!self.options.follow).then(|| End::of(&topic, place.partition()));
@@ -142,7 +145,7 @@ impl ConsumerBuilder {
         Ok(Consumer {
             pieces,
             ready: Vec::new().into_iter(),
-            positions: BTreeMap::new(),
+            positions,
             group: self.group.map(|name| Group { client, name, committed }),
             topic: self.topic,
             is_over: false,
@@ -170,13 +173,13 @@ impl ConsumerBuilder {
             return Err(Error::Refused(Arc::new(Problem::of_missing_partition(name, partition, count))));
         }
         let of_partition = |partition: u32| {
-            let start = match (committed.get(&partition), &self.start) {
+            let info = topic.partitions.iter().find(|it| it.partition == partition);
+            // What was deleted meanwhile is no place to go on.
+            let is_there = |offset: &&u64| info.is_none_or(|info| **offset >= info.log_start);
+            let start = match (committed.get(&partition).filter(is_there), &self.start) {
                 (Some(offset), _) => Start::Offset(*offset),
                 // From now on is from where the tail is now, also when the connection breaks before anything has come.
-                (None, Start::Latest) => {
-                    let tail = topic.partitions.iter().find(|it| it.partition == partition).map(|it| it.high_watermark);
-                    tail.map_or(Start::Latest, Start::Offset)
-                }
+                (None, Start::Latest) => info.map_or(Start::Latest, |info| Start::Offset(info.high_watermark)),
                 (None, start) => start.clone(),
             };
             Place::Partition { partition, start }
@@ -187,7 +190,7 @@ impl ConsumerBuilder {
             }
             (Some(partition), _) => Ok(vec![of_partition(partition)]),
             (None, Start::Offset(_)) if count > 1 => {
-                let why = format!("topic {name} has {count} partitions, and an offset belongs to one: say which");
+                let why = format!("topic {name} has {count} partitions, and an offset belongs to one: say which `partition`");
                 Err(Error::invalid(why))
             }
             (None, Start::Offset(_)) => Ok(vec![of_partition(0)]),
@@ -204,6 +207,20 @@ impl ConsumerBuilder {
             (None, _) => Ok(vec![Place::Topic { start: self.start.clone() }]),
         }
     }
+}
+
+/// Where partitions begin of which that is known before anything is read.
+fn known_positions(topic: &TopicInfo, places: &[Place]) -> BTreeMap<u32, u64> {
+    let known = places.iter().filter_map(|place| {
+        let partition = place.partition()?;
+        let offset = match place.start() {
+            Start::Offset(offset) => *offset,
+            Start::Earliest => topic.partitions.iter().find(|it| it.partition == partition)?.log_start,
+            _ => return None,
+        };
+        Some((partition, offset))
+    });
+    known.collect()
 }
 
 #[cfg(test)]
@@ -229,6 +246,21 @@ mod tests {
         assert_eq!(places, expected.map(|(partition, start)| Place::Partition { partition, start }));
         let whole = builder().places(&topic(3), &BTreeMap::new()).unwrap();
         assert_eq!(whole, [Place::Topic { start: Start::Earliest }]);
+    }
+
+    #[test]
+    fn a_group_does_not_go_on_where_nothing_is_any_more() {
+        let mut topic = topic(1);
+        let partition = serde_json::json!({"partition": 0, "log_start": 5, "high_watermark": 9, "bytes": 0});
+        topic.partitions = vec![serde_json::from_value(partition).unwrap()];
+        let check = |committed: u64, expected: Start| {
+            let places = builder().group("g").places(&topic, &BTreeMap::from([(0, committed)])).unwrap();
+            assert_eq!(places, [Place::Partition { partition: 0, start: expected }]);
+            places
+        };
+        check(5, Start::Offset(5));
+        let places = check(4, Start::Earliest);
+        assert_eq!(known_positions(&topic, &places), BTreeMap::from([(0, 5)]));
     }
 
     #[test]

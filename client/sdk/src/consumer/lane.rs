@@ -31,7 +31,7 @@ impl Place {
         }
     }
 
-    fn start(&self) -> &Start {
+    pub(super) fn start(&self) -> &Start {
         match self {
             Place::Partition { start, .. } | Place::Topic { start } => start,
         }

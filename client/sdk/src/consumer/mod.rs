@@ -44,7 +44,7 @@ pub struct Consumer {
     pieces: SelectAll<BoxStream<'static, Result<Vec<Record>, Error>>>,
     /// Of the last piece, not handed out yet.
     ready: std::vec::IntoIter<Record>,
-    /// What comes next in each partition, of those that were handed out.
+    /// What comes next in each partition, of those of which that is known.
     positions: BTreeMap<u32, u64>,
     group: Option<Group>,
     topic: String,
@@ -69,7 +69,7 @@ impl Consumer {
         StreamExt::next(self).await
     }
 
-    /// What comes next in each partition, behind what was handed out.
+    /// What comes next in each partition, behind what was handed out; of a group also where it begins, as far as that is known.
     #[must_use]
     pub fn positions(&self) -> &BTreeMap<u32, u64> {
         &self.positions

@@ -24,5 +24,10 @@ fn a_group_goes_on_where_it_was_and_is_set_back() {
     check(&server, &["group", "describe", "g"], "");
     check_fails(&server, &["group", "reset", "g", "--topic", "absent", "--to", "latest"], 3, &["absent"]);
     check(&server, &["group", "delete", "g"], "");
+    // What comes while nobody reads is the group's, although nothing had come when it began.
+    check(&server, &["consume", "t", "--group", "late", "--from", "latest"], "");
+    run(&server, &["produce", "t"], "4\n");
+    check(&server, &["group", "offsets", "late"], "t\t0\t4\t5\t1\n");
+    check(&server, &["consume", "t", "--group", "late", "--from", "latest"], "4\n");
     check_fails(&server, &["group", "offsets", "g"], 3, &["no group \"g\"", "tidelog group list"]);
 }
