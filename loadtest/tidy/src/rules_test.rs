@@ -1,7 +1,7 @@
 //! The rules, run over this workspace.
 
 use crate::workspace::{self, Crate};
-use crate::{behaviours, doors, layers, lockfile, manifests, places, sources};
+use crate::{behaviours, doors, layers, links, lockfile, manifests, places, sources};
 
 fn check(complaints: Vec<String>) {
     assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
@@ -57,4 +57,10 @@ fn time_chance_tasks_and_files_come_from_host() {
 fn texts_speak_of_the_project_alone() {
     let texts = workspace::texts();
     check(texts.iter().flat_map(|(path, text)| sources::foreign_words(path, text)).collect());
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let pages = workspace::texts().into_iter().filter(|(path, _)| path.ends_with(".md")).collect();
+    check(links::complaints(&pages, |path| workspace::root().join(path).exists()));
 }

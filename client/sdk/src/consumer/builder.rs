@@ -190,7 +190,8 @@ impl ConsumerBuilder {
             }
             (Some(partition), _) => Ok(vec![of_partition(partition)]),
             (None, Start::Offset(_)) if count > 1 => {
-                let why = format!("topic {name} has {count} partitions, and an offset belongs to one: say which `partition`");
+                let why =
+                    format!("topic {name} has {count} partitions, and an offset belongs to one: say which `partition`");
                 Err(Error::invalid(why))
             }
             (None, Start::Offset(_)) => Ok(vec![of_partition(0)]),
