@@ -104,9 +104,11 @@ pub struct OffsetsResetInput {
     pub topic: String,
     /// Its partitions; all of them when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_items = 1)]
     pub partitions: Option<Vec<u32>>,
     /// `earliest`, `latest`, an offset, `@` and milliseconds since 1970 or a time like `2026-01-31T12:00:00Z`. An offset that a
     /// partition does not have becomes the nearest that it has.
+    #[schema(pattern = "^(earliest|latest|[0-9]+|@[0-9]+|@[0-9]{4}-.+)$", example = "earliest")]
     pub to: String,
     /// Whether only to tell what would be.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -139,6 +141,7 @@ pub struct OffsetReset {
 #[serde(deny_unknown_fields)]
 pub struct OffsetsInput {
     /// Each partition once.
+    #[schema(min_items = 1)]
     pub offsets: Vec<OffsetInput>,
 }
 

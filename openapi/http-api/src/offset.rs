@@ -8,7 +8,7 @@ use utoipa::{PartialSchema, ToSchema};
 /// The greatest integer that JavaScript's numbers, and so many readers of JSON, hold exactly.
 const NUMBER_MAX: u64 = (1 << 53) - 1;
 
-/// An offset. Up to 2⁵³−1 it is a JSON number, beyond that a string of digits. Both are understood.
+/// An offset. Up to 2⁵³−1 it is a JSON number, beyond that a string of digits, which is understood for any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WireOffset(pub u64);
 
@@ -25,15 +25,19 @@ impl<'de> Deserialize<'de> for WireOffset {
             type Value = WireOffset;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an offset: a number that is not negative, or a string of its digits")
+                f.write_str("an offset: a number from 0 to 2^53-1, or a string of its digits")
             }
 
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<WireOffset, E> {
-                Ok(WireOffset(number))
+                // Beyond that whoever wrote it may have meant another one.
+                let exact = Some(number).filter(|number| *number <= NUMBER_MAX);
+                exact.map(WireOffset).ok_or_else(|| E::invalid_value(de::Unexpected::Unsigned(number), &self))
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<WireOffset, E> {
-                text.parse().map(WireOffset).map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+                // Digits only: Rust reads a sign too.
+                let number = text.parse().ok().filter(|_| !text.starts_with('+'));
+                number.map(WireOffset).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
             }
         }
         deserializer.deserialize_any(Visitor)
@@ -73,6 +77,8 @@ mod tests {
         check(9_007_199_254_740_992, "\"9007199254740992\"");
         assert_eq!(serde_json::from_str::<WireOffset>("\"7\"").unwrap(), WireOffset(7));
         assert!(serde_json::from_str::<WireOffset>("-1").is_err());
-        assert!(serde_json::from_str::<WireOffset>("\"x\"").is_err());
+        for absurd in ["\"x\"", "\"+7\"", "\"\"", "\"18446744073709551616\"", "7.0", "null", "9007199254740992"] {
+            assert!(serde_json::from_str::<WireOffset>(absurd).is_err(), "{absurd}");
+        }
     }
 }

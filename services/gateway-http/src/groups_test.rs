@@ -174,6 +174,11 @@ async fn offsets_are_committed_each_by_itself_and_told_with_their_lag() {
     let one = json!({"topic": "t", "partition": 0, "offset": 0});
     refused(json!([one, one]), "twice").await;
     refused(json!([{"topic": "t", "partition": 0, "offset": "9223372036854775808"}]), "9223372036854775807").await;
+    refused(json!([{"topic": "t", "partition": 2_147_483_648_u32, "offset": 0}]), "2147483647").await;
+    // Digits beyond 2^53-1, and digits alone: what a number or a sign may mean is not guessed.
+    refused(json!([{"topic": "t", "partition": 0, "offset": 9_007_199_254_740_992_u64}]), "a string of its digits")
+        .await;
+    refused(json!([{"topic": "t", "partition": 0, "offset": "+1"}]), "a string of its digits").await;
     refused(json!([{"topic": "t", "partition": 0, "offset": -1}]), "offset").await;
     refused(json!([{"topic": "t", "partition": -1, "offset": 0}]), "u32").await;
     refused(json!([{"topic": "t", "partition": 0, "offset": 0, "epoch": 1}]), "epoch").await;

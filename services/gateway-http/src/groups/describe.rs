@@ -79,7 +79,7 @@ pub(crate) async fn list(
     path = "/v1/groups/{group}",
     operation_id = "describe_group",
     tag = "groups",
-    params(("group" = String, Path, description = "The group's name.")),
+    params(("group" = String, Path, min_length = 1, description = "The group's name.")),
     responses(
         (status = 200, description = "All about it but how far it has read.", body = GroupInfo),
         (status = "4XX", description = "As the problem says.", body = Problem, content_type = "application/problem+json"),
@@ -128,7 +128,7 @@ fn info(group: String, found: GroupDescription) -> GroupInfo {
     path = "/v1/groups/{group}",
     operation_id = "delete_group",
     tag = "groups",
-    params(("group" = String, Path, description = "The group's name.")),
+    params(("group" = String, Path, min_length = 1, description = "The group's name.")),
     responses(
         (status = 204, description = "It is no more."),
         (status = "4XX", description = "As the problem says.", body = Problem, content_type = "application/problem+json"),

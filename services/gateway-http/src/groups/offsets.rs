@@ -41,7 +41,7 @@ pub(super) const NO_EPOCH: i32 = -1;
     operation_id = "group_offsets",
     tag = "groups",
     params(
-        ("group" = String, Path, description = "The group's name."),
+        ("group" = String, Path, min_length = 1, description = "The group's name."),
         ("topic" = Option<String>, Query, description = "Only of this topic."),
         ("after" = Option<String>, Query, description = "What the page before told as `next`."),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 10_000,
@@ -156,7 +156,7 @@ fn place(text: &str) -> Result<PartitionId, Refused> {
     path = "/v1/groups/{group}/offsets",
     operation_id = "commit_group_offsets",
     tag = "groups",
-    params(("group" = String, Path, description = "The group's name.")),
+    params(("group" = String, Path, min_length = 1, description = "The group's name.")),
     request_body = OffsetsInput,
     responses(
         (status = 200, description = "Those without a code are stored.", body = OffsetsCommitted),
@@ -209,6 +209,9 @@ fn check(input: &OffsetsInput) -> Result<(), Refused> {
     }
     let mut seen = BTreeSet::new();
     for OffsetInput { topic, partition, offset, .. } in &input.offsets {
+        if i32::try_from(*partition).is_err() {
+            return refused(format!("the partition of {topic:?} is {partition}; up to {} work", i32::MAX));
+        }
         if !seen.insert((topic, partition)) {
             return refused(format!("partition {partition} of {topic:?} is there twice; say it once"));
         }

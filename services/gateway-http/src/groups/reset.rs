@@ -36,7 +36,7 @@ const SEARCHES_AT_ONCE: usize = 16;
     path = "/v1/groups/{group}/offsets",
     operation_id = "reset_group_offsets",
     tag = "groups",
-    params(("group" = String, Path, description = "The group's name.")),
+    params(("group" = String, Path, min_length = 1, description = "The group's name.")),
     request_body = OffsetsResetInput,
     responses(
         (status = 200, description = "Where it begins, or would.", body = OffsetsReset),

@@ -64,7 +64,7 @@ const MERGED_PARTITIONS_MAX: u32 = 256;
         ("topic" = String, Path, min_length = 1, max_length = 249, pattern = "^[a-zA-Z0-9._-]+$", example = "greetings",
             description = "The topic's name."),
         ("partition" = u32, Path, example = 0, description = "The partition's number."),
-        ("from" = Option<String>, Query, pattern = "^(earliest|latest|[0-9]{1,19}|@[0-9]+|@[0-9]{4}-.+)$", example = "earliest",
+        ("from" = Option<String>, Query, pattern = "^(earliest|latest|[0-9]+|@[0-9]+|@[0-9]{4}-.+)$", example = "earliest",
             description = "`earliest` (unless said), `latest`, an offset, or `@` and a time: milliseconds since 1970 or RFC 3339."),
         ("limit" = Option<u64>, Query, minimum = 1, description = "Records at most; of JSON 1,000 unless said, and 10,000 at most."),
         ("max_bytes" = Option<u64>, Query, minimum = 1,
@@ -74,7 +74,7 @@ const MERGED_PARTITIONS_MAX: u32 = 256;
         ("value_format" = Option<ValueFormat>, Query, description = "How values are written; as text unless said."),
         ("columns" = Option<String>, Query,
             description = "Of an Arrow IPC stream: its columns, with commas between them; all of them unless said."),
-        ("last-event-id" = Option<String>, Header, description = "Of events: go on after this offset."),
+        ("last-event-id" = Option<String>, Header, nullable = false, description = "Of events: go on after this offset."),
     ),
     responses(
         (status = 200, description = "Records. As NDJSON each line is a `Record`, and so is the data of each event.", content(
@@ -139,7 +139,7 @@ pub(crate) async fn partition_records(
         ("columns" = Option<String>, Query,
             description = "Of an Arrow IPC stream: its columns, with commas between them; all of them unless said. `cursor` is \
                            always there."),
-        ("last-event-id" = Option<String>, Header, description = "Of events: go on after this cursor."),
+        ("last-event-id" = Option<String>, Header, nullable = false, description = "Of events: go on after this cursor."),
     ),
     responses(
         (status = 200, description = "Records, each a line or the data of an event.", content(

@@ -41,7 +41,8 @@ const CHANGES_MAX: usize = 1_000;
     operation_id = "configure_topic",
     tag = "topics",
     params(
-        ("topic" = String, Path, description = "The topic's name."),
+        ("topic" = String, Path, min_length = 1, max_length = 249, pattern = "^[a-zA-Z0-9._-]+$", example = "greetings",
+            description = "The topic's name."),
         ("validate_only" = Option<bool>, Query, description = "Whether only to say what would be wrong; then nothing changes."),
     ),
     request_body = TopicChanges,

@@ -32,8 +32,9 @@ use crate::query::Query;
     operation_id = "raise_fence",
     tag = "records",
     params(
-        ("topic" = String, Path, description = "The topic's name."),
-        ("partition" = u32, Path, description = "The partition's number."),
+        ("topic" = String, Path, min_length = 1, max_length = 249, pattern = "^[a-zA-Z0-9._-]+$", example = "greetings",
+            description = "The topic's name."),
+        ("partition" = u32, Path, example = 0, description = "The partition's number."),
     ),
     request_body = FenceInput,
     responses(
