@@ -1,5 +1,6 @@
 """What is looked at in an answer, beside what schemathesis looks at itself."""
 
+import copy
 import json
 import pathlib
 import re
@@ -8,6 +9,9 @@ import jsonschema_rs
 from schemathesis.checks import load_all_checks
 from schemathesis.core.failures import Failure
 from schemathesis.specs.openapi import checks as theirs
+
+import bodies
+from requests_made import UNKNOWN
 
 load_all_checks()
 
@@ -19,15 +23,21 @@ PAGE = pathlib.Path(__file__).resolve().parents[3] / "docs/http.md"
 ROW = re.compile(r"^\| `(\w+)` \| (\d{3}) \|", re.MULTILINE)
 CODES = {code: int(status) for code, status in ROW.findall(PAGE.read_text())}
 assert len(CODES) > 20, f"no table of codes in {PAGE}"
+PROBLEM = "application/problem+json"
 
 
 def fail(case, title, message):
     raise Failure(operation=case.operation.label, title=title, message=message)
 
 
+def kind_of(response):
+    """The media type of an answer."""
+    return response.headers.get("content-type", [""])[0].partition(";")[0]
+
+
 def problems_are_those_of_the_page(_, response, case):
     """Codes are in docs/http.md, with this status, and whether to try again is said twice alike."""
-    if response.status_code < 400 or response.headers.get("content-type") != ["application/problem+json"]:
+    if response.status_code < 400 or kind_of(response) != PROBLEM:
         return
     problem = response.json()
     if CODES.get(problem["code"]) != response.status_code or problem["status"] != response.status_code:
@@ -40,27 +50,74 @@ def problems_are_those_of_the_page(_, response, case):
         fail(case, "No detail", str(problem))
 
 
+def an_unknown_parameter_is_refused(_, response, case):
+    """Schemathesis takes parameters for right that the document does not name, as no document can forbid them."""
+    if case.path.startswith("/v1/") and UNKNOWN in (case.query or {}) and response.status_code < 400:
+        fail(case, "An unknown parameter is taken", str(response.status_code))
+
+
+class Shapes:
+    """Schemas of the document, of which objects have no other fields than those that are named."""
+
+    def __init__(self, document):
+        self.components = copy.deepcopy(document["components"])
+        self.validators = {}
+        for schema in self.components["schemas"].values():
+            if "properties" in schema:
+                schema.setdefault("additionalProperties", False)
+
+    def errors(self, reference, value):
+        """What about a value is not as its schema says."""
+        if reference not in self.validators:
+            schema = {"$ref": reference, "components": self.components}
+            self.validators[reference] = jsonschema_rs.Draft202012Validator(schema)
+        return [error.message for error in self.validators[reference].iter_errors(value)]
+
+
+# Made of the first document that is met; there is one.
+SHAPES = []
+
+
+def must_be(case, reference, value):
+    if not SHAPES:
+        SHAPES.append(Shapes(case.operation.schema.raw_schema))
+    errors = SHAPES[0].errors(reference, value)
+    if errors:
+        fail(case, "An answer has another shape", f"{reference}: {errors}: {value}")
+
+
+def answers_have_no_other_fields(_, response, case):
+    """Schemathesis takes fields that the document does not name, as clients should. But what is there must be told."""
+    told = case.operation.definition.raw["responses"]
+    status = str(response.status_code)
+    told = told.get(status) or told.get(f"{status[0]}XX") or {}
+    reference = told.get("content", {}).get(kind_of(response), {}).get("schema", {}).get("$ref")
+    if reference and kind_of(response) in ("application/json", PROBLEM):
+        must_be(case, reference, response.json())
+
+
 def streamed_records_have_their_schema(_, response, case):
-    """Lines, and the data of events, are not looked at by schemathesis."""
+    """Lines, and the data of events, are not looked at by schemathesis, nor is an Arrow IPC stream."""
     if response.status_code != 200:
         return
-    kind = response.headers.get("content-type", [""])[0]
-    if kind == "application/x-ndjson":
+    if kind_of(response) == bodies.NDJSON:
         texts = response.content.decode().splitlines()
-    elif kind == "text/event-stream":
+    elif kind_of(response) == "text/event-stream":
         events = response.content.decode().split("\n\n")
         if any("event: problem" in event for event in events):
             fail(case, "A stream has failed", response.content.decode()[-1000:])
         texts = [line[len("data: ") :] for event in events for line in event.split("\n") if line.startswith("data: ")]
+    elif kind_of(response) == bodies.ARROW:
+        if not (response.content.startswith(bodies.CONTINUED) and response.content.endswith(bodies.END)):
+            fail(case, "An Arrow IPC stream has no beginning or no end", repr(response.content[-100:]))
+        return
     else:
         return
-    document = case.operation.schema.raw_schema
-    schema = {"$ref": "#/components/schemas/Record", "components": document["components"]}
-    validator = jsonschema_rs.Draft202012Validator(schema)
     for text in texts:
-        errors = [error.message for error in validator.iter_errors(json.loads(text))]
-        if errors:
-            fail(case, "A record is not as it should be", f"{errors}: {text}")
+        must_be(case, "#/components/schemas/Record", json.loads(text))
 
 
-OURS = [problems_are_those_of_the_page, streamed_records_have_their_schema]
+OURS = [
+    problems_are_those_of_the_page, an_unknown_parameter_is_refused, answers_have_no_other_fields,
+    streamed_records_have_their_schema,
+]

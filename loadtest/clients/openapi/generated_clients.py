@@ -1,5 +1,5 @@
 """Generates clients from openapi.json, in TypeScript and in Python, compiles them strictly, and lets each do a round trip with a
-server: create a topic, append, read page by page, be refused, delete.
+server that uses every operation: topics and their settings, records as JSON, lines, bytes and Arrow, conditions, groups.
 
 Usage: generated_clients.py --binary PATH --into FOLDER [--typescript FOLDER]
 
@@ -21,6 +21,8 @@ from tidelog_server import Server  # noqa: E402
 
 DOCUMENT = HERE.parents[2] / "openapi/openapi.json"
 STEP_S_MAX = 300
+# Of an operation that no client needs.
+UNUSED = {"livez", "readyz", "metrics"}
 
 
 def run(folder, *command):
@@ -35,11 +37,28 @@ def run(folder, *command):
     return output
 
 
+def operations():
+    """Of each operation that clients use: its path, its method and the operation itself."""
+    for path, item in json.loads(DOCUMENT.read_text())["paths"].items():
+        for method, operation in item.items():
+            if operation["operationId"] not in UNUSED:
+                yield path, method, operation
+
+
+def all_used(script, call):
+    """Whether a script has a call of each operation."""
+    text = script.read_text()
+    missing = [call(*it) for it in operations() if call(*it) not in text]
+    assert not missing, f"{script} does without {missing}"
+
+
 def typescript(folder, url):
     """Steps of the TypeScript client: their names, and what they do."""
     for name in ("round_trip.ts", "tsconfig.json"):
         shutil.copy(HERE / "typescript" / name, folder / name)
     tools = folder / "node_modules/.bin"
+    script = HERE / "typescript/round_trip.ts"
+    yield "use all", lambda: all_used(script, lambda path, method, _: f'client.{method.upper()}("{path}"')
     yield "generate", lambda: run(folder, tools / "openapi-typescript", DOCUMENT, "--output", "schema.d.ts")
     yield "compile", lambda: run(folder, tools / "tsc", "--project", ".")
     yield "round trip", lambda: run(folder, "node", "built/round_trip.js", url)
@@ -53,16 +72,16 @@ def python(folder, url):
         config = HERE / "python/generator.yml"
         generator = [sys.executable, "-m", "openapi_python_client", "generate", "--path", DOCUMENT, "--config", config]
         output = run(folder, *generator, "--output-path", package, "--meta", "none", "--overwrite")
-        document = json.loads(DOCUMENT.read_text())
-        for path, item in document["paths"].items():
-            for operation in item.values():
-                module = package / "api" / operation["tags"][0] / f"{operation['operationId']}.py"
-                assert module.exists(), f"{path} has no {module}:\n{output}"
+        for path, _, operation in operations():
+            module = package / "api" / operation["tags"][0] / f"{operation['operationId']}.py"
+            assert module.exists(), f"{path} has no {module}:\n{output}"
 
+    script = HERE / "python/round_trip.py"
+    yield "use all", lambda: all_used(script, lambda _path, _method, operation: f"{operation['operationId']}.sync")
     yield "generate", generate
-    mypy = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", HERE / "python/round_trip.py"]
+    mypy = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", script]
     yield "compile", lambda: (run(folder, sys.executable, "-m", "compileall", "-q", package), run(folder, *mypy))
-    yield "round trip", lambda: run(folder, sys.executable, HERE / "python/round_trip.py", url)
+    yield "round trip", lambda: run(folder, sys.executable, script, url)
 
 
 def main():
