@@ -37,7 +37,7 @@ TIMEOUT_S = 20
 
 
 def document_of(server):
-    """The document, but for the schema of events: the document and its generators mean the body by it, schemathesis each event."""
+    """The document, but for the schema of events, by which it means the body, as generators do, and schemathesis each event."""
     document = server.call("GET", "/openapi.json")[1]
     for item in document["paths"].values():
         for operation in item.values():

@@ -30,9 +30,11 @@ SESSION_MS = 1_800_000
 
 
 class Session(requests.Session):
-    """Lets no stream wait for long, whatever a request says: what is sent is looked at, not what was meant."""
+    """Lets no stream wait for long, whatever a request says: what is sent is looked at, not what was meant. Each request has a
+    connection of its own, as a server that has refused a body may close the one that it came on."""
 
     def send(self, request, **options):
+        request.headers["connection"] = "close"
         path, _, query = request.url.partition("?")
         if request.method == "GET" and path.endswith("/records"):
             if "wait_ms=" not in query:
