@@ -30,6 +30,7 @@ pub struct TopicInput {
 /// What is to change about a topic.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"configs": {"retention.ms": "86400000"}}))]
 pub struct TopicChanges {
     /// Settings by Kafka's names; null for one that goes back to its default. Those that are not named stay as they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

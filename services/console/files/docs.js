@@ -76,6 +76,9 @@ function deeper(schema) {
 const fields = (object) => el('ul', { class: 'fields' }, Object.entries(object.properties).map(([name, schema]) =>
   fieldItem(name, schema, object.required?.includes(name))));
 
+// What things of that name are called in examples, where a name is what the schema takes.
+const named = (name, schema) => (kinds(resolve(schema)).includes('string') ? NAMES[name] : undefined);
+
 // A value that the schema takes.
 function example(given, depth = 0, isInput = false) {
   const schema = resolve(given);
@@ -89,7 +92,7 @@ function example(given, depth = 0, isInput = false) {
   if (schema.properties) {
     // Of what is sent, what is needed; if nothing is, what has no other way to be said.
     const wanted = Object.keys(schema.properties).filter((name) => !isInput || schema.required?.includes(name) || (!schema.required && ['key', 'value'].includes(name)));
-    return Object.fromEntries(wanted.map((name) => [name, NAMES[name] ?? example(schema.properties[name], depth + 1, isInput)]));
+    return Object.fromEntries(wanted.map((name) => [name, named(name, schema.properties[name]) ?? example(schema.properties[name], depth + 1, isInput)]));
   }
   switch (kinds(schema)[0]) {
     case 'array': return [example(schema.items, depth + 1, isInput)];
