@@ -1,6 +1,6 @@
 //! Reading a history from its first to its last event, and then judging each partition.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -24,10 +24,21 @@ pub struct Report {
     pub lost: u64,
     /// Records in all reads, repetitions included.
     pub read: u64,
+    /// How much of that came by which protocol.
+    pub protocols: BTreeMap<String, Share>,
     /// How many findings there were.
     pub violation_count: u64,
     /// The first of them.
     pub violations: Vec<Violation>,
+}
+
+/// What clients of one protocol have their part in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Share {
+    /// Records whose append was answered with an offset.
+    pub acknowledged: u64,
+    /// Records in all reads.
+    pub read: u64,
 }
 
 impl Report {
@@ -42,6 +53,9 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for violation in &self.violations {
             writeln!(f, "{violation}")?;
+        }
+        for (protocol, Share { acknowledged, read }) in &self.protocols {
+            writeln!(f, "{protocol}: {acknowledged} acknowledged, {read} read")?;
         }
         let Report { acknowledged, unknown, failed, lost, read, violation_count, .. } = self;
         write!(
@@ -93,6 +107,7 @@ pub enum HistoryError {
 pub(crate) struct Record {
     pub(crate) partition: usize,
     pub(crate) process: u32,
+    protocol: String,
     pub(crate) sequence: u64,
     pub(crate) idempotent: bool,
     pub(crate) ordered: bool,
@@ -106,7 +121,7 @@ pub(crate) struct Record {
 
 enum Open {
     Append { process: u32, record: u64, slot: Option<Slot>, condition: Option<Condition> },
-    Read { partition: usize, from: u64 },
+    Read { partition: usize, from: u64, protocol: String },
     Fence { partition: usize, token: u64 },
 }
 
@@ -118,6 +133,7 @@ struct Checker {
     index: HashMap<Place, usize>,
     slots: HashMap<(usize, Slot), u64>,
     findings: Findings,
+    protocols: BTreeMap<String, Share>,
 }
 
 /// Judges the history in the file at `path`.
@@ -150,11 +166,12 @@ impl Checker {
         let Event { at_us, process, operation, what } = event;
         let wrong = |what| HistoryError::Operation { operation, at_us, what };
         match what {
-            What::AppendInvoked { place, record, sequence, idempotent, ordered, slot, checksum, .. } => {
+            What::AppendInvoked { place, record, sequence, idempotent, ordered, slot, checksum, protocol, .. } => {
                 let partition = self.partition(place);
                 let known = self.records.entry(record).or_insert(Record {
                     partition,
                     process,
+                    protocol,
                     sequence,
                     idempotent,
                     ordered,
@@ -169,9 +186,9 @@ impl Checker {
                 known.possible += 1;
                 self.begins(operation, at_us, Open::Append { process, record, slot, condition: None })
             }
-            What::ReadInvoked { place, from, .. } => {
+            What::ReadInvoked { place, from, protocol, .. } => {
                 let partition = self.partition(place);
-                self.begins(operation, at_us, Open::Read { partition, from })
+                self.begins(operation, at_us, Open::Read { partition, from, protocol })
             }
             What::AppendCondition { condition } => match self.open.get_mut(&operation) {
                 Some((_, Open::Append { condition: known @ None, .. })) => {
@@ -219,7 +236,8 @@ impl Checker {
                 _ => Err(wrong("ends as an append that was not open")),
             },
             What::ReadCompleted { next, records, bounds, last } => match self.open.remove(&operation) {
-                Some((invoked_us, Open::Read { partition, from })) => {
+                Some((invoked_us, Open::Read { partition, from, protocol })) => {
+                    self.protocols.entry(protocol).or_default().read += records.len() as u64;
                     let read = Read { process, invoked_us, completed_us: at_us, from, next, records, bounds, last };
                     self.partitions[partition].reads.push(read);
                     Ok(())
@@ -295,7 +313,10 @@ impl Checker {
         for id in ids {
             let record = &self.records[&id];
             match record.acknowledged {
-                Some(_) => report.acknowledged += 1,
+                Some(_) => {
+                    report.acknowledged += 1;
+                    self.protocols.entry(record.protocol.clone()).or_default().acknowledged += 1;
+                }
                 None if record.possible == 0 => report.failed += 1,
                 None => report.unknown += 1,
             }
@@ -305,6 +326,7 @@ impl Checker {
             report.read += partition.reads.iter().map(|read| read.records.len() as u64).sum::<u64>();
             report.lost += partition.check(&self.records, &mut self.findings)?;
         }
+        report.protocols = self.protocols;
         report.violation_count = self.findings.count;
         report.violations = self.findings.into_kept();
         Ok(report)

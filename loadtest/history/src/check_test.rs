@@ -1,6 +1,8 @@
 //! Every violation is caught: one small history each, built from a good one by breaking one thing.
 
-use crate::{Bounds, Event, HistoryError, Invariant, Outcome, Payload, Place, Seen, Slot, What, check};
+use std::collections::BTreeMap;
+
+use crate::{Bounds, Event, HistoryError, Invariant, Outcome, Payload, Place, Seen, Share, Slot, What, check};
 
 fn place(partition: u32) -> Place {
     Place { tenant: "default".to_owned(), topic: "t".to_owned(), partition }
@@ -53,10 +55,22 @@ impl Story {
     }
 
     fn read_at(&mut self, partition: u32, from: u64, next: u64, records: Vec<Seen>, last: bool) -> &mut Self {
+        self.read_by(2, partition, from, next, records, last)
+    }
+
+    fn read_by(
+        &mut self,
+        process: u32,
+        partition: u32,
+        from: u64,
+        next: u64,
+        records: Vec<Seen>,
+        last: bool,
+    ) -> &mut Self {
         let operation = 1_000_000 + self.events.len() as u64;
         let (node, protocol) = ("n".to_owned(), "kafka".to_owned());
-        self.push(2, operation, What::ReadInvoked { place: place(partition), from, node, protocol });
-        self.push(2, operation, What::ReadCompleted { next, records, bounds: None, last })
+        self.push(process, operation, What::ReadInvoked { place: place(partition), from, node, protocol });
+        self.push(process, operation, What::ReadCompleted { next, records, bounds: None, last })
     }
 
     fn read(&mut self, from: u64, next: u64, records: Vec<Seen>) -> &mut Self {
@@ -109,6 +123,7 @@ fn a_good_history_is_good() {
     let report = check(good.events).unwrap();
     assert_eq!((report.acknowledged, report.unknown, report.failed, report.lost), (2, 2, 1, 0));
     assert_eq!(report.read, 6);
+    assert_eq!(report.protocols, BTreeMap::from([("kafka".to_owned(), Share { acknowledged: 2, read: 6 })]));
 }
 
 #[test]
@@ -122,6 +137,34 @@ fn a_lost_acknowledgement_is_caught() {
     let mut replaced = story();
     replaced.ok(1, 0).send(2).last(vec![seen(0, 2)]);
     assert_eq!(replaced.check(), [Invariant::I1AcknowledgedStays, Invariant::I3OneToOne]);
+}
+
+#[test]
+fn every_full_read_must_find_every_acknowledged_record() {
+    let both = || vec![seen(0, 1), seen(1, 2)];
+    let mut one_is_short = story();
+    one_is_short.ok(1, 0).ok(2, 1).last(both()).read_by(4, 0, 0, 1, vec![seen(0, 1)], true);
+    assert_eq!(one_is_short.check(), [Invariant::I1AcknowledgedStays]);
+    assert_eq!(check(one_is_short.events).unwrap().lost, 1);
+    // In parts, it is one read all the same.
+    let mut parts = story();
+    parts.ok(1, 0).ok(2, 1).last(both());
+    parts.read_by(4, 0, 0, 1, vec![seen(0, 1)], true).read_by(4, 0, 1, 2, vec![seen(1, 2)], true);
+    assert_eq!(parts.check(), []);
+}
+
+#[test]
+fn what_a_follower_skips_or_repeats_is_caught() {
+    let all = || vec![seen(0, 1), seen(1, 2), seen(2, 3)];
+    let follow = |rest: Vec<Seen>| {
+        let next = rest.last().unwrap().offset + 1;
+        let mut story = story();
+        story.ok(1, 0).ok(2, 1).ok(3, 2).last(all());
+        story.read_by(5, 0, 0, 1, vec![seen(0, 1)], false).read_by(5, 0, 1, next, rest, false).check()
+    };
+    assert_eq!(follow(vec![seen(1, 2), seen(2, 3)]), []);
+    assert_eq!(follow(vec![seen(2, 3)]), [Invariant::I2NothingBelowIsMissing]);
+    assert_eq!(follow(all()), [Invariant::I4Dense]);
 }
 
 #[test]

@@ -16,7 +16,7 @@ mod recorder;
 mod sweep;
 mod violation;
 
-pub use check::{HistoryError, Report, check, check_file};
+pub use check::{HistoryError, Report, Share, check, check_file};
 pub use event::{Bounds, Condition, Event, FenceOutcome, Outcome, Place, Refusal, Seen, Slot, What};
 pub use payload::{Payload, PayloadError, checksum};
 pub use recorder::{Append, Guarantees, Recorder};

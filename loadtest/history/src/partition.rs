@@ -1,6 +1,6 @@
 //! Judging one partition: the bijection of offsets and records, gaps, what is missing at the end, producers' order.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::check::{HistoryError, Record};
 use crate::conditional::{self, Conditional};
@@ -210,34 +210,40 @@ impl Partition {
         }
     }
 
-    /// Acknowledged records that the full read at the end did not return (I1).
+    /// Acknowledged records that a full read at the end did not return (I1). Whoever reads all of it must find all of it.
     fn count_lost(&self, acknowledged: &BTreeMap<u64, u64>, findings: &mut Findings) -> Result<u64, HistoryError> {
         if acknowledged.is_empty() {
             return Ok(0);
         }
-        let last = || self.reads.iter().filter(|read| read.last);
-        if last().next().is_none() {
+        let mut readers: BTreeMap<u32, Vec<&Read>> = BTreeMap::new();
+        for read in self.reads.iter().filter(|read| read.last) {
+            readers.entry(read.process).or_default().push(read);
+        }
+        if readers.is_empty() {
             return Err(HistoryError::NoLastRead { place: self.place.clone() });
         }
         // What retention removed by then is not lost.
-        let low = last().filter_map(|read| read.bounds).map(|bounds| bounds.low).max().unwrap_or(0);
-        let end = last().map(|read| read.next).max().unwrap_or(0);
-        let found = last().flat_map(|read| &read.records);
-        let found: HashMap<u64, Option<u64>> =
-            found.map(|one| (one.offset, one.payload.as_ref().map(|payload| payload.record))).collect();
-        let mut lost = 0;
-        for (offset, id) in acknowledged.range(low..) {
-            if found.get(offset) != Some(&Some(*id)) {
-                lost += 1;
-                findings.add(Invariant::I1AcknowledgedStays, || {
-                    let place = &self.place;
-                    format!(
-                        "record {id}, acknowledged at offset {offset} of {place:?}, is lost: the log was read to {end}"
-                    )
-                });
+        let bounds = readers.values().flatten().filter_map(|read| read.bounds);
+        let low = bounds.map(|bounds| bounds.low).max().unwrap_or(0);
+        let mut lost = BTreeSet::new();
+        for (process, reads) in readers {
+            let end = reads.iter().map(|read| read.next).max().unwrap_or(0);
+            let found = reads.iter().flat_map(|read| &read.records);
+            let found: HashMap<u64, Option<u64>> =
+                found.map(|one| (one.offset, one.payload.as_ref().map(|payload| payload.record))).collect();
+            for (offset, id) in acknowledged.range(low..) {
+                if found.get(offset) != Some(&Some(*id)) {
+                    lost.insert(*offset);
+                    findings.add(Invariant::I1AcknowledgedStays, || {
+                        let place = &self.place;
+                        format!(
+                            "record {id}, acknowledged at offset {offset} of {place:?}, is lost: process {process} read the log to {end}"
+                        )
+                    });
+                }
             }
         }
-        Ok(lost)
+        Ok(lost.len() as u64)
     }
 
     /// A producer's order is offset order (I5). A plain producer's unknown records may land late, so they are left out.
