@@ -4,8 +4,6 @@
 
 #[path = "kills/conditional.rs"]
 mod conditional;
-#[path = "kills/http.rs"]
-mod http;
 
 use tidelog_clients::chance::Chance;
 use tidelog_clients::kills::{self, FAILPOINTS, Plan};

@@ -37,7 +37,7 @@ pub const DOORS: &[(&str, &[&str])] = &[
     ("tower", &["tidelog-gateway-http"]),
     ("tower-http", &["tidelog-gateway-http"]),
     ("form_urlencoded", &["tidelog-gateway-http"]),
-    ("base64", &["tidelog-gateway-http", "tidelog"]),
+    ("base64", &["tidelog-gateway-http", "tidelog", "tidelog-clients"]),
     ("utoipa", &["tidelog-http-api", "tidelog-gateway-http"]),
     ("utoipa-axum", &["tidelog-gateway-http"]),
     ("arrow-array", &["tidelog-gateway-http"]),

@@ -12,12 +12,11 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::Value;
 use tidelog_clients::Server;
 use tidelog_clients::chance::Chance;
+use tidelog_clients::http::{Http, NoAnswer};
 use tidelog_clients::server::Options;
 use tidelog_history::{
     Append, Bounds, Condition, FenceOutcome, Guarantees, Outcome, Place, Recorder, Refusal, Seen, check_file,
 };
-
-use crate::http::{Http, NoAnswer};
 
 const TOPIC: &str = "conditional";
 /// Under conditions, with keys, by producers.
