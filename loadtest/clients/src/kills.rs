@@ -1,27 +1,33 @@
 //! The kill loop: clients at work, the server killed again and again, and at the end the history judged.
 //!
-//! Idempotent and plain producers write to one topic while consumers read it and a poller asks for its bounds. Between the
-//! server's lives nothing is told to the clients: they find out as clients do.
+//! Idempotent and plain producers write to one topic while consumers read it and a poller asks for its bounds, and HTTP clients
+//! of each kind do the same in the same topic: what comes by one door is judged together with what comes by the other. Between
+//! the server's lives nothing is told to the clients: they find out as clients do.
 
+mod clients;
 mod consumers;
 mod failpoints;
+mod http;
 mod producers;
+mod summary;
 mod world;
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use tidelog_history::{Report, check_file};
+use tidelog_history::check_file;
 
 use crate::chance::Chance;
 use crate::server::{Options, Server};
+use clients::Door;
+pub use clients::Work;
 pub use failpoints::FAILPOINTS;
 use failpoints::Failpoint;
+pub use summary::Summary;
 use world::World;
 
 /// What is run.
@@ -29,65 +35,12 @@ use world::World;
 pub struct Plan {
     /// Decides moments, sizes and order.
     pub seed: u64,
-    /// Kills at random moments that must count.
+    /// Kills at random moments that must count: half of them with a request of Kafka in flight, half with one of HTTP.
     pub random_kills: u32,
     /// Kills at each failpoint that must count.
     pub kills_per_failpoint: u32,
     /// Further flags of the server, such as another store.
     pub options: Options,
-}
-
-/// How it went.
-#[derive(Debug)]
-pub struct Summary {
-    /// The plan's.
-    pub seed: u64,
-    /// Kills that count, by what made them: a failpoint, or `random`.
-    pub kills: BTreeMap<&'static str, u32>,
-    /// Kills without a request in flight, and failpoints that were not reached in time.
-    pub not_counted: u32,
-    /// What clients should never have been told, such as a fatal error or an offset out of range.
-    pub troubles: Vec<String>,
-    /// Fewer kills than planned, by what should have made them.
-    pub missing: BTreeMap<&'static str, u32>,
-    /// The history's.
-    pub report: Report,
-    /// Kept when the run was not good: the server's folder, with the history beside its data.
-    pub kept: Option<PathBuf>,
-}
-
-impl Summary {
-    /// Whether all was as promised and enough kills counted.
-    #[must_use]
-    pub fn is_good(&self) -> bool {
-        self.report.is_good() && self.troubles.is_empty() && self.missing.is_empty() && self.report.acknowledged > 0
-    }
-}
-
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for trouble in &self.troubles {
-            writeln!(f, "trouble: {trouble}")?;
-        }
-        for violation in &self.report.violations {
-            writeln!(f, "{violation}")?;
-        }
-        for (what, count) in &self.missing {
-            writeln!(f, "{count} kills missing at {what}")?;
-        }
-        if let Some(folder) = &self.kept {
-            writeln!(f, "kept for you: {}", folder.display())?;
-        }
-        let total: u32 = self.kills.values().sum();
-        let each: Vec<String> = self.kills.iter().map(|(what, count)| format!("{what} {count}")).collect();
-        writeln!(f, "{total} kills ({}), {} more did not count", each.join(", "), self.not_counted)?;
-        let Report { acknowledged, unknown, lost, violation_count, .. } = &self.report;
-        write!(
-            f,
-            "seed {}, acknowledged {acknowledged}, unknown {unknown}, lost {lost}, violations {violation_count}",
-            self.seed
-        )
-    }
 }
 
 /// Acknowledgements by which a life proves that its connections are up, before it is killed at random.
@@ -104,14 +57,16 @@ const ATTEMPTS_PER_KILL_MAX: u32 = 8;
 /// Why one life shall end.
 #[derive(Clone, Copy, Debug)]
 enum End {
-    Random,
+    /// With a request of this door in flight.
+    Random(Door),
     At(&'static Failpoint),
 }
 
 impl End {
     fn name(self) -> &'static str {
         match self {
-            End::Random => "random",
+            End::Random(Door::Kafka) => "random, kafka",
+            End::Random(Door::Http) => "random, http",
             End::At(failpoint) => failpoint.name,
         }
     }
@@ -141,16 +96,19 @@ pub fn run(plan: &Plan) -> anyhow::Result<Summary> {
     }
 }
 
-fn carry_out(plan: &Plan, server: &mut Server, history: &std::path::Path) -> anyhow::Result<Summary> {
-    let world = Arc::new(World::create(server.address(), history)?);
+fn carry_out(plan: &Plan, server: &mut Server, history: &Path) -> anyhow::Result<Summary> {
+    let world = Arc::new(World::create(server, history)?);
     let mut clients = producers::start(&world, plan.seed);
     clients.extend(consumers::start(&world));
+    clients.extend(http::start(&world, plan.seed));
     let killed = kill_again_and_again(plan, server, &world);
     // Whatever happened, the clients are ended before anything else is said.
     let ended = end_clients(&world, clients);
     let (kills, not_counted) = killed?;
     ended?;
+    let work = world.work();
     consumers::read_everything(&world)?;
+    http::read_everything(&world)?;
     world.recorder.flush()?;
     let report = check_file(history)?;
     let wanted = wanted(plan).into_iter().map(|(end, count)| (end.name(), count));
@@ -160,7 +118,9 @@ fn carry_out(plan: &Plan, server: &mut Server, history: &std::path::Path) -> any
     });
     let missing = missing.collect();
     let troubles = world.troubles();
-    Ok(Summary { seed: plan.seed, kills, not_counted, troubles, missing, report, kept: None })
+    // Every life that ended at random had its acknowledgements. Some clients take their time to come back, but they do.
+    let lives_min = plan.random_kills / 4;
+    Ok(Summary { seed: plan.seed, kills, not_counted, troubles, missing, work, lives_min, report, kept: None })
 }
 
 fn end_clients(world: &World, clients: Vec<JoinHandle<()>>) -> anyhow::Result<()> {
@@ -174,7 +134,9 @@ fn end_clients(world: &World, clients: Vec<JoinHandle<()>>) -> anyhow::Result<()
 /// How many kills of each kind the plan wants.
 fn wanted(plan: &Plan) -> Vec<(End, u32)> {
     let failpoints = FAILPOINTS.iter().map(|failpoint| (End::At(failpoint), plan.kills_per_failpoint));
-    std::iter::once((End::Random, plan.random_kills)).chain(failpoints).collect()
+    let of_http = plan.random_kills / 2;
+    let random = [(Door::Kafka, plan.random_kills - of_http), (Door::Http, of_http)];
+    random.into_iter().map(|(door, count)| (End::Random(door), count)).chain(failpoints).collect()
 }
 
 /// Ends life after life; the last one is left alive. Returns the kills that count, and how many did not.
@@ -196,7 +158,7 @@ fn kill_again_and_again(
     while let Some((end, attempt)) = ends.pop() {
         let began = Instant::now();
         let counts = match end {
-            End::Random => kill_at_random(server, world, &mut chance)?,
+            End::Random(door) => kill_at_random(door, server, world, &mut chance)?,
             End::At(failpoint) => kill_at(failpoint, server, world, &mut chance)?,
         };
         let (took, acknowledged) = (began.elapsed().as_millis(), world.acknowledged_in_this_life());
@@ -209,25 +171,27 @@ fn kill_again_and_again(
             if attempt < ATTEMPTS_PER_KILL_MAX {
                 ends.push((end, attempt + 1));
                 // A life that ends at random lets pass what may have come before the clients did.
-                ends.push((End::Random, ATTEMPTS_PER_KILL_MAX));
+                let door = Door::ALL[usize::from(chance.below(2) == 0)];
+                ends.push((End::Random(door), ATTEMPTS_PER_KILL_MAX));
             }
         }
     }
+    world.life_begins();
     server.start_again(None)?;
     server.wait_ready()?;
     world.wait_acknowledged(ACKNOWLEDGEMENTS_MIN, PROGRESS_WAIT_MAX).context("the last life")?;
     Ok((kills, not_counted))
 }
 
-fn kill_at_random(server: &mut Server, world: &World, chance: &mut Chance) -> anyhow::Result<bool> {
+fn kill_at_random(door: Door, server: &mut Server, world: &World, chance: &mut Chance) -> anyhow::Result<bool> {
     world.life_begins();
     server.start_again(None)?;
     server.wait_ready()?;
-    let enough = ACKNOWLEDGEMENTS_MIN + chance.below(400);
-    world.wait_acknowledged(enough, PROGRESS_WAIT_MAX)?;
+    // Those whose requests shall be caught have come back by then.
+    world.wait_acknowledged(ACKNOWLEDGEMENTS_MIN + chance.below(400), PROGRESS_WAIT_MAX)?;
     // Not at the moment of an acknowledgement, which is where this thread has just been woken.
     std::thread::sleep(Duration::from_micros(chance.below(15_000)));
-    let in_flight = world.wait_in_flight(IN_FLIGHT_WAIT_MAX);
+    let in_flight = world.wait_in_flight(door, IN_FLIGHT_WAIT_MAX);
     server.kill9()?;
     // An acknowledgement may have been under way already. What is unanswered now stays so until the next life.
     Ok(world.is_any_unanswered(&in_flight))
@@ -244,7 +208,7 @@ fn kill_at(
     server.start_again(Some(&format!("{}:{count}", failpoint.name)))?;
     world.set_pressed(true);
     let ended = server.wait_end(FAILPOINT_WAIT_MAX);
-    let (in_flight, acknowledged) = (world.in_flight(), world.acknowledged_in_this_life());
+    let (in_flight, acknowledged) = (world.in_flight(None), world.acknowledged_in_this_life());
     world.set_pressed(false);
     match ended {
         Ok(status) if status.success() => {

@@ -12,6 +12,8 @@ use tidelog_clients::server::Options;
 /// At least 3 per failpoint, and at least 50 in all.
 const KILLS_PER_FAILPOINT: u32 = 3;
 const RANDOM_KILLS: u32 = 26;
+/// Of each protocol's records, so that both doors have their part in what is judged.
+const ACKNOWLEDGED_MIN: u64 = 1_000;
 
 #[test]
 fn nothing_is_lost_on_the_file_store() {
@@ -27,4 +29,8 @@ fn nothing_is_lost_on_the_file_store() {
     let summary = kills::run(&plan).expect("the run can be carried out");
     println!("{summary}");
     assert!(summary.is_good());
+    for protocol in ["kafka", "http"] {
+        let share = summary.report.protocols[protocol];
+        assert!(share.acknowledged > ACKNOWLEDGED_MIN && share.read > share.acknowledged, "{protocol}: {share:?}");
+    }
 }

@@ -12,12 +12,12 @@ use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 use tidelog_history::{Bounds, Seen};
 
-use super::world::{PARTITIONS, TOPIC, World, config, place};
+use super::clients::{self, Client, Door, Reader, bounds_begin, bounds_end};
+use super::world::{PARTITIONS, TOPIC, World, config};
 
-/// Clients after the producers; 0 to 3 are theirs.
-const FOLLOWERS: [u32; 2] = [10, 11];
-const POLLER: u32 = 20;
-const LAST_READER: u32 = 30;
+const FOLLOWERS: [Client; 2] = [follower(10), follower(11)];
+const POLLER: Client = Client { process: 20, name: "poller", door: Door::Kafka };
+const LAST_READER: Client = Client { process: 30, name: "last reader", door: Door::Kafka };
 const POLL_WAIT: Duration = Duration::from_millis(100);
 const ASK_PACE: Duration = Duration::from_millis(25);
 const ASK_WAIT: Duration = Duration::from_secs(5);
@@ -26,30 +26,21 @@ const READ_RECORDS_MAX: usize = 500;
 /// The full read must end.
 const LAST_READ_WAIT_MAX: Duration = Duration::from_secs(240);
 
-/// Starts the followers and the poller; they end when the world stops.
-pub(crate) fn start(world: &Arc<World>) -> Vec<JoinHandle<()>> {
-    let mut clients = Vec::new();
-    for process in FOLLOWERS {
-        let world = world.clone();
-        clients.push(std::thread::spawn(move || {
-            if let Err(error) = follow(&world, process) {
-                world.trouble(format!("consumer {process}: {error:#}"));
-            }
-        }));
-    }
-    let world = world.clone();
-    clients.push(std::thread::spawn(move || {
-        if let Err(error) = ask_again_and_again(&world) {
-            world.trouble(format!("poller: {error:#}"));
-        }
-    }));
-    clients
+const fn follower(process: u32) -> Client {
+    Client { process, name: "follower", door: Door::Kafka }
 }
 
-fn follow(world: &World, process: u32) -> anyhow::Result<()> {
-    let mut follower = Follower::new(world, process)?;
+/// Starts the followers and the poller; they end when the world stops.
+pub(crate) fn start(world: &Arc<World>) -> Vec<JoinHandle<()>> {
+    let followers = FOLLOWERS.map(|client| clients::start(world, client, move |world| follow(world, client)));
+    let poller = clients::start(world, POLLER, |world| ask_again_and_again(world));
+    followers.into_iter().chain([poller]).collect()
+}
+
+fn follow(world: &World, client: Client) -> anyhow::Result<()> {
+    let mut follower = Follower::new(world, Reader::new(client))?;
     while !world.is_stopping() {
-        follower.read_some(None)?;
+        follower.read_some()?;
     }
     Ok(())
 }
@@ -60,11 +51,11 @@ fn ask_again_and_again(world: &World) -> anyhow::Result<()> {
     let mut partition = 0;
     while !world.pace(ASK_PACE) {
         partition = (partition + 1) % PARTITIONS;
-        let operation = world.recorder.read_begins(POLLER, &place(partition), 0, "kafka");
+        let operation = bounds_begin(world, POLLER, partition);
         match consumer.fetch_watermarks(TOPIC, i32::try_from(partition)?, ASK_WAIT) {
             Ok((low, high)) => {
                 let bounds = Bounds { low: u64::try_from(low)?, high: u64::try_from(high)? };
-                world.recorder.read_ends(POLLER, operation, 0, Vec::new(), Some(bounds), false);
+                bounds_end(world, POLLER, operation, bounds);
             }
             Err(error) if is_expected(&error) => {}
             Err(error) => return Err(error).context("asking for bounds"),
@@ -75,24 +66,23 @@ fn ask_again_and_again(world: &World) -> anyhow::Result<()> {
 
 /// Reads every partition from its start to its end, after all kills.
 pub(crate) fn read_everything(world: &World) -> anyhow::Result<()> {
-    let mut reader = Follower::new(world, LAST_READER)?;
+    let mut follower = Follower::new(world, Reader::last(LAST_READER))?;
     let mut ends = BTreeMap::new();
     for partition in 0..PARTITIONS {
         let number = i32::try_from(partition)?;
-        let asked = reader.consumer.fetch_watermarks(TOPIC, number, LAST_READ_WAIT_MAX).context("the log's end")?;
+        let asked = follower.consumer.fetch_watermarks(TOPIC, number, LAST_READ_WAIT_MAX).context("the log's end")?;
         ends.insert(partition, Bounds { low: u64::try_from(asked.0)?, high: u64::try_from(asked.1)? });
     }
     let deadline = Instant::now() + LAST_READ_WAIT_MAX;
-    while ends.iter().any(|(partition, bounds)| reader.next[partition] < bounds.high) {
+    while ends.iter().any(|(partition, bounds)| follower.reader.next(*partition) < bounds.high) {
         if Instant::now() >= deadline {
-            bail!("the full read stands at {:?}, the log ends at {ends:?}", reader.next);
+            bail!("the full read stands at {:?}, the log ends at {ends:?}", follower.reader);
         }
-        reader.read_some(Some(&ends))?;
+        follower.read_some()?;
     }
     // A partition that stayed empty was read too.
-    for (partition, bounds) in &ends {
-        let operation = world.recorder.read_begins(LAST_READER, &place(*partition), bounds.high, "kafka");
-        world.recorder.read_ends(LAST_READER, operation, bounds.high, Vec::new(), None, true);
+    for partition in ends.into_keys() {
+        follower.reader.came(world, BTreeMap::from([(partition, Vec::new())]));
     }
     Ok(())
 }
@@ -100,15 +90,14 @@ pub(crate) fn read_everything(world: &World) -> anyhow::Result<()> {
 /// A consumer of all partitions from their beginning.
 struct Follower<'a> {
     world: &'a World,
-    process: u32,
+    reader: Reader,
     consumer: BaseConsumer,
-    next: BTreeMap<u32, u64>,
 }
 
 impl<'a> Follower<'a> {
-    fn new(world: &'a World, process: u32) -> anyhow::Result<Follower<'a>> {
+    fn new(world: &'a World, reader: Reader) -> anyhow::Result<Follower<'a>> {
         let mut config = config(&world.address);
-        config.set("group.id", format!("follower-{process}")).set("enable.auto.commit", "false");
+        config.set("group.id", format!("follower-{}", reader.client.process)).set("enable.auto.commit", "false");
         config.set("fetch.wait.max.ms", "100").set("check.crcs", "true").set("fetch.error.backoff.ms", "20");
         // Nothing is ever deleted here, so an offset out of range is a wrong answer and must not be hidden.
         config.set("auto.offset.reset", "error");
@@ -118,11 +107,11 @@ impl<'a> Follower<'a> {
             all.add_partition_offset(TOPIC, i32::try_from(partition)?, Offset::Offset(0))?;
         }
         consumer.assign(&all)?;
-        Ok(Follower { world, process, consumer, next: (0..PARTITIONS).map(|partition| (partition, 0)).collect() })
+        Ok(Follower { world, reader, consumer })
     }
 
-    /// Takes what has arrived and writes it down, as part of the full read when its `ends` are given.
-    fn read_some(&mut self, ends: Option<&BTreeMap<u32, Bounds>>) -> anyhow::Result<()> {
+    /// Takes what has arrived and writes it down.
+    fn read_some(&mut self) -> anyhow::Result<()> {
         let mut arrived: BTreeMap<u32, Vec<Seen>> = BTreeMap::new();
         let mut wait = POLL_WAIT;
         for _ in 0..READ_RECORDS_MAX {
@@ -138,14 +127,7 @@ impl<'a> Follower<'a> {
             }
             wait = Duration::ZERO;
         }
-        for (partition, records) in arrived {
-            let from = self.next[&partition];
-            let next = records.last().map_or(from, |one| one.offset + 1);
-            // When the client asked for these is not known, and the checker needs no such time for records.
-            let operation = self.world.recorder.read_begins(self.process, &place(partition), from, "kafka");
-            self.world.recorder.read_ends(self.process, operation, next, records, None, ends.is_some());
-            self.next.insert(partition, next);
-        }
+        self.reader.came(self.world, arrived);
         Ok(())
     }
 }

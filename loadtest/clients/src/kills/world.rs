@@ -1,6 +1,6 @@
 //! What all clients of one run share: the history, the pulse, and the word to stop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use tidelog_history::{Place, Recorder};
+use tidelog_history::{Outcome, Place, Recorder};
+
+use super::clients::{Client, Door, Work};
+use crate::server::Server;
 
 /// The one topic of a run.
 pub(crate) const TOPIC: &str = "kills";
@@ -21,6 +24,7 @@ const TROUBLES_MAX: usize = 50;
 pub(crate) struct World {
     pub(crate) recorder: Recorder,
     pub(crate) address: String,
+    pub(crate) http_address: String,
     pulse: Mutex<Pulse>,
     changed: Condvar,
 }
@@ -29,20 +33,37 @@ pub(crate) struct World {
 struct Pulse {
     /// Records of clients that retry, sent and not acknowledged, by operation. Those of other clients are answered by the
     /// client itself when the connection breaks, so they would not show afterwards what was lost on the way.
-    in_flight: BTreeMap<u64, Instant>,
+    in_flight: BTreeMap<u64, (Instant, Door)>,
     /// Whether clients that retry shall have something in flight all the time.
     pressed: bool,
-    acknowledged: u64,
-    /// `acknowledged` when this life of the server began.
-    before_this_life: u64,
+    /// Counted from 0.
+    life: u32,
+    /// Clients that retry, by process.
+    retrying: BTreeSet<u32>,
+    /// In this life of the server, by process.
+    acknowledged: BTreeMap<u32, u64>,
+    /// By process.
+    work: BTreeMap<u32, Work>,
     stopping: bool,
     troubles: Vec<String>,
 }
 
+impl Pulse {
+    fn acknowledged(&self) -> u64 {
+        self.acknowledged.values().sum()
+    }
+
+    /// Clients that retry and have not been acknowledged anything in this life.
+    fn away(&self) -> impl Iterator<Item = &u32> {
+        self.retrying.iter().filter(|process| !self.acknowledged.contains_key(process))
+    }
+}
+
 impl World {
     /// Creates the topic and begins the history.
-    pub(crate) fn create(address: &str, history: &Path) -> anyhow::Result<World> {
-        let admin: AdminClient<_> = config(address).create()?;
+    pub(crate) fn create(server: &Server, history: &Path) -> anyhow::Result<World> {
+        let (address, http_address) = (server.address().to_owned(), server.http_address().to_owned());
+        let admin: AdminClient<_> = config(&address).create()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let partitions = i32::try_from(PARTITIONS)?;
         let topic = NewTopic::new(TOPIC, partitions, TopicReplication::Fixed(1));
@@ -50,16 +71,38 @@ impl World {
         ensure!(made.iter().all(Result::is_ok), "cannot create the topic: {made:?}");
         let recorder = Recorder::create(history).context("beginning the history")?;
         let (pulse, changed) = (Mutex::new(Pulse::default()), Condvar::new());
-        Ok(World { recorder, address: address.to_owned(), pulse, changed })
+        Ok(World { recorder, address, http_address, pulse, changed })
     }
 
-    pub(crate) fn sent(&self, operation: u64, retries: bool) {
-        if retries {
-            self.pulse().in_flight.insert(operation, Instant::now());
+    /// From now on this client is expected to do something.
+    pub(crate) fn joins(&self, client: Client) {
+        let before = self.pulse().work.insert(client.process, Work::new(client));
+        assert!(before.is_none(), "two clients are {}", client.process);
+    }
+
+    /// Takes note that a client has read records or was answered; of those that have joined.
+    pub(crate) fn worked(&self, client: Client, done: u64) {
+        let mut pulse = self.pulse();
+        let life = pulse.life;
+        if let Some(work) = pulse.work.get_mut(&client.process) {
+            work.add(done, life);
         }
     }
 
-    /// Tells producers that retry whether to have something in flight all the time, because nobody can say when the server
+    /// What each client has done.
+    pub(crate) fn work(&self) -> Vec<Work> {
+        self.pulse().work.values().cloned().collect()
+    }
+
+    pub(crate) fn sent(&self, client: Client, operation: u64, retries: bool) {
+        if retries {
+            let mut pulse = self.pulse();
+            pulse.retrying.insert(client.process);
+            pulse.in_flight.insert(operation, (Instant::now(), client.door));
+        }
+    }
+
+    /// Tells clients that retry whether to have something in flight all the time, because nobody can say when the server
     /// will end itself. It also fills the log, which brings snapshots.
     pub(crate) fn set_pressed(&self, pressed: bool) {
         self.pulse().pressed = pressed;
@@ -76,19 +119,26 @@ impl World {
         drop(waited.expect("clients do not panic while holding the pulse"));
     }
 
-    pub(crate) fn answered(&self, operation: u64, acknowledged: bool) {
+    /// Writes down how an append has ended for its client.
+    pub(crate) fn append_ends(&self, client: Client, operation: u64, outcome: Outcome) {
+        self.recorder.append_ends(client.process, operation, outcome);
+        let acknowledged = u64::from(matches!(outcome, Outcome::Ok(_)));
         let mut pulse = self.pulse();
         pulse.in_flight.remove(&operation);
-        pulse.acknowledged += u64::from(acknowledged);
+        if acknowledged > 0 {
+            *pulse.acknowledged.entry(client.process).or_insert(0) += acknowledged;
+        }
         drop(pulse);
+        self.worked(client, acknowledged);
         self.changed.notify_all();
     }
 
     /// Something that clients should not meet, whatever is killed.
-    pub(crate) fn trouble(&self, text: String) {
+    pub(crate) fn trouble(&self, client: Client, text: impl std::fmt::Display) {
+        let Client { process, name, door } = client;
         let mut pulse = self.pulse();
         if pulse.troubles.len() < TROUBLES_MAX {
-            pulse.troubles.push(text);
+            pulse.troubles.push(format!("{} {name} ({process}): {text}", door.protocol()));
         }
     }
 
@@ -98,27 +148,30 @@ impl World {
 
     pub(crate) fn life_begins(&self) {
         let mut pulse = self.pulse();
-        pulse.before_this_life = pulse.acknowledged;
+        pulse.life += 1;
+        pulse.acknowledged.clear();
     }
 
     pub(crate) fn acknowledged_in_this_life(&self) -> u64 {
-        let pulse = self.pulse();
-        pulse.acknowledged - pulse.before_this_life
+        self.pulse().acknowledged()
     }
 
-    /// Operations that were given to a client a while ago and are not acknowledged.
-    pub(crate) fn in_flight(&self) -> Vec<u64> {
+    /// Operations that were given to a client a while ago and are not acknowledged; those of one door, if one is named.
+    pub(crate) fn in_flight(&self, door: Option<Door>) -> Vec<u64> {
         let now = Instant::now();
         let pulse = self.pulse();
-        let old = pulse.in_flight.iter().filter(|(_, sent)| now.duration_since(**sent) >= IN_FLIGHT_AGE_MIN);
+        let is_meant = |of: Door, sent: Instant| {
+            door.is_none_or(|door| door == of) && now.duration_since(sent) >= IN_FLIGHT_AGE_MIN
+        };
+        let old = pulse.in_flight.iter().filter(|(_, (sent, of))| is_meant(*of, *sent));
         old.map(|(operation, _)| *operation).collect()
     }
 
-    /// Waits for a moment at which something is in flight, and says what.
-    pub(crate) fn wait_in_flight(&self, bound: Duration) -> Vec<u64> {
+    /// Waits for a moment at which something of a door is in flight, and says what.
+    pub(crate) fn wait_in_flight(&self, door: Door, bound: Duration) -> Vec<u64> {
         let deadline = Instant::now() + bound;
         loop {
-            let in_flight = self.in_flight();
+            let in_flight = self.in_flight(Some(door));
             if !in_flight.is_empty() || Instant::now() >= deadline {
                 return in_flight;
             }
@@ -133,16 +186,18 @@ impl World {
         operations.iter().any(|operation| pulse.in_flight.contains_key(operation))
     }
 
-    /// Waits until `count` records were acknowledged in this life of the server.
+    /// Waits until `count` records were acknowledged in this life of the server, some of them to each client that retries.
     pub(crate) fn wait_acknowledged(&self, count: u64, bound: Duration) -> anyhow::Result<()> {
         let pulse = self.pulse();
-        let wait = |pulse: &mut Pulse| pulse.acknowledged < pulse.before_this_life + count;
+        let wait = |pulse: &mut Pulse| pulse.acknowledged() < count || pulse.away().next().is_some();
         let waited = self.changed.wait_timeout_while(pulse, bound, wait);
         let (pulse, timeout) = waited.expect("clients do not panic while holding the pulse");
-        let (acknowledged, in_flight) = (pulse.acknowledged - pulse.before_this_life, pulse.in_flight.len());
         ensure!(
             !timeout.timed_out(),
-            "no progress: {acknowledged} of {count} acknowledged after {bound:?}, {in_flight} in flight, troubles {:?}",
+            "no progress: {} of {count} acknowledged after {bound:?}, none to {:?}, {} in flight, troubles {:?}",
+            pulse.acknowledged(),
+            pulse.away().collect::<Vec<_>>(),
+            pulse.in_flight.len(),
             pulse.troubles
         );
         Ok(())
