@@ -141,6 +141,7 @@ pub struct OffsetReset {
 #[serde(deny_unknown_fields)]
 pub struct OffsetsInput {
     /// Each partition once.
+    #[serde(deserialize_with = "crate::list_of_objects")]
     #[schema(min_items = 1)]
     pub offsets: Vec<OffsetInput>,
 }

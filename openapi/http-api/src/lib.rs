@@ -7,6 +7,7 @@
 
 mod conditions;
 mod groups;
+mod object;
 mod offset;
 mod problem;
 mod records;
@@ -18,6 +19,7 @@ pub use groups::{
     AssignedTopic, GroupInfo, GroupList, GroupMember, GroupOffset, GroupOffsets, GroupSummary, OffsetInput,
     OffsetOutcome, OffsetReset, OffsetsCommitted, OffsetsInput, OffsetsReset, OffsetsResetInput,
 };
+pub use object::{list_of_objects, object_from_str};
 pub use offset::WireOffset;
 pub use problem::{Place, Problem, RecordOutcome};
 pub use records::{

@@ -178,6 +178,7 @@ async fn offsets_are_committed_each_by_itself_and_told_with_their_lag() {
     // Digits beyond 2^53-1, and digits alone: what a number or a sign may mean is not guessed.
     refused(json!([{"topic": "t", "partition": 0, "offset": 9_007_199_254_740_992_u64}]), "a string of its digits")
         .await;
+    refused(json!([["t", 0, 1, ""]]), "expected an object").await;
     refused(json!([{"topic": "t", "partition": 0, "offset": "+1"}]), "a string of its digits").await;
     refused(json!([{"topic": "t", "partition": 0, "offset": -1}]), "offset").await;
     refused(json!([{"topic": "t", "partition": -1, "offset": 0}]), "u32").await;

@@ -8,6 +8,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tidelog_http_api::object_from_str;
 
 use crate::body::Arriving;
 use crate::encoding;
@@ -33,7 +34,7 @@ pub(crate) async fn read<T: DeserializeOwned>(
     encoding::none_of_body(headers)?;
     let whole = Arriving::new(shared, body).whole(content_length(headers), bytes_max).await?;
     let text = check_text(&whole.bytes)?;
-    serde_json::from_str(text).map_err(|error| json_error(&error, Code::InvalidBody))
+    object_from_str(text).map_err(|error| json_error(&error, Code::InvalidBody))
 }
 
 /// An answer in the room that it takes until its client has it.

@@ -91,6 +91,8 @@ async fn a_list_with_a_wrong_record_stores_nothing() {
         .await;
     let large = format!("{{\"value\":\"{}\"}}", "x".repeat(2_000));
     check_refused(&door, &with(&large), 413, "record_too_large", second.clone(), "2000").await;
+    check_refused(&door, &with(r#"{"headers":[["a","b"]]}"#), 400, "invalid_record", second.clone(), "an object").await;
+    check_refused(&door, &with(r#"["k"]"#), 400, "invalid_record", second.clone(), "an object").await;
     check_refused(&door, &with("7"), 400, "invalid_record", second, "7").await;
     check_refused(&door, &with("{"), 400, "invalid_json", json!({"line": 1}), "column").await;
     check_refused(&door, "{\n\"records\": nope}", 400, "invalid_json", json!({"line": 2}), "line 2").await;
@@ -176,6 +178,7 @@ async fn the_wrong_line_is_named_and_what_came_before_it_is_told() {
     check_line(&door, "{\"value\":", 400, "invalid_json").await;
     check_line(&door, "nope", 400, "invalid_json").await;
     check_line(&door, "{\"value\":1} {}", 400, "invalid_json").await;
+    check_line(&door, "[]", 400, "invalid_record").await;
     check_line(&door, "{\"v\":1}", 400, "invalid_record").await;
     check_line(&door, "{\"partition\":4294967296}", 400, "invalid_record").await;
     check_line(&door, "{\"partition\":9}", 404, "unknown_partition").await;

@@ -31,7 +31,7 @@ pub(super) struct RecordText<'a> {
     value: Option<&'a RawValue>,
     #[serde(default)]
     value_base64: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tidelog_http_api::list_of_objects")]
     headers: Vec<HeaderInput>,
     #[serde(default)]
     partition: Option<u32>,

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use axum::response::Response;
+use tidelog_http_api::object_from_str;
 
 use super::conditions::Gate;
 use super::flow::{Flow, GATHERED_BYTES};
@@ -132,7 +133,7 @@ impl Lines {
         }
         let pushed = check_text(line)
             .and_then(|text| {
-                serde_json::from_str::<RecordText<'_>>(text).map_err(|error| json_error(&error, Code::InvalidRecord))
+                object_from_str::<RecordText<'_>>(text).map_err(|error| json_error(&error, Code::InvalidRecord))
             })
             .and_then(NewRecord::of)
             .and_then(|record| self.flow.push(number, &record));

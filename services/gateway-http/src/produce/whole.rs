@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use tidelog_http_api::{Produced, RecordOutcome, RecordPlace, WireOffset};
+use tidelog_http_api::{Produced, RecordOutcome, RecordPlace, WireOffset, object_from_str};
 
 use super::batches::Batches;
 use super::conditions::Gate;
@@ -72,7 +72,7 @@ pub(super) async fn json(
     let whole = arriving.whole(content_length(headers), JSON_BODY_BYTES_MAX).await?;
     let mut batches = Batches::new(shared, rules).behind(gate);
     let count = {
-        let sent: Sent<'_> = serde_json::from_str(check_text(&whole.bytes)?).map_err(|error| {
+        let sent: Sent<'_> = object_from_str(check_text(&whole.bytes)?).map_err(|error| {
             if error.to_string().starts_with(TOO_MANY) {
                 let detail = format!("a list may have {JSON_RECORDS_MAX} records at most; lines may have any number");
                 return Refused::new(Code::TooManyRecords, detail);
@@ -81,7 +81,7 @@ pub(super) async fn json(
         })?;
         for (number, record) in sent.records.iter().enumerate() {
             let number = number as u64;
-            let pushed = serde_json::from_str::<RecordText<'_>>(record.get())
+            let pushed = object_from_str::<RecordText<'_>>(record.get())
                 .map_err(|error| Refused::new(json_error(&error, Code::InvalidRecord).code(), error.to_string()))
                 .and_then(NewRecord::of)
                 .and_then(|record| batches.push(number, &record));

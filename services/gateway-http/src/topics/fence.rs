@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use tidelog_catalog_api::{Command, Outcome};
-use tidelog_http_api::{Fence, FenceInput, Problem, WireOffset};
+use tidelog_http_api::{Fence, FenceInput, Problem, WireOffset, object_from_str};
 use tidelog_model::FencingToken;
 
 use super::create::{content_length, in_time};
@@ -65,7 +65,7 @@ pub(crate) async fn fence(
     };
     let whole = Arriving::new(&shared, body).whole(content_length(&headers), ADMIN_BODY_BYTES_MAX).await?;
     let text = check_text(&whole.bytes)?;
-    let input: FenceInput = serde_json::from_str(text).map_err(|error| json_error(&error, Code::InvalidBody))?;
+    let input: FenceInput = object_from_str(text).map_err(|error| json_error(&error, Code::InvalidBody))?;
     let token = FencingToken(input.token.0);
     let proposal = shared.parts.catalog.propose(Command::RaiseFence { partition, token });
     match in_time(&shared, proposal).await? {
