@@ -61,9 +61,6 @@ pub const STAGES: &[Stage] = &[
     },
 ];
 
-/// Stages that run only when they are named: they have not been seen to pass as a whole yet.
-const ONLY_WHEN_NAMED: &[&str] = &["openapi"];
-
 /// Short names for groups of stages.
 const GROUPS: &[(&str, &[&str])] = &[("lint", &["fmt", "clippy"]), ("advisories", &["tidy"])];
 
@@ -86,10 +83,7 @@ pub fn select(names: &[&str]) -> Result<Vec<&'static Stage>, String> {
             None => return Err(format!("no stage is called {name:?}")),
         }
     }
-    let is_wanted = |stage: &&Stage| match names {
-        [] => !ONLY_WHEN_NAMED.contains(&stage.name),
-        _ => wanted.contains(&stage.name),
-    };
+    let is_wanted = |stage: &&Stage| names.is_empty() || wanted.contains(&stage.name);
     Ok(STAGES.iter().filter(is_wanted).collect())
 }
 
@@ -384,7 +378,7 @@ mod tests {
 
     #[test]
     fn no_name_means_all() {
-        assert_eq!(select(&[]).unwrap().len(), STAGES.len() - ONLY_WHEN_NAMED.len());
+        assert_eq!(select(&[]).unwrap().len(), STAGES.len());
     }
 
     #[test]
