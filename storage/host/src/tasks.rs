@@ -89,18 +89,26 @@ impl Tasks {
 }
 
 /// Turns a panic into what `on_panic` says; the panic hook has already printed where it was.
-async fn guard(name: &'static str, on_panic: OnPanic, future: impl Future<Output = ()> + Send + 'static) {
+///
+/// Not an async function: its task would have room for `future` twice, as it comes in and as it is waited for.
+fn guard(
+    name: &'static str,
+    on_panic: OnPanic,
+    future: impl Future<Output = ()> + Send + 'static,
+) -> impl Future<Output = ()> + Send + 'static {
     use futures::FutureExt;
-    if std::panic::AssertUnwindSafe(future).catch_unwind().await.is_err() {
-        match on_panic {
-            OnPanic::EndProcess => {
-                tracing::error!(
-                    name,
-                    "task panicked, the process ends: nothing here is worth more than what is stored"
-                );
-                std::process::abort();
+    std::panic::AssertUnwindSafe(future).catch_unwind().map(move |ended| {
+        if ended.is_err() {
+            match on_panic {
+                OnPanic::EndProcess => {
+                    tracing::error!(
+                        name,
+                        "task panicked, the process ends: nothing here is worth more than what is stored"
+                    );
+                    std::process::abort();
+                }
+                OnPanic::Continue => tracing::error!(name, "task panicked"),
             }
-            OnPanic::Continue => tracing::error!(name, "task panicked"),
         }
-    }
+    })
 }
