@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::options::CONNECTION_BUFFER_BYTES;
 use crate::testing::{Door, Fault, eventually, open_body};
 
 const RECORDS: &str = "/v1/topics/t/records";
@@ -277,6 +278,14 @@ async fn a_head_that_does_not_come_ends_its_connection() {
     assert!(!said.contains("200"), "{said}");
     let said = exchange(&address, &format!("GET /livez HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(40_000))).await;
     assert!(said.starts_with("HTTP/1.1 431"), "{said}");
+    let head = |bytes: usize| {
+        let (begin, end) = ("GET /livez HTTP/1.1\r\nconnection: close\r\nx: ", "\r\n\r\n");
+        format!("{begin}{}{end}", "y".repeat(bytes - begin.len() - end.len()))
+    };
+    for (bytes, status) in [(CONNECTION_BUFFER_BYTES, 200), (CONNECTION_BUFFER_BYTES + 1, 431)] {
+        let said = exchange(&address, &head(bytes)).await;
+        assert!(said.starts_with(&format!("HTTP/1.1 {status}")), "{bytes}: {said}");
+    }
     let said = exchange(&address, "NOT HTTP\r\n\r\n").await;
     assert!(said.starts_with("HTTP/1.1 400"), "{said}");
     door.stop().await;

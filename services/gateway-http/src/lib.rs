@@ -43,6 +43,7 @@ mod meters;
 mod metrics;
 mod negotiate;
 mod node_view;
+mod opening;
 mod options;
 mod partitioner;
 mod problem;
@@ -70,6 +71,8 @@ pub const METRICS: &[&[tidelog_host::metric::Metric]] = &[meters::METRICS];
 
 #[cfg(test)]
 mod arrow_test;
+#[cfg(test)]
+mod connection_test;
 #[cfg(test)]
 mod console_test;
 #[cfg(test)]

@@ -9,16 +9,19 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::memory::Client;
+use crate::opening::Opening;
 
 /// Bodies are not all that is written: heads alone fill a connection too whose client sends requests and reads nothing.
 pub(crate) struct Socket {
     stream: TcpStream,
+    opening: Opening,
     client: Arc<Client>,
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, client: &Arc<Client>) -> Socket {
-        Socket { stream, client: client.clone() }
+    /// `opening` was read of it already.
+    pub(crate) fn new(stream: TcpStream, opening: Opening, client: &Arc<Client>) -> Socket {
+        Socket { stream, opening, client: client.clone() }
     }
 
     fn note<T>(&self, written: Poll<T>) -> Poll<T> {
@@ -32,7 +35,13 @@ impl Socket {
 
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, into)
+        let had_some = self.opening.hand_on(into);
+        match Pin::new(&mut self.stream).poll_read(context, into) {
+            // What follows is read along with it if it is here: the reader makes its buffer larger when a head does not come
+            // at once.
+            Poll::Pending if had_some => Poll::Ready(Ok(())),
+            read => read,
+        }
     }
 }
 
