@@ -3,7 +3,6 @@
 //! An answer is handed to its connection in parts, and each part tells when it was written. So it is known of every answer
 //! since when it is on its way, how much of it was taken and when that went on last. `slow.rs` decides who is too slow.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
@@ -52,7 +51,8 @@ impl Cut {
 /// Who is at the other end of a connection.
 pub(crate) struct Client {
     clock: Clock,
-    pub(super) answers: Mutex<BTreeMap<u64, Answer>>,
+    /// Few, and none as a rule of a client that waits: a list of as many takes far less than a tree.
+    pub(super) answers: Mutex<Vec<Answer>>,
     next: AtomicU64,
     /// What all its answers may hold.
     pub(super) room: Budget,
@@ -64,6 +64,7 @@ pub(crate) struct Client {
 
 /// An answer of which something is held, or not taken.
 pub(super) struct Answer {
+    number: u64,
     /// Since when.
     pub(super) since: Instant,
     /// When some of it was taken last.
@@ -117,14 +118,22 @@ impl Client {
 
     fn change(&self, number: u64, cut: &Arc<Cut>, change: impl FnOnce(&mut Answer)) {
         let mut answers = self.answers.lock();
-        let answer = answers.entry(number).or_insert_with(|| {
+        let at = answers.iter().position(|answer| answer.number == number).unwrap_or_else(|| {
             let now = self.clock.now();
             let cut = cut.clone();
-            Answer { since: now, went_on_at: now, taken_bytes: 0, untaken_bytes: 0, held: [0; Of::COUNT], cut }
+            if answers.is_empty() {
+                // Not room for several: most connections have one at a time.
+                answers.reserve_exact(1);
+            }
+            let (taken_bytes, untaken_bytes) = (0, 0);
+            let held = [0; Of::COUNT];
+            answers.push(Answer { number, since: now, went_on_at: now, taken_bytes, untaken_bytes, held, cut });
+            answers.len() - 1
         });
+        let answer = &mut answers[at];
         change(answer);
         if answer.untaken_bytes == 0 && answer.held == [0; Of::COUNT] {
-            answers.remove(&number);
+            answers.swap_remove(at);
         }
     }
 }
@@ -188,7 +197,8 @@ impl Taker {
 
     /// Whether it has been handed something that it has not taken.
     pub(super) fn has_some(&self) -> bool {
-        self.client.answers.lock().get(&self.number).is_some_and(|answer| answer.untaken_bytes > 0)
+        let answers = self.client.answers.lock();
+        answers.iter().any(|answer| answer.number == self.number && answer.untaken_bytes > 0)
     }
 
     /// Whether it is to be given no more for now; whoever asks is woken.

@@ -65,7 +65,7 @@ fn look_at(client: &Client, patience: Duration, now: Instant, late: &mut Vec<Lat
     if client.blocked_since().is_some_and(|since| passed(since) > patience) {
         client.cut.now(now);
     }
-    for answer in client.answers.lock().values() {
+    for answer in client.answers.lock().iter() {
         let by = answer.lateness(now);
         let is_in_the_way = client.room.is_wanted() && by > SLOW_WHEN_WANTED_MAX;
         match answer.cut.at() {
