@@ -1,5 +1,6 @@
 //! One connection: HTTP/1.1, or HTTP/2 from its first byte on.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
+use futures::FutureExt;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -16,10 +18,10 @@ use tidelog_host::Tasks;
 use tidelog_host::tasks::OnPanic;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tower::{Service, ServiceExt};
 
 use crate::counted::Counted;
 use crate::gateway::Shared;
+use crate::layers;
 use crate::memory::{Client, Cut, Taker};
 use crate::opening::Opening;
 use crate::options::{
@@ -80,21 +82,23 @@ pub(crate) async fn serve(shared: &Arc<Shared>, router: Router, mut stream: TcpS
     let io = TokioIo::new(Counted::new(Socket::new(stream, opening, &client), shared));
     if is_http2 {
         let service = service_fn(|request: Request<Incoming>| {
-            let (client, router) = (client.clone(), router.clone());
+            let (client, shared, router) = (client.clone(), shared.clone(), router.clone());
             // Within the stream's task.
             async move {
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(Taker::new(&client, STREAM.try_with(Arc::clone).ok()));
-                router.oneshot(request).await
+                Ok::<_, Infallible>(layers::around(&shared, router, request).await)
             }
         });
         // In a place of its own: it is ten times as large, and the rarer kind.
         let mut connection = Box::pin(http2(options, &shared.parts.tasks).serve_connection(io, service));
         until_ended(shared, &client, leaves_at, connection.as_mut(), http2::Connection::graceful_shutdown).await
     } else {
-        let service = service_fn(|mut request: Request<Incoming>| {
+        let service = service_fn(|request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
             request.extensions_mut().insert(Taker::new(&client, None));
-            router.clone().call(request)
+            // In a place of its own: the library keeps one for as long as the connection lives.
+            Box::pin(layers::around(shared, router.clone(), request).map(Ok::<_, Infallible>))
         });
         let connection = pin!(http1(options).serve_connection(io, service));
         until_ended(shared, &client, leaves_at, connection, http1::Connection::graceful_shutdown).await

@@ -20,6 +20,7 @@ use crate::meters::Meters;
 use crate::metrics::{RenderMetrics, Rendered};
 use crate::node_view::NodeView;
 use crate::options::{GatewayOptions, QUOTA_WAITERS_MAX};
+use crate::routes::Routes;
 use crate::storage::{Appender, Reader};
 use crate::{connection, quotas, router};
 
@@ -65,8 +66,11 @@ pub(crate) struct Shared {
     pub(crate) memory: Memory,
     pub(crate) meters: Meters,
     pub(crate) rendered: Rendered,
+    pub(crate) routes: Routes,
     /// Streams that have begun.
     pub(crate) streams: Arc<Semaphore>,
+    /// Requests that are being worked on.
+    pub(crate) working: Semaphore,
     /// Requests that wait because their client's quota is used up.
     pub(crate) throttled: Semaphore,
     connections: Arc<Semaphore>,
@@ -102,7 +106,9 @@ impl Gateway {
             memory: Memory::new(&options),
             meters: Meters::new(),
             rendered: Rendered::default(),
+            routes: router::routes(),
             streams: Arc::new(Semaphore::new(options.streams_max)),
+            working: Semaphore::new(options.requests_max),
             throttled: Semaphore::new(QUOTA_WAITERS_MAX),
             connections: Arc::new(Semaphore::new(options.connections_max)),
             disconnected: Notify::new(),
@@ -195,10 +201,10 @@ impl Gateway {
         });
     }
 
-    /// The routes alone, for tests that need no listener.
+    /// Past the listener, for tests that need none.
     #[cfg(test)]
-    pub(crate) fn router(&self) -> Router {
-        self.router.clone()
+    pub(crate) async fn answer(&self, request: axum::extract::Request) -> axum::response::Response {
+        crate::layers::around(&self.shared, self.router.clone(), request).await
     }
 
     #[cfg(test)]

@@ -2,29 +2,22 @@
 //! browser the answers are of the page's origin then, so no rule about origins keeps it out. Its name in the request does.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 
 use crate::errors::Code;
 use crate::gateway::Shared;
 use crate::problem::Refused;
 
 /// Refuses what is asked by a name that nobody has said this door has.
-pub(crate) async fn refuse_strange(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    match strange(&request, shared.options.known_hosts.as_deref()) {
-        None => next.run(request).await,
-        Some(name) => {
-            let detail = format!(
-                "the door listens on loopback, and is not called {name:?}: ask for localhost, or name it in http.known_hosts"
-            );
-            Refused::new(Code::UnknownHost, detail).into_response()
-        }
-    }
+pub(crate) fn known(shared: &Shared, request: &Request) -> Result<(), Refused> {
+    let Some(name) = strange(request, shared.options.known_hosts.as_deref()) else { return Ok(()) };
+    let detail = format!(
+        "the door listens on loopback, and is not called {name:?}: ask for localhost, or name it in http.known_hosts"
+    );
+    Err(Refused::new(Code::UnknownHost, detail))
 }
 
 /// The name that a request asks for, when the door has names and that is none of them.

@@ -1,20 +1,25 @@
-//! What every request passes: its id, caught panics, the end of the node, and the bound on work.
+//! What every request passes: the name it is asked by, its id, caught panics, the end of the node, quotas, and the bound on work.
 
 use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use axum::BoxError;
+use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{CONNECTION, SERVER};
-use axum::http::{HeaderName, HeaderValue, StatusCode, Version};
-use axum::middleware::Next;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use tower::Service;
+use tracing::Instrument;
 
 use crate::errors::Code;
 use crate::gateway::Shared;
 use crate::memory::{Client, Taker, Tracked};
+use crate::meters::Measured;
 use crate::problem::{self, Refused};
+use crate::{encoding, hosts, quotas};
 
 /// Names a request, in its answer and in the log.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -23,36 +28,84 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 const TIDELOG: HeaderValue = HeaderValue::from_static("tidelog");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
-/// Around all others: it is known how much of each answer its client has taken.
-pub(crate) async fn track(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
+/// Around the router: counts a request, learns how much of the answer its client has taken, encodes the answer, gives the
+/// request an id and writes what went wrong.
+pub(crate) async fn around(shared: &Arc<Shared>, router: Router, mut request: Request) -> Response {
+    let route = shared.routes.find(request.uri().path());
+    let measured = Measured::begin(shared, &request, route);
     let taker = request.extensions().get::<Arc<Taker>>().cloned();
     // Without a connection, as in tests, each is its own client.
-    let taker = taker.unwrap_or_else(|| Taker::new(&Client::new(&shared.parts.clock), None));
-    request.extensions_mut().insert(taker.clone());
-    next.run(request).await.map(|body| Body::new(Tracked::new(body, taker)))
+    let taker = taker.unwrap_or_else(|| {
+        let taker = Taker::new(&Client::new(&shared.parts.clock), None);
+        request.extensions_mut().insert(taker.clone());
+        taker
+    });
+    let accepted = encoding::accepted(request.headers());
+    let identified = Identified::of(shared, &request);
+    let answering = async {
+        match (hosts::known(shared, &request), route) {
+            (Err(refused), _) => refused.into_response(),
+            (Ok(()), Some(route)) if route.is_work => work(shared, router, request).await,
+            (Ok(()), _) => routed(router, request).await,
+        }
+    };
+    let answered = AssertUnwindSafe(answering).catch_unwind().instrument(measured.span.clone()).await;
+    let response = identified.finish(shared, answered.unwrap_or_else(panicked));
+    let response = encoding::encode(shared, accepted, response);
+    let response = response.map(|body| Body::new(Tracked::new(body, taker)));
+    measured.end(shared, &response);
+    response
 }
 
-/// Gives the request an id, its client's own if it has a proper one, and writes what went wrong.
-pub(crate) async fn finish(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let id = request.headers().get(REQUEST_ID).filter(|id| is_proper(id)).cloned();
-    let id = id.unwrap_or_else(|| {
-        let id = u128::from_be_bytes(shared.parts.random.bytes());
-        HeaderValue::from_str(&format!("{id:032x}")).expect("hexadecimal digits")
-    });
-    let (method, path, version) = (request.method().clone(), request.uri().path().to_owned(), request.version());
-    let response = next.run(request).await;
-    let text = id.to_str().expect("it is proper");
-    // Refusals under load or at the end are many, and no news to whoever reads the log.
-    if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
-        tracing::warn!(%method, path, status = response.status().as_u16(), request_id = text, "request failed");
-    }
-    let mut response = problem::write(response, text);
-    if shared.parts.tasks.is_stopping() && version < Version::HTTP_2 {
-        response.headers_mut().insert(CONNECTION, CLOSE);
-    }
-    response.headers_mut().insert(REQUEST_ID, id);
-    response.headers_mut().insert(SERVER, TIDELOG);
+async fn routed(mut router: Router, request: Request) -> Response {
+    let Ok(response) = router.call(request).await;
     response
+}
+
+/// A request that has an id: its client's own if it has a proper one.
+struct Identified {
+    id: HeaderValue,
+    method: Method,
+    uri: Uri,
+    version: Version,
+}
+
+impl Identified {
+    fn of(shared: &Shared, request: &Request) -> Identified {
+        let id = request.headers().get(REQUEST_ID).filter(|id| is_proper(id)).cloned();
+        Identified {
+            id: id.unwrap_or_else(|| new_id(shared.parts.random.bytes())),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            version: request.version(),
+        }
+    }
+
+    /// Says in the answer what every answer says.
+    fn finish(self, shared: &Shared, response: Response) -> Response {
+        let Identified { id, method, uri, version } = self;
+        let text = id.to_str().expect("it is proper");
+        // Refusals under load or at the end are many, and no news to whoever reads the log.
+        if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
+            let (path, status) = (uri.path(), response.status().as_u16());
+            tracing::warn!(%method, path, status, request_id = text, "request failed");
+        }
+        let mut response = problem::write(response, text);
+        if shared.parts.tasks.is_stopping() && version < Version::HTTP_2 {
+            response.headers_mut().insert(CONNECTION, CLOSE);
+        }
+        response.headers_mut().insert(REQUEST_ID, id);
+        response.headers_mut().insert(SERVER, TIDELOG);
+        response
+    }
+}
+
+/// As 32 hexadecimal digits.
+fn new_id(bytes: [u8; 16]) -> HeaderValue {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |at: usize| DIGITS[usize::from(bytes[at / 2] >> (4 * (1 - at % 2)) & 0xf)];
+    let text: [u8; 32] = std::array::from_fn(digit);
+    HeaderValue::from_bytes(&text).expect("hexadecimal digits")
 }
 
 fn is_proper(id: &HeaderValue) -> bool {
@@ -65,17 +118,20 @@ pub(crate) fn panicked(_: Box<dyn Any + Send>) -> Response {
     Refused::new(Code::Internal, detail).uncertain(true).into_response()
 }
 
-/// No new work once the node stops.
-pub(crate) async fn refuse_when_stopping(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+/// Around what is worked on: no new work once the node stops, each client's within its quotas, and no more at once than may be.
+async fn work(shared: &Arc<Shared>, router: Router, request: Request) -> Response {
     if shared.parts.tasks.is_stopping() {
         return Refused::new(Code::Stopping, "the node is stopping and takes no new requests").into_response();
     }
-    next.run(request).await
-}
-
-/// More requests than may be worked on.
-pub(crate) async fn shed(_: BoxError) -> Refused {
-    Refused::new(Code::Overloaded, "as many requests as may be are being worked on; try again in a moment")
+    let bounded = async |request| {
+        // What waits for its quota is not being worked on.
+        let Ok(_working) = shared.working.try_acquire() else {
+            let detail = "as many requests as may be are being worked on; try again in a moment";
+            return Refused::new(Code::Overloaded, detail).into_response();
+        };
+        routed(router, request).await
+    };
+    quotas::charge(shared, request, bounded).await
 }
 
 /// Nothing is at that path.
@@ -88,4 +144,15 @@ pub(crate) async fn not_found(request: Request) -> Refused {
 pub(crate) async fn method_not_allowed(request: Request) -> Refused {
     let detail = format!("{} is not taken at {}", request.method(), request.uri().path());
     Refused::new(Code::MethodNotAllowed, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_its_bytes_as_digits() {
+        let bytes = std::array::from_fn(|at| [0x01, 0xf0, 0xab, 0x9c][at % 4]);
+        assert_eq!(new_id(bytes), format!("{:032x}", u128::from_be_bytes(bytes)));
+    }
 }

@@ -53,6 +53,7 @@ mod query;
 mod quotas;
 mod read;
 mod router;
+mod routes;
 mod socket;
 mod status;
 mod storage;

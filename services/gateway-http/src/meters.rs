@@ -5,17 +5,18 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderName, Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::Response;
 use parking_lot::RwLock;
 use tidelog_host::metric::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use tidelog_host::{declare_metrics, follow_request, trace};
-use tracing::{Instrument, Span, field};
+use tokio::time::Instant;
+use tracing::{Span, field};
 
 use crate::errors::Code;
 use crate::gateway::Shared;
+use crate::routes::Route;
 
 declare_metrics! {
     counter REQUESTS = "tidelog_http_requests_total", ["route", "method", "status"],
@@ -115,31 +116,50 @@ pub(crate) fn observe(connections: usize, streams: usize) {
     gauge!(STREAMS).set(streams as f64);
 }
 
-/// Counts a request, and follows it if it is to be followed. The outermost layer, so that it sees what is answered.
-pub(crate) async fn measure(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let begun = shared.parts.clock.now();
-    let (route, method) = (request.extensions().get::<MatchedPath>().cloned(), request.method().clone());
-    let working = Working::begin(&shared.meters);
-    let span = if trace::is_on() { span_of(&request, route.as_ref()) } else { Span::none() };
-    let response = next.run(request).instrument(span.clone()).await;
-    span.record("http.response.status_code", response.status().as_u16());
-    if response.status().is_server_error() {
-        span.record("otel.status_code", "ERROR");
+/// A request that is being counted, and followed if it is to be followed.
+pub(crate) struct Measured<'a> {
+    meters: &'a Meters,
+    begun: Instant,
+    route: &'a str,
+    method: Method,
+    /// Around what is done for it.
+    pub(crate) span: Span,
+    working: Working<'a>,
+}
+
+impl Measured<'_> {
+    pub(crate) fn begin<'a>(shared: &'a Shared, request: &Request, route: Option<&'a Route>) -> Measured<'a> {
+        let route = route.map_or(NO_ROUTE, |route| &route.template);
+        Measured {
+            meters: &shared.meters,
+            begun: shared.parts.clock.now(),
+            span: if trace::is_on() { span_of(request, route) } else { Span::none() },
+            route,
+            method: request.method().clone(),
+            working: Working::begin(&shared.meters),
+        }
     }
-    drop((working, span));
-    let took = shared.parts.clock.now().saturating_duration_since(begun);
-    let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
-    shared.meters.answered(route, &method, response.status(), took);
-    if let Some(code) = response.extensions().get::<Code>() {
-        refused(*code).increment(1);
+
+    /// What is answered has begun.
+    pub(crate) fn end(self, shared: &Shared, response: &Response) {
+        let Measured { meters, begun, route, method, span, working } = self;
+        span.record("http.response.status_code", response.status().as_u16());
+        if response.status().is_server_error() {
+            span.record("otel.status_code", "ERROR");
+        }
+        drop((working, span));
+        let took = shared.parts.clock.now().saturating_duration_since(begun);
+        meters.answered(route, &method, response.status(), took);
+        if let Some(code) = response.extensions().get::<Code>() {
+            refused(*code).increment(1);
+        }
     }
-    response
 }
 
 /// The span of a request, named as OpenTelemetry's conventions have it; none when it is not followed.
-fn span_of(request: &Request, route: Option<&MatchedPath>) -> Span {
+fn span_of(request: &Request, route: &str) -> Span {
     let parent = request.headers().get(TRACEPARENT).and_then(|text| trace::Parent::read(text.to_str().ok()?));
-    let (method, route) = (request.method().as_str(), route.map_or(NO_ROUTE, MatchedPath::as_str));
+    let method = request.method().as_str();
     follow_request!(
         parent,
         "http",

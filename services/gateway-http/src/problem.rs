@@ -1,4 +1,4 @@
-//! A refusal on its way out. It is written as a problem by the outermost layer, which knows the request's id.
+//! A refusal on its way out. It is written as a problem around the router, where the request's id is known.
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};

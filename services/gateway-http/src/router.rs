@@ -3,15 +3,9 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::error_handling::HandleErrorLayer;
 use axum::http::header::CONTENT_TYPE;
-use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use bytes::Bytes;
-use tower::ServiceBuilder;
-use tower::limit::GlobalConcurrencyLimitLayer;
-use tower::load_shed::LoadShedLayer;
-use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
@@ -19,10 +13,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::gateway::Shared;
-use crate::{
-    console, cors, encoding, groups, health, hosts, layers, meters, metrics, negotiate, produce, producers, quotas,
-    read, status, topics,
-};
+use crate::routes::Routes;
+use crate::{console, cors, groups, health, layers, metrics, negotiate, produce, producers, read, status, topics};
+
+/// Where the document is.
+const DOCUMENT: &str = "/openapi.json";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -75,34 +70,32 @@ pub fn document() -> Document {
     both().into_openapi()
 }
 
-/// All routes, with what every request passes.
+/// The templates of all routes.
+pub(crate) fn routes() -> Routes {
+    let watched = watched().into_openapi().paths.paths.into_keys();
+    let pages = tidelog_console::ASSETS.iter().map(|asset| asset.path.to_owned());
+    let others = watched.chain(pages).chain([DOCUMENT.to_owned()]);
+    Routes::new(served().into_openapi().paths.paths.into_keys(), others)
+}
+
+/// All routes. What every request passes is around this, see [`layers::around`].
 pub(crate) fn router(shared: &Arc<Shared>) -> Router {
     // Shared by all answers, however many are not taken.
     let document = Bytes::from(document().to_json().expect("a document has text keys only"));
-    let bounded = ServiceBuilder::new()
-        .layer(HandleErrorLayer::new(layers::shed))
-        .layer(LoadShedLayer::new())
-        .layer(GlobalConcurrencyLimitLayer::new(shared.options.requests_max));
     let served: Router<Arc<Shared>> = served().into();
-    // What waits for its quota is not being worked on.
-    let charged = from_fn_with_state(shared.clone(), quotas::charge);
-    let served =
-        served.layer(bounded).layer(charged).layer(from_fn_with_state(shared.clone(), layers::refuse_when_stopping));
     let watched: Router<Arc<Shared>> = watched().into();
-    watched
-        .route("/openapi.json", get(move || async move { ([(CONTENT_TYPE, negotiate::JSON)], document) }))
+    let all = watched
+        .route(DOCUMENT, get(move || async move { ([(CONTENT_TYPE, negotiate::JSON)], document) }))
         .merge(console::routes())
         .merge(served)
         .fallback(layers::not_found)
-        .method_not_allowed_fallback(layers::method_not_allowed)
-        .layer(CatchPanicLayer::custom(layers::panicked))
-        .layer(from_fn_with_state(shared.clone(), hosts::refuse_strange))
-        .layer(option_layer(cors::layer(&shared.options.cors_allowed_origins)))
-        .layer(from_fn_with_state(shared.clone(), layers::finish))
-        .layer(from_fn_with_state(shared.clone(), encoding::encode))
-        .layer(from_fn_with_state(shared.clone(), layers::track))
-        .layer(from_fn_with_state(shared.clone(), meters::measure))
-        .with_state(shared.clone())
+        .method_not_allowed_fallback(layers::method_not_allowed);
+    let all = match cors::layer(&shared.options.cors_allowed_origins) {
+        // Pages are to read of panics too.
+        Some(cors) => all.layer(CatchPanicLayer::custom(layers::panicked)).layer(cors),
+        None => all,
+    };
+    all.with_state(shared.clone())
 }
 
 #[cfg(test)]

@@ -26,7 +26,6 @@ use tidelog_host::{Clock, Disk, ForgetfulDisk, Random, Tasks};
 use tidelog_ingest::{Append, AppendError, Appended, Ingest, IngestOptions, Reservation};
 use tidelog_model::{LogIndex, NodeId, TenantId};
 use tokio::net::TcpListener;
-use tower::ServiceExt;
 
 use crate::storage::{Appender, NoRoom};
 use crate::{CacheFacts, Gateway, GatewayOptions, GatewayParts, NodeFacts, NodeView, RaftFacts, RenderMetrics};
@@ -221,7 +220,7 @@ impl Door {
 
     /// Sends a request past the listener. The answer's body is still to come.
     pub(crate) async fn begin(&self, request: Request<Body>) -> axum::response::Response {
-        self.gateway.router().oneshot(request).await.unwrap()
+        self.gateway.answer(request).await
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {

@@ -5,14 +5,11 @@
 
 use std::io::{self, Write};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
-use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue};
-use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
 use flate2::Compression;
@@ -20,7 +17,7 @@ use flate2::write::GzEncoder;
 use http_body::{Body as _, Frame, SizeHint};
 use zstd::stream::write::Encoder as ZstdEncoder;
 
-use super::{Encoding, accepted};
+use super::Encoding;
 use crate::gateway::Shared;
 use crate::memory::Share;
 use crate::options::ENCODER_BYTES;
@@ -35,10 +32,8 @@ const ZSTD_LEVEL: i32 = 1;
 /// What a zstd encoder looks back over, as a power of two: more of it is memory of ours and of the reader.
 const ZSTD_WINDOW_LOG: u32 = 17;
 
-/// Encodes answers for clients that accept that.
-pub(crate) async fn encode(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let accepted = accepted(request.headers());
-    let mut response = next.run(request).await;
+/// Encodes an answer for a client that accepts that.
+pub(crate) fn encode(shared: &Shared, accepted: Option<Encoding>, mut response: Response) -> Response {
     if !is_worth_it(&response) {
         return response;
     }

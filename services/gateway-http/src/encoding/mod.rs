@@ -70,7 +70,7 @@ pub(crate) fn none_of_body(headers: &HeaderMap) -> Result<(), Refused> {
 }
 
 /// How an answer is best encoded for its client: what it likes best, and of equals zstd. `None`: as it is.
-fn accepted(headers: &HeaderMap) -> Option<Encoding> {
+pub(crate) fn accepted(headers: &HeaderMap) -> Option<Encoding> {
     let mut best: Option<(f32, Encoding)> = None;
     for value in headers.get_all(ACCEPT_ENCODING) {
         for part in value.to_str().unwrap_or_default().split(',') {

@@ -224,7 +224,7 @@ impl<S: Send + Sync> FromRequestParts<S> for TakerOf {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<TakerOf, Infallible> {
         let taker = parts.extensions.get::<Arc<Taker>>().cloned();
-        Ok(TakerOf(taker.expect("the outermost layer sees to it")))
+        Ok(TakerOf(taker.expect("what is around the router sees to it")))
     }
 }
 

@@ -14,10 +14,9 @@ mod whole;
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
+use axum::extract::{RawQuery, Request, State};
 use axum::http::header::CONTENT_LENGTH;
+use axum::http::request::Parts;
 use axum::response::Response;
 use tidelog_http_api::{Appended, Problem, RecordsInput};
 use utoipa::openapi::schema::{Schema, Type};
@@ -92,9 +91,9 @@ pub(crate) async fn append(
     State(shared): State<Arc<Shared>>,
     Named(name): Named<String>,
     RawQuery(query): RawQuery,
-    mut headers: HeaderMap,
-    mut body: Body,
+    request: Request,
 ) -> Result<Response, Refused> {
+    let (Parts { mut headers, .. }, mut body) = request.into_parts();
     let content_type = negotiate::content_type(&headers, &[JSON, NDJSON, OCTETS, ARROW])?;
     let known: &[&str] = if content_type == OCTETS { &OCTETS_PARAMETERS } else { &["partition"] };
     let query = Query::parse(query.as_deref(), known)?;
@@ -111,9 +110,10 @@ pub(crate) async fn append(
     let mut rules = Rules::new(topic, shared.parts.clock.wall(), shared.parts.random.next());
     rules.partition = partition;
     match content_type {
-        JSON => whole::json(&shared, rules, gate, &headers, arriving).await,
-        NDJSON => lines::append(&shared, rules, gate, arriving).await,
-        ARROW => arrow::append(&shared, rules, gate, arriving).await,
+        // In places of their own: what is done for a record as bytes, the smallest of all requests, takes far less.
+        JSON => Box::pin(whole::json(&shared, rules, gate, &headers, arriving)).await,
+        NDJSON => Box::pin(lines::append(&shared, rules, gate, arriving)).await,
+        ARROW => Box::pin(arrow::append(&shared, rules, gate, arriving)).await,
         _ => whole::octets(&shared, rules, gate, (&query, &headers), arriving).await,
     }
 }

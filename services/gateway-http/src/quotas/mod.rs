@@ -15,10 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, Method};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use self::client::{Charge, name_of};
@@ -38,11 +37,15 @@ enum What {
 }
 
 /// Works on a request at its client's expense.
-pub(crate) async fn charge(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    match begin(&shared, request).await {
-        Ok((None, request)) => next.run(request).await,
+pub(crate) async fn charge(
+    shared: &Arc<Shared>,
+    request: Request,
+    work: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
+    match begin(shared, request).await {
+        Ok((None, request)) => work(request).await,
         Ok((Some((charge, what)), request)) => {
-            let response = charge.count(next.run(request)).await;
+            let response = charge.count(work(request)).await;
             match what {
                 What::Read => {
                     let (head, body) = response.into_parts();
