@@ -46,6 +46,7 @@ def reads(world):
     yield read(200, accept=lines)
     yield read(200, accept=events, headers={"last-event-id": "29"})
     yield read("offset_out_of_range", **{"from": FAR})
+    yield read("unknown_host", headers={"host": "elsewhere.example"})
     whole = {"partition": None, "topic": "three"}
     yield read(200, accept=lines, limit=7, max_bytes=500, wait_ms=5, value_format="base64", cursor=world.cursor, **whole)
     yield read(200, accept=lines, **whole, **{"from": "@0"})

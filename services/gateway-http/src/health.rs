@@ -15,7 +15,10 @@ use crate::problem::Refused;
     path = "/livez",
     operation_id = "livez",
     tag = "health",
-    responses((status = 200, description = "It does.", body = String, content_type = "text/plain", example = "ok\n")),
+    responses(
+        (status = 200, description = "It does.", body = String, content_type = "text/plain", example = "ok\n"),
+        (status = "4XX", description = "As the problem says.", body = Problem, content_type = "application/problem+json"),
+    ),
 )]
 pub(crate) async fn livez() -> &'static str {
     "ok\n"
@@ -30,6 +33,7 @@ pub(crate) async fn livez() -> &'static str {
     responses(
         (status = 200, description = "They should.", body = String, content_type = "text/plain",
             example = "ready\n"),
+        (status = "4XX", description = "As the problem says.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "They should not.", body = Problem, content_type = "application/problem+json"),
     ),
 )]
