@@ -1,6 +1,7 @@
 //! What every request passes: the name it is asked by, its id, caught panics, the end of the node, quotas, and the bound on work.
 
 use std::any::Any;
+use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -57,9 +58,12 @@ pub(crate) async fn around(shared: &Arc<Shared>, router: Router, mut request: Re
     response
 }
 
-async fn routed(mut router: Router, request: Request) -> Response {
-    let Ok(response) = router.call(request).await;
-    response
+/// Not an async function: its future would have room for the request twice.
+fn routed(mut router: Router, request: Request) -> impl Future<Output = Response> {
+    router.call(request).map(|answered| {
+        let Ok(response) = answered;
+        response
+    })
 }
 
 /// A request that has an id: its client's own if it has a proper one.

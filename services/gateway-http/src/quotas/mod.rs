@@ -39,12 +39,12 @@ enum What {
 /// Works on a request at its client's expense.
 pub(crate) async fn charge(
     shared: &Arc<Shared>,
-    request: Request,
+    mut request: Request,
     work: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
-    match begin(shared, request).await {
-        Ok((None, request)) => work(request).await,
-        Ok((Some((charge, what)), request)) => {
+    match begin(shared, &mut request).await {
+        Ok(None) => work(request).await,
+        Ok(Some((charge, what))) => {
             let response = charge.count(work(request)).await;
             match what {
                 What::Read => {
@@ -60,11 +60,11 @@ pub(crate) async fn charge(
 }
 
 /// Waits until the request may begin, if its client has quotas.
-async fn begin(shared: &Arc<Shared>, request: Request) -> Result<(Option<(Arc<Charge>, What)>, Request), Refused> {
+async fn begin(shared: &Arc<Shared>, request: &mut Request) -> Result<Option<(Arc<Charge>, What)>, Refused> {
     let name = name_of(request.headers())?;
     let quotas = shared.parts.catalog.client_quotas(shared.options.tenant);
-    let Some(charge) = Charge::of(shared, &quotas, name) else { return Ok((None, request)) };
-    let what = what(&request);
+    let Some(charge) = Charge::of(shared, &quotas, name) else { return Ok(None) };
+    let what = what(request);
     let mut owed = charge.owes_time();
     match what {
         What::Append => owed = owed.max(charge.owes_sent()),
@@ -73,11 +73,13 @@ async fn begin(shared: &Arc<Shared>, request: Request) -> Result<(Option<(Arc<Ch
     }
     // What is refused is not charged.
     charge.check(owed)?;
-    let mut request = request;
     if what == What::Append {
         match content_length(request.headers()).filter(|bytes| *bytes <= JSON_BODY_BYTES_MAX as u64) {
             Some(bytes) => owed = owed.max(charge.sent(bytes as usize)),
-            None => request = request.map(|body| Body::new(PacedUpload::new(body, charge.clone()))),
+            None => {
+                let body = std::mem::take(request.body_mut());
+                *request.body_mut() = Body::new(PacedUpload::new(body, charge.clone()));
+            }
         }
     }
     if !owed.is_zero() {
@@ -87,7 +89,7 @@ async fn begin(shared: &Arc<Shared>, request: Request) -> Result<(Option<(Arc<Ch
             () = shared.parts.tasks.stopping() => {}
         }
     }
-    Ok((Some((charge, what)), request))
+    Ok(Some((charge, what)))
 }
 
 fn what(request: &Request) -> What {
