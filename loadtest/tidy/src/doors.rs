@@ -45,7 +45,7 @@ pub const DOORS: &[(&str, &[&str])] = &[
     ("arrow-ipc", &["tidelog-gateway-http"]),
     ("arrow-schema", &["tidelog-gateway-http"]),
     ("flatbuffers", &["tidelog-gateway-http"]),
-    ("socket2", &["tidelog-gateway-kafka"]),
+    ("socket2", &["tidelog-gateway-kafka", "tidelog-gateway-http"]),
     ("figment", &["tidelog-server"]),
     ("tracing-subscriber", &["tidelog-server"]),
     ("clap", &["tidelog-server", "tidelog-cli", "tidelog-clients", "tidelog-bench", "tidelog-fuzz"]),

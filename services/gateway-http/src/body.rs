@@ -13,7 +13,8 @@ use crate::errors::Code;
 use crate::gateway::Shared;
 use crate::memory::Share;
 use crate::options::{
-    BODY_BYTES_FREE, BYTES_PER_SECOND_MIN, ROOM_TURNOVER_WHEN_WANTED_S, SLOW_LOOK, SLOW_WHEN_WANTED_MAX,
+    BEGUN_UPLOAD_BYTES_MAX, BODY_BYTES_FREE, BYTES_PER_SECOND_MIN, ROOM_TURNOVER_WHEN_WANTED_S, ROOM_WAIT_MAX,
+    SLOW_LOOK, SLOW_WHEN_WANTED_MAX,
 };
 use crate::problem::Refused;
 
@@ -37,8 +38,16 @@ pub(crate) struct Arriving {
 struct Room {
     share_bytes: usize,
     share: Share,
+    /// Of the budget for bodies of which little has come.
+    is_begun: bool,
     since: Instant,
     bytes: usize,
+}
+
+impl Room {
+    fn new(shared: &Shared, share_bytes: usize, share: Share, is_begun: bool) -> Room {
+        Room { share_bytes, share, is_begun, since: shared.parts.clock.now(), bytes: 0 }
+    }
 }
 
 impl Arriving {
@@ -125,8 +134,45 @@ impl Arriving {
         if held_bytes > BODY_BYTES_FREE && self.room.is_none() {
             let share = self.shared.memory.uploads.take(bytes_max).await;
             let share_bytes = bytes_max.min(self.shared.options.uploads_bytes_max);
-            self.room = Some(Room { share_bytes, share, since: self.shared.parts.clock.now(), bytes: 0 });
+            self.room = Some(Room::new(&self.shared, share_bytes, share, false));
         }
+    }
+
+    /// Makes room for a body that is taken as a whole, of which `held_bytes` are here: for what is made of them takes as much
+    /// again, so that who says that much will come does not hold room for it before it does; and once that is much, for all of
+    /// it, `room_bytes`. Nobody waits while holding what those could need who are waited for.
+    async fn make_room_for_whole(&mut self, held_bytes: usize, room_bytes: usize) -> Result<(), Refused> {
+        let has = self.room.as_ref().map_or(0, |room| room.share_bytes);
+        let needed = 2 * held_bytes;
+        if held_bytes <= BODY_BYTES_FREE || needed <= has {
+            return Ok(());
+        }
+        let memory = &self.shared.memory;
+        let begun = needed.next_power_of_two().min(room_bytes);
+        if begun <= BEGUN_UPLOAD_BYTES_MAX.min(self.shared.options.begun_uploads_bytes_max)
+            && self.room.as_ref().is_none_or(|room| room.is_begun)
+            && let Some(more) = memory.begun_uploads.try_take(begun - has)
+        {
+            match &mut self.room {
+                Some(room) => {
+                    room.share.merge(more);
+                    room.share_bytes = begun;
+                }
+                None => self.room = Some(Room::new(&self.shared, begun, more, true)),
+            }
+            return Ok(());
+        }
+        let share = tokio::select! {
+            biased;
+            share = memory.uploads.take(room_bytes) => share,
+            () = self.shared.parts.clock.sleep(ROOM_WAIT_MAX) => {
+                let detail = "there is no room for the body, because others are slow with theirs; try again in a moment";
+                return Err(Refused::new(Code::Overloaded, detail));
+            }
+        };
+        let room_bytes = room_bytes.min(self.shared.options.uploads_bytes_max);
+        self.room = Some(Room::new(&self.shared, room_bytes, share, false));
+        Ok(())
     }
 
     /// More room, for whoever holds a body and so must not wait for it: whether there is room for `bytes_max` now.
@@ -142,10 +188,7 @@ impl Arriving {
                 room.share.merge(more);
                 room.share_bytes = bytes_max;
             }
-            None => {
-                let since = self.shared.parts.clock.now();
-                self.room = Some(Room { share_bytes: bytes_max, share: more, since, bytes: 0 });
-            }
+            None => self.room = Some(Room::new(&self.shared, bytes_max, more, false)),
         }
         true
     }
@@ -175,8 +218,7 @@ impl Arriving {
                 self.drain().await;
                 return Err(too_large());
             }
-            // What is made of it takes as much again.
-            self.make_room(bytes.len() + piece.len(), 2 * expected).await;
+            self.make_room_for_whole(bytes.len() + piece.len(), 2 * expected).await?;
             bytes.extend_from_slice(&piece);
         }
         Ok(Whole { bytes, room: self.room })

@@ -63,6 +63,49 @@ async fn an_append_lands_at_the_offset_that_it_expects_or_not_at_all() {
     door.stop().await;
 }
 
+/// It was taken by the settings of its time.
+#[tokio::test]
+async fn what_is_stored_is_told_again_whatever_the_topic_takes_by_now() {
+    let door = topic(1, "").await;
+    let body = json!({"records": [{"value": "x".repeat(300), "timestamp": 1_000}]}).to_string();
+    let opened = door.send(Request::post("/v1/producers").body(Body::empty()).unwrap()).await.json();
+    let id = opened["producer_id"].to_string();
+    let of_producer =
+        |sequence| [("producer-id", id.as_str()), ("producer-epoch", "0"), ("producer-sequence", sequence)];
+    let keyed = [("idempotency-key", "k")];
+    let ways: [(Headers<'_>, &str); 2] = [(&keyed, JSON), (&of_producer("0"), JSON)];
+    for (place, (headers, kind)) in (0..).zip(ways) {
+        assert_eq!(offsets(&send(&door, RECORDS, kind, headers, body.clone()).await), [(0, place)]);
+    }
+    let path = format!("{RECORDS}?partition=0&timestamp=1000");
+    assert_eq!(offsets(&send(&door, &path, OCTETS, &[("idempotency-key", "o")], "y".repeat(300)).await), [(0, 2)]);
+    let stricter = json!({"configs": {
+        "max.message.bytes": 100, "message.timestamp.before.max.ms": 1, "cleanup.policy": "compact",
+    }});
+    let patch = Request::patch("/v1/topics/t").header("content-type", JSON).body(Body::from(stricter.to_string()));
+    assert_eq!(door.send(patch.unwrap()).await.status.as_u16(), 200);
+    for (place, (headers, kind)) in (0..).zip(ways) {
+        assert_eq!(offsets(&send(&door, RECORDS, kind, headers, body.clone()).await), [(0, place)]);
+    }
+    assert_eq!(offsets(&send(&door, &path, OCTETS, &[("idempotency-key", "o")], "y".repeat(300)).await), [(0, 2)]);
+    // What is new is judged by what holds now.
+    for headers in [&[("idempotency-key", "new")][..], &of_producer("1")] {
+        let problem = send(&door, RECORDS, JSON, headers, body.clone()).await.check_problem(400, "invalid_record");
+        assert_eq!(problem["may_have_happened"], false);
+    }
+    door.stop().await;
+}
+
+/// An empty key is a key.
+#[tokio::test]
+async fn a_request_with_an_empty_key_is_not_one_without() {
+    let door = topic(1, "").await;
+    let keyed = [("idempotency-key", "k")];
+    assert_eq!(offsets(&send(&door, &format!("{RECORDS}?key="), OCTETS, &keyed, "x").await), [(0, 0)]);
+    send(&door, RECORDS, OCTETS, &keyed, "x").await.check_problem(422, "idempotency_key_reused");
+    door.stop().await;
+}
+
 /// Each of the batches lands right behind the one before, also when what is refused first would fit later.
 #[tokio::test]
 async fn several_batches_are_one_run() {

@@ -198,7 +198,7 @@ async fn a_reader_that_takes_nothing_is_disconnected_and_nobody_else_notices() {
 async fn a_body_that_stands_still_is_refused_and_gives_its_room_back() {
     let door = Door::start_with(|options| {
         options.body_timeout = Duration::from_millis(100);
-        options.uploads_bytes_max = 64 << 10;
+        (options.uploads_bytes_max, options.begun_uploads_bytes_max) = (64 << 10, 0);
     })
     .await;
     door.create(r#"{"name":"t"}"#).await;
@@ -215,7 +215,10 @@ async fn a_body_that_stands_still_is_refused_and_gives_its_room_back() {
 
 #[tokio::test]
 async fn a_body_that_stands_still_makes_way_sooner_when_others_wait() {
-    let door = Door::start_with(|options| options.uploads_bytes_max = 64 << 10).await;
+    let door = Door::start_with(|options| {
+        (options.uploads_bytes_max, options.begun_uploads_bytes_max) = (64 << 10, 0);
+    })
+    .await;
     door.create(r#"{"name":"t"}"#).await;
     // Much of it has come, and fast.
     let (parts, body) = open_body();
@@ -232,7 +235,10 @@ async fn a_body_that_stands_still_makes_way_sooner_when_others_wait() {
 
 #[tokio::test]
 async fn a_body_that_drips_makes_way_when_others_wait() {
-    let door = Door::start_with(|options| options.uploads_bytes_max = 64 << 10).await;
+    let door = Door::start_with(|options| {
+        (options.uploads_bytes_max, options.begun_uploads_bytes_max) = (64 << 10, 0);
+    })
+    .await;
     door.create(r#"{"name":"t"}"#).await;
     let (parts, body) = open_body();
     parts.send(Ok(Bytes::from(vec![b'x'; 40 << 10]))).unwrap();
@@ -249,10 +255,42 @@ async fn a_body_that_drips_makes_way_when_others_wait() {
     door.stop().await;
 }
 
+/// They may have said that much will come: what they hold is what has.
+#[tokio::test]
+async fn bodies_that_have_begun_and_stand_still_hold_little() {
+    let door = Door::start().await;
+    door.create(r#"{"name":"t"}"#).await;
+    let begun: Vec<_> = (0..100).map(|_| open_body()).collect();
+    let mut standing = Vec::new();
+    let mut senders = Vec::new();
+    for (parts, body) in begun {
+        parts.send(Ok(Bytes::from(vec![b' '; 20 << 10]))).unwrap();
+        let request = Request::post(RECORDS).header("content-type", "application/json");
+        let request = request.header("content-length", 8 << 20).body(body).unwrap();
+        standing.push(Box::pin(door.begin(request)));
+        senders.push(parts);
+    }
+    for _ in 0..20 {
+        for request in &mut standing {
+            assert!(futures::poll!(request.as_mut()).is_pending());
+        }
+        tokio::task::yield_now().await;
+    }
+    let value = "y".repeat(100_000);
+    let other = door.post(RECORDS, "application/json", format!("{{\"records\":[{{\"value\":\"{value}\"}}]}}"));
+    let other = tokio::time::timeout(Duration::from_secs(1), other).await.expect("before any of them is given up");
+    assert_eq!(other.status.as_u16(), 200);
+    drop((standing, senders));
+    door.stop().await;
+}
+
 /// As fast as any body has to be, but for what it holds of the room.
 #[tokio::test]
 async fn a_body_that_is_slow_for_its_size_makes_way_when_others_wait() {
-    let door = Door::start_with(|options| options.uploads_bytes_max = 32 << 20).await;
+    let door = Door::start_with(|options| {
+        (options.uploads_bytes_max, options.begun_uploads_bytes_max) = (32 << 20, 0);
+    })
+    .await;
     door.create(r#"{"name":"t","configs":{"max.message.bytes":16000000}}"#).await;
     let (parts, body) = open_body();
     parts.send(Ok(Bytes::from(vec![b'x'; 20 << 10]))).unwrap();

@@ -19,7 +19,7 @@ use crate::memory::Memory;
 use crate::meters::Meters;
 use crate::metrics::{RenderMetrics, Rendered};
 use crate::node_view::NodeView;
-use crate::options::{GatewayOptions, QUOTA_WAITERS_MAX};
+use crate::options::{GatewayOptions, QUOTA_WAITERS_MAX, UNSENT_BYTES_MAX};
 use crate::routes::Routes;
 use crate::storage::{Appender, Reader};
 use crate::{connection, quotas, router};
@@ -186,7 +186,8 @@ impl Gateway {
             });
             return;
         }
-        if let Err(error) = stream.set_nodelay(true) {
+        let set = stream.set_nodelay(true).and_then(|()| hold_little_unsent(&stream));
+        if let Err(error) = set {
             debug!(peer, %error, "connection lost at once");
             return;
         }
@@ -211,6 +212,17 @@ impl Gateway {
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
+}
+
+/// See [`UNSENT_BYTES_MAX`]. What is under way to a client that is far off is not bounded by it.
+#[cfg(target_os = "linux")]
+fn hold_little_unsent(stream: &TcpStream) -> std::io::Result<()> {
+    socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn hold_little_unsent(stream: &TcpStream) -> std::io::Result<()> {
+    socket2::SockRef::from(stream).set_send_buffer_size(UNSENT_BYTES_MAX as usize)
 }
 
 /// Counts a connection for as long as its task lives, however it ends.

@@ -9,11 +9,13 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tidelog_http_api::Problem;
 use tokio::time::Instant;
 
 use crate::gateway::Shared;
-use crate::memory::{Of, TakerOf};
+use crate::memory::TakerOf;
 use crate::meters;
+use crate::problem::Refused;
 
 /// The text format that every collector takes.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -53,12 +55,16 @@ impl Rendered {
     get,
     path = "/metrics",
     tag = "health",
-    responses((status = 200, description = "In Prometheus' text format.", body = String, content_type = "text/plain")),
+    responses(
+        (status = 200, description = "In Prometheus' text format.", body = String, content_type = "text/plain"),
+        (status = "4XX", description = "As the problem says.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "As the problem says.", body = Problem, content_type = "application/problem+json"),
+    ),
 )]
-pub(crate) async fn metrics(State(shared): State<Arc<Shared>>, TakerOf(taker): TakerOf) -> Response {
+pub(crate) async fn metrics(State(shared): State<Arc<Shared>>, TakerOf(taker): TakerOf) -> Result<Response, Refused> {
     let text = shared.rendered.now(&shared);
     // In the budget of answers and under their time limit, like any other.
-    let room = taker.room(&shared.memory, Of::Pages, text.len()).await;
+    let room = taker.page_room(&shared.memory, text.len()).await?;
     let body = taker.hold(text.to_vec(), room);
-    ([(CONTENT_TYPE, TEXT), (CACHE_CONTROL, "no-store")], Body::from(body)).into_response()
+    Ok(([(CONTENT_TYPE, TEXT), (CACHE_CONTROL, "no-store")], Body::from(body)).into_response())
 }

@@ -25,6 +25,8 @@ pub struct GatewayOptions {
     pub streams_max: usize,
     /// Bytes of request bodies beyond the first of each, on the whole node.
     pub uploads_bytes_max: usize,
+    /// Bytes of those of which little has come, beside that.
+    pub begun_uploads_bytes_max: usize,
     /// Bytes of records that were read and are not yet made into answers, on the whole node.
     pub reads_bytes_max: usize,
     /// Bytes of answers in pieces, until they are written, on the whole node.
@@ -51,6 +53,17 @@ pub struct GatewayOptions {
 pub(crate) const BODY_BYTES_FREE: usize = 16 * 1024;
 /// What a connection holds of requests that have come and are not read yet; the longest head too.
 pub(crate) const CONNECTION_BUFFER_BYTES: usize = 32 * 1024;
+/// Room for a body of which little has come: what has come, and as much again for what is made of it. A client that says that it
+/// will send much, and does not, holds no more than this.
+pub(crate) const BEGUN_UPLOAD_BYTES_MAX: usize = 512 * 1024;
+/// Answers up to this size do not wait for larger ones; all of them.
+pub(crate) const SMALL_PAGE_BYTES_MAX: usize = 512 * 1024;
+pub(crate) const SMALL_PAGES_BYTES_MAX: usize = 32 << 20;
+/// How long a request waits for room for its body or its answer.
+pub(crate) const ROOM_WAIT_MAX: Duration = Duration::from_secs(10);
+/// What the system holds of an answer before it is sent. It takes megabytes otherwise, of clients that take nothing too, and they
+/// would seem to have taken as much.
+pub(crate) const UNSENT_BYTES_MAX: u32 = 64 * 1024;
 /// The slowest that a body may arrive whose room others wait for, and that an answer may be taken.
 pub(crate) const BYTES_PER_SECOND_MIN: usize = 64 * 1024;
 /// How long that is put up with when others wait.
@@ -118,6 +131,7 @@ impl GatewayOptions {
             requests_max: 8_192,
             streams_max: 12_000,
             uploads_bytes_max: 64 << 20,
+            begun_uploads_bytes_max: 32 << 20,
             reads_bytes_max: 64 << 20,
             pieces_bytes_max: 64 << 20,
             pages_bytes_max: 64 << 20,

@@ -36,6 +36,32 @@ async fn time_of(address: &str, accept: &str) -> Duration {
     begun.elapsed()
 }
 
+/// What the system holds for them does not count as taken.
+#[tokio::test]
+async fn pages_that_are_not_taken_make_way() {
+    let door = Door::start_with(|options| options.pages_bytes_max = 16 << 20).await;
+    let values = vec!["x".repeat(1_000); 500];
+    let values = values.iter().map(String::as_str).collect::<Vec<_>>();
+    for _ in 0..20 {
+        door.append("t", &values).await;
+    }
+    door.append("small", &["here"]).await;
+    let address = door.listen().await;
+    let path = "/v1/topics/t/partitions/0/records?max_bytes=8388608&limit=10000";
+    let mut silents = Vec::new();
+    for _ in 0..4 {
+        silents.push(silent(&address, &format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")).await);
+    }
+    eventually("they hold all of the room", async || door.gateway.shared().memory.pages.is_wanted()).await;
+    let begun = Instant::now();
+    assert_eq!(door.send(Request::get("/v1/topics").body(Body::empty()).unwrap()).await.status.as_u16(), 200);
+    assert!(begun.elapsed() < Duration::from_secs(1), "small answers do not wait: {:?}", begun.elapsed());
+    let took = time_of(&address, "application/json").await;
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    drop(silents);
+    door.stop().await;
+}
+
 #[tokio::test]
 async fn readers_that_take_nothing_cost_others_no_more_than_a_moment() {
     let door = Door::start_with(|options| {

@@ -14,7 +14,7 @@ use super::{find, in_time, key, unknown};
 use crate::errors;
 use crate::gateway::Shared;
 use crate::json_body;
-use crate::memory::{Of, TakerOf};
+use crate::memory::TakerOf;
 use crate::options::{ENTRY_BYTES, LIST_DEFAULT, LIST_MAX};
 use crate::problem::Refused;
 use crate::query::Query;
@@ -47,7 +47,7 @@ pub(crate) async fn list(
 ) -> Result<Response, Refused> {
     let query = Query::parse(query.as_deref(), &["after", "limit"])?;
     let limit = query.number("limit", 1..=LIST_MAX)?.unwrap_or(LIST_DEFAULT);
-    let room = taker.room(&shared.memory, Of::Pages, limit * ENTRY_BYTES).await;
+    let room = taker.page_room(&shared.memory, limit * ENTRY_BYTES).await?;
     let all = shared.parts.groups.groups(shared.options.tenant).await.map_err(|error| errors::of_commit(&error))?;
     let after = query.text("after").map_or(Bound::Unbounded, Bound::Excluded);
     let mut rest = all.range::<str, _>((after, Bound::Unbounded)).peekable();
@@ -95,7 +95,7 @@ pub(crate) async fn describe(
     Query::parse(query.as_deref(), &[])?;
     let key = key(&shared, &name)?;
     let kept_bytes = shared.parts.groups.group_bytes(&key).map_err(errors::of_group)?;
-    let room = taker.room(&shared.memory, Of::Pages, ENTRY_BYTES + kept_bytes * JSON_PER_KEPT).await;
+    let room = taker.page_room(&shared.memory, ENTRY_BYTES + kept_bytes * JSON_PER_KEPT).await?;
     let found = find(&shared, &key).await?.ok_or_else(|| unknown(&name))?;
     Ok(json_body::write(&taker, room, &info(name, found)))
 }

@@ -20,7 +20,7 @@ use super::{commit_offsets, find, key, unknown};
 use crate::errors::{self, Code};
 use crate::gateway::Shared;
 use crate::json_body;
-use crate::memory::{Of, TakerOf};
+use crate::memory::TakerOf;
 use crate::options::{ENTRY_BYTES, LIST_DEFAULT, LIST_MAX, OFFSETS_BODY_BYTES_MAX};
 use crate::problem::Refused;
 use crate::query::Query;
@@ -66,7 +66,7 @@ pub(crate) async fn offsets(
         Some(text) => place(text)?,
         None => PartitionId { topic: TopicId::ZERO, index: 0 },
     };
-    let room = taker.room(&shared.memory, Of::Pages, limit * ENTRY_BYTES).await;
+    let room = taker.page_room(&shared.memory, limit * ENTRY_BYTES).await?;
     // Tails are told: those that were acknowledged anywhere before.
     shared.parts.catalog.read_barrier().await.map_err(|error| errors::of_catalog(&error))?;
     let only = match query.text("topic") {
@@ -182,7 +182,7 @@ pub(crate) async fn commit(
     let judged = input.offsets.iter().map(|offset| judge(topics[offset.topic.as_str()].as_deref(), offset));
     let judged = judged.collect::<Vec<_>>();
     let offsets = judged.iter().filter_map(|judged| judged.clone().ok()).collect::<Vec<_>>();
-    let room = taker.room(&shared.memory, Of::Pages, ENTRY_BYTES * (1 + judged.len())).await;
+    let room = taker.page_room(&shared.memory, ENTRY_BYTES * (1 + judged.len())).await?;
     let mut stored = Vec::new().into_iter();
     if !offsets.is_empty() {
         stored = commit_offsets(&shared, key, offsets).await?.into_iter();

@@ -18,7 +18,7 @@ use super::{commit_offsets, find, key};
 use crate::errors::{self, Code};
 use crate::gateway::Shared;
 use crate::json_body;
-use crate::memory::{Of, TakerOf};
+use crate::memory::TakerOf;
 use crate::options::{ADMIN_BODY_BYTES_MAX, ENTRY_BYTES, LIST_MAX};
 use crate::problem::Refused;
 use crate::query::Query;
@@ -61,7 +61,7 @@ pub(crate) async fn reset(
         .ok_or_else(|| Refused::new(Code::InvalidBody, format!("to is {:?}; {PLACES} work", input.to)).field("to"))?;
     let topic = shared.topic(&input.topic).await?;
     let partitions = partitions(&topic, input.partitions.as_deref())?;
-    let room = taker.room(&shared.memory, Of::Pages, ENTRY_BYTES * (1 + partitions.len())).await;
+    let room = taker.page_room(&shared.memory, ENTRY_BYTES * (1 + partitions.len())).await?;
     let has_members = |state| !matches!(state, GroupState::Empty | GroupState::Dead);
     if find(&shared, &key).await?.is_some_and(|group| has_members(group.summary.state)) {
         return Err(errors::group_not_empty());

@@ -22,7 +22,9 @@ use tokio::time::Instant;
 
 use super::budget::{Budget, Share, shrink};
 use super::{Memory, Of};
-use crate::options::{BYTES_PER_SECOND_MIN, CONNECTION_ANSWERS_BYTES_MAX};
+use crate::errors::Code;
+use crate::options::{BYTES_PER_SECOND_MIN, CONNECTION_ANSWERS_BYTES_MAX, ROOM_WAIT_MAX, SMALL_PAGE_BYTES_MAX};
+use crate::problem::Refused;
 
 /// Ends a connection, or a stream of one.
 #[derive(Default)]
@@ -168,6 +170,22 @@ impl Taker {
         // Once it can be seen that this waits.
         memory.wanted.notify_one();
         Room { of, of_client, share: taken.await }
+    }
+
+    /// Waits for room for an answer as a whole, though not for ever: there may be very many who do not take theirs.
+    ///
+    /// # Errors
+    /// When there was none in time.
+    pub(crate) async fn page_room(&self, memory: &Memory, bytes: usize) -> Result<Room, Refused> {
+        let of = if bytes <= SMALL_PAGE_BYTES_MAX { Of::SmallPages } else { Of::Pages };
+        tokio::select! {
+            biased;
+            room = self.room(memory, of, bytes) => Ok(room),
+            () = self.client.clock.sleep(ROOM_WAIT_MAX) => {
+                let detail = "there is no room for the answer, because others do not take theirs; try again in a moment";
+                Err(Refused::new(Code::Overloaded, detail))
+            }
+        }
     }
 
     /// Room that is there now.

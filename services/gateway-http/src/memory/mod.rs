@@ -28,7 +28,7 @@ use tidelog_host::Clock;
 use tokio::sync::Notify;
 
 use self::kept::AllKept;
-use crate::options::{DECODERS_BYTES_MAX, ENCODERS_BYTES_MAX, GatewayOptions};
+use crate::options::{DECODERS_BYTES_MAX, ENCODERS_BYTES_MAX, GatewayOptions, SMALL_PAGES_BYTES_MAX};
 
 /// Bytes of a piece of an answer, if no record is larger.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -37,6 +37,8 @@ const PIECE_BYTES: usize = 64 * 1024;
 pub(crate) struct Memory {
     /// Bodies that arrive.
     pub(crate) uploads: Budget,
+    /// Bodies of which little has come yet. Nobody waits for this.
+    pub(crate) begun_uploads: Budget,
     /// Records that were read.
     pub(crate) reads: Budget,
     /// Those of them that wait.
@@ -49,6 +51,8 @@ pub(crate) struct Memory {
     pub(crate) pieces: Budget,
     /// Answers as a whole.
     pub(crate) pages: Budget,
+    /// Those of them that are small: they do not wait for the large ones.
+    pub(crate) small_pages: Budget,
     /// Told when somebody begins to wait for room for an answer.
     wanted: Notify,
     clients: Mutex<BTreeMap<u64, Arc<Client>>>,
@@ -62,10 +66,12 @@ pub(crate) enum Of {
     Pieces,
     /// Answers as a whole.
     Pages,
+    /// Small ones of them.
+    SmallPages,
 }
 
 impl Of {
-    const ALL: [Of; 2] = [Of::Pieces, Of::Pages];
+    const ALL: [Of; 3] = [Of::Pieces, Of::Pages, Of::SmallPages];
     const COUNT: usize = Of::ALL.len();
 }
 
@@ -73,12 +79,14 @@ impl Memory {
     pub(crate) fn new(options: &GatewayOptions) -> Memory {
         Memory {
             uploads: Budget::new(options.uploads_bytes_max),
+            begun_uploads: Budget::new(options.begun_uploads_bytes_max),
             reads: Budget::new(options.reads_bytes_max),
             kept: Arc::default(),
             encoders: Budget::new(ENCODERS_BYTES_MAX),
             decoders: Budget::new(DECODERS_BYTES_MAX),
             pieces: Budget::new(options.pieces_bytes_max),
             pages: Budget::new(options.pages_bytes_max),
+            small_pages: Budget::new(SMALL_PAGES_BYTES_MAX),
             wanted: Notify::new(),
             clients: Mutex::default(),
             next: AtomicU64::new(0),
@@ -89,6 +97,7 @@ impl Memory {
         match of {
             Of::Pieces => &self.pieces,
             Of::Pages => &self.pages,
+            Of::SmallPages => &self.small_pages,
         }
     }
 
@@ -130,7 +139,7 @@ impl Memory {
 
     /// Whether somebody waits for what a client that does not read holds.
     fn is_answer_wanted(&self) -> bool {
-        self.pieces.is_wanted() || self.pages.is_wanted()
+        Of::ALL.iter().any(|of| self.budget(*of).is_wanted())
     }
 }
 

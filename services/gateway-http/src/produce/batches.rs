@@ -99,10 +99,21 @@ impl Batches {
     /// # Errors
     /// When the topic does not take it.
     pub(super) fn push(&mut self, number: u64, record: &NewRecord<'_>) -> Result<(), Refused> {
-        let (partition, timestamp) = self.rules.judge(record)?;
+        let partition = self.rules.place(record)?;
         self.gate.pass(partition)?;
-        let fixed_bytes_max = self.gate.batch_bytes_max(self.rules.admit.batch_bytes_max);
-        let bytes_max = fixed_bytes_max.unwrap_or(self.rules.admit.batch_bytes_max);
+        let timestamp = match self.rules.judge(record) {
+            Ok(timestamp) => timestamp,
+            Err(refused) => {
+                let id = PartitionId { topic: self.rules.topic.id, index: partition };
+                if !self.gate.is_repetition(&self.shared, id) {
+                    return Err(refused);
+                }
+                self.rules.take_again();
+                self.rules.judge(record)?
+            }
+        };
+        let fixed_bytes_max = self.gate.batch_bytes_max(self.rules.batch_bytes_max);
+        let bytes_max = fixed_bytes_max.unwrap_or(self.rules.batch_bytes_max);
         let open = self.open.entry(partition).or_default();
         record.with_headers(|headers| {
             let (key, value) = (record.key.as_deref(), record.value.as_deref());

@@ -8,19 +8,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 use tidelog_catalog_api::{KeyLayout, KeyedBatch, ProducerBatch, TopicView};
 use tidelog_ingest::Conditions;
 use tidelog_model::limits::{KEY_BATCHES_MAX, PRODUCER_BATCHES_KEPT};
-use tidelog_model::{FencingToken, Offset, ProducerEpoch, ProducerId};
+use tidelog_model::{FencingToken, Offset, PartitionId, ProducerEpoch, ProducerId};
 use tidelog_topic_configs::topic_configs;
 
 use super::whole::KEY as RECORD_KEY;
 use crate::body::Arriving;
 use crate::errors::{self, Code};
 use crate::gateway::Shared;
-use crate::negotiate::OCTETS;
 use crate::options::{JSON_BODY_BYTES_MAX, JSON_RECORDS_MAX};
 use crate::problem::Refused;
 use crate::query::Query;
@@ -63,6 +62,8 @@ struct Key {
     hash: [u8; 16],
     body: [u8; 16],
     layout: KeyLayout,
+    /// Whether something of the request is stored.
+    is_known: bool,
     /// Of all partitions.
     batches: u32,
     /// Of each partition.
@@ -134,7 +135,8 @@ impl Asked {
             check_opened(shared, producer.id).await?;
         }
         let rules = topic_configs::admit_rules(topic);
-        let bytes_max = if content_type == OCTETS { rules.batch_bytes_max } else { JSON_BODY_BYTES_MAX };
+        // Of a record too it is first known whether it is stored already, and then judged.
+        let bytes_max = JSON_BODY_BYTES_MAX.max(rules.batch_bytes_max);
         let whole = arriving.whole(content_length(headers), bytes_max).await.map_err(|refused| {
             if refused.code() != Code::BodyTooLarge {
                 return refused;
@@ -148,11 +150,11 @@ impl Asked {
         if let Some(key) = key {
             let body = hash(&[
                 content_type.as_bytes(),
-                query.text("key").unwrap_or_default().as_bytes(),
-                query.text("key_base64").unwrap_or_default().as_bytes(),
+                said(query.text("key").map(str::as_bytes)),
+                said(query.text("key_base64").map(str::as_bytes)),
                 query.text("partition").unwrap_or_default().as_bytes(),
                 query.text("timestamp").unwrap_or_default().as_bytes(),
-                headers.get(RECORD_KEY).map_or(&[][..], |key| key.as_bytes()),
+                said(headers.get(RECORD_KEY).map(HeaderValue::as_bytes)),
                 &whole.bytes,
             ]);
             let hash = hash(&[key.as_bytes()]);
@@ -163,7 +165,8 @@ impl Asked {
             let batch_bytes_max = u32::try_from(rules.batch_bytes_max).expect("bounded far below 4 GiB");
             let now = KeyLayout { partitions: topic.partitions, batch_bytes_max };
             let layout = known.map_or(now, |known| known.layout);
-            gate.key = Some(Key { hash, body, layout, batches: 0, next_numbers: BTreeMap::new() });
+            let is_known = known.is_some();
+            gate.key = Some(Key { hash, body, layout, is_known, batches: 0, next_numbers: BTreeMap::new() });
         }
         Ok((gate, whole.again(shared)))
     }
@@ -186,6 +189,20 @@ impl Gate {
     /// Whether the request may be sent again as it is: nothing of it is stored twice.
     pub(super) fn is_repeatable(&self) -> bool {
         self.producer.is_some() || self.key.is_some()
+    }
+
+    /// Whether this is stored already, at least in part, so that it is only to be told where.
+    pub(super) fn is_repetition(&self, shared: &Shared, partition: PartitionId) -> bool {
+        if let Some(key) = &self.key {
+            return key.is_known;
+        }
+        let Some(batch) = self.producer else { return false };
+        let known = shared.parts.catalog.producers(partition).unwrap_or_default();
+        known.iter().any(|known| {
+            // Up to half of all sequences before the last one are behind it.
+            let behind = (i64::from(known.last_sequence) - i64::from(batch.sequence)).rem_euclid(SEQUENCES);
+            known.id == batch.id && known.epoch == batch.epoch && behind < SEQUENCES / 2
+        })
     }
 
     /// Whether a batch is appended only when the one before has landed.
@@ -275,6 +292,15 @@ impl Gate {
         });
         let is_any = expected_offset.is_some() || fencing_token.is_some() || key.is_some();
         is_any.then(|| Box::new(Conditions { expected_offset, fencing_token, key }))
+    }
+}
+
+/// Tells what is empty from what was not said: with what is no text.
+fn said(text: Option<&[u8]>) -> &[u8] {
+    match text {
+        None => &[],
+        Some(b"") => &[0xff],
+        Some(text) => text,
     }
 }
 

@@ -64,13 +64,25 @@ pub(super) struct Rules {
     spread: u32,
     /// Where all records go that do not say another one.
     pub(super) partition: Option<u32>,
+    /// Where batches end.
+    pub(super) batch_bytes_max: usize,
 }
 
 impl Rules {
     pub(super) fn new(topic: Arc<TopicView>, now: TimestampMs, chance: u64) -> Rules {
         let sticky = (chance % u64::from(topic.partitions)) as u32;
         let spread = topic.partitions;
-        Rules { admit: topic_configs::admit_rules(&topic), topic, now, sticky, spread, partition: None }
+        let admit = topic_configs::admit_rules(&topic);
+        Rules { batch_bytes_max: admit.batch_bytes_max, admit, topic, now, sticky, spread, partition: None }
+    }
+
+    /// What was stored is sent again: it was judged when it was stored, by the time and the settings of then.
+    pub(super) fn take_again(&mut self) {
+        self.admit.batch_bytes_max = usize::MAX;
+        self.admit.needs_keys = false;
+        if let Timestamps::CreateTime { .. } = self.admit.timestamps {
+            self.admit.timestamps = Timestamps::CreateTime { before_ms_max: i64::MAX, after_ms_max: i64::MAX };
+        }
     }
 
     /// Spreads records over the topic's first partitions, which were all it had once.
@@ -79,11 +91,11 @@ impl Rules {
         self.sticky = (chance % u64::from(partitions)) as u32;
     }
 
-    /// Checks a record as far as that can be done before its batch is made, and says where it goes and what time it has.
+    /// Says where a record goes.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub(super) fn judge(&self, record: &NewRecord<'_>) -> Result<(u32, TimestampMs), Refused> {
+    /// When it says what cannot be.
+    pub(super) fn place(&self, record: &NewRecord<'_>) -> Result<u32, Refused> {
         let partitions = self.topic.partitions;
         if let (Some(all), Some(partition)) = (self.partition, record.partition)
             && all != partition
@@ -91,15 +103,22 @@ impl Rules {
             let detail = format!("the record says partition {partition}, and ?partition= says {all}; say one of them");
             return Err(Refused::new(Code::InvalidRecord, detail).field("partition"));
         }
-        let partition = match (record.partition.or(self.partition), &record.key) {
-            (Some(partition), _) if partition < partitions => partition,
+        match (record.partition.or(self.partition), &record.key) {
+            (Some(partition), _) if partition < partitions => Ok(partition),
             (Some(partition), _) => {
                 let detail = format!("partition {partition} is none of the topic's, which are 0 to {}", partitions - 1);
-                return Err(Refused::new(Code::UnknownPartition, detail).field("partition"));
+                Err(Refused::new(Code::UnknownPartition, detail).field("partition"))
             }
-            (None, Some(key)) => partition_of_key(key, self.spread),
-            (None, None) => self.sticky,
-        };
+            (None, Some(key)) => Ok(partition_of_key(key, self.spread)),
+            (None, None) => Ok(self.sticky),
+        }
+    }
+
+    /// Checks a record as far as that can be done before its batch is made, and says what time it has.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn judge(&self, record: &NewRecord<'_>) -> Result<TimestampMs, Refused> {
         if record.key.is_none() && self.admit.needs_keys {
             let detail = "a record has no key, which the topic needs: its cleanup.policy has compact";
             return Err(Refused::new(Code::InvalidRecord, detail).field("key"));
@@ -123,7 +142,7 @@ impl Rules {
             let detail = format!("the record takes {bytes} bytes; the topic's max.message.bytes is {bytes_max}");
             return Err(Refused::new(Code::RecordTooLarge, detail));
         }
-        Ok((partition, TimestampMs(timestamp)))
+        Ok(TimestampMs(timestamp))
     }
 }
 

@@ -114,7 +114,10 @@ pub(super) async fn octets(
         return Err(Refused::parameter(Code::InvalidParameter, "key", detail));
     }
     let timestamp = query.number("timestamp", 0..=i64::MAX)?;
-    let whole = arriving.whole(content_length(headers), rules.admit.batch_bytes_max).await?;
+    let bytes_max = rules.admit.batch_bytes_max;
+    // What may be stored already is judged by what is known of it.
+    let bytes_max = if gate.is_repeatable() { JSON_BODY_BYTES_MAX.max(bytes_max) } else { bytes_max };
+    let whole = arriving.whole(content_length(headers), bytes_max).await?;
     let mut batches = Batches::new(shared, rules).behind(gate);
     let record = NewRecord {
         key: key.map(Cow::Owned),

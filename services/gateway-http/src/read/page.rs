@@ -12,7 +12,7 @@ use super::follow::Tail;
 use super::source::{Filled, Sink, Source, Step};
 use crate::errors::Code;
 use crate::gateway::Shared;
-use crate::memory::{Of, Taker};
+use crate::memory::Taker;
 use crate::negotiate::JSON;
 use crate::problem::Refused;
 
@@ -41,7 +41,7 @@ pub(super) async fn answer(
     // Whoever waits for room for a page holds nothing that others wait for.
     source.release();
     let page_bytes = usize::try_from(wanted.bounds.bytes_left).expect("pages are far smaller");
-    let mut room = taker.room(&shared.memory, Of::Pages, page_bytes + ROOM_BYTES_MORE).await;
+    let mut room = taker.page_room(&shared.memory, page_bytes + ROOM_BYTES_MORE).await?;
     let mut sink = Sink {
         out: Vec::new(),
         room_bytes: page_bytes + ROOM_BYTES_MORE,
@@ -59,7 +59,7 @@ pub(super) async fn answer(
             Step::NeedsRoom(bytes) => {
                 source.release();
                 drop(room);
-                room = taker.room(&shared.memory, Of::Pages, bytes).await;
+                room = taker.page_room(&shared.memory, bytes).await?;
                 sink.room_bytes = bytes;
             }
         }

@@ -17,7 +17,7 @@ use super::lookup::Named;
 use crate::errors::{self, Code};
 use crate::gateway::Shared;
 use crate::json_body;
-use crate::memory::{Of, Taker, TakerOf};
+use crate::memory::{Taker, TakerOf};
 use crate::options::{LIST_DEFAULT, LIST_MAX};
 use crate::problem::Refused;
 use crate::query::Query;
@@ -72,7 +72,7 @@ pub(crate) async fn list(
         }
     };
     let count = limit.min(all.len() - from);
-    let room = taker.room(&shared.memory, Of::Pages, count * TOPIC_BYTES_MAX).await;
+    let room = taker.page_room(&shared.memory, count * TOPIC_BYTES_MAX).await?;
     let topics = all[from..].iter().take(limit).map(summary).collect::<Vec<_>>();
     let is_more = from + topics.len() < all.len();
     let next = topics.last().filter(|_| is_more).map(|topic| topic.name.clone());
@@ -127,7 +127,7 @@ pub(super) async fn info(
     let limit = u32::try_from(limit).expect("bounded above");
     let to = topic.partitions.min(from.saturating_add(limit));
     let count = to.saturating_sub(from) as usize;
-    let room = taker.room(&shared.memory, Of::Pages, SETTINGS_BYTES + count * PARTITION_BYTES_MAX).await;
+    let room = taker.page_room(&shared.memory, SETTINGS_BYTES + count * PARTITION_BYTES_MAX).await?;
     let mut partitions = Vec::new();
     for index in from..to {
         let partition = PartitionId { topic: topic.id, index };
