@@ -142,15 +142,15 @@ impl Arriving {
     /// again, so that who says that much will come does not hold room for it before it does; and once that is much, for all of
     /// it, `room_bytes`. Nobody waits while holding what those could need who are waited for.
     async fn make_room_for_whole(&mut self, held_bytes: usize, room_bytes: usize) -> Result<(), Refused> {
-        let has = self.room.as_ref().map_or(0, |room| room.share_bytes);
         let needed = 2 * held_bytes;
-        if held_bytes <= BODY_BYTES_FREE || needed <= has {
+        let is_enough = self.room.as_ref().is_some_and(|room| !room.is_begun || needed <= room.share_bytes);
+        if held_bytes <= BODY_BYTES_FREE || is_enough {
             return Ok(());
         }
+        let has = self.room.as_ref().map_or(0, |room| room.share_bytes);
         let memory = &self.shared.memory;
         let begun = needed.next_power_of_two().min(room_bytes);
         if begun <= BEGUN_UPLOAD_BYTES_MAX.min(self.shared.options.begun_uploads_bytes_max)
-            && self.room.as_ref().is_none_or(|room| room.is_begun)
             && let Some(more) = memory.begun_uploads.try_take(begun - has)
         {
             match &mut self.room {
