@@ -273,6 +273,9 @@ async fn one_record_comes_as_bytes() {
     let second = &read_all(&door, 1).await[1];
     assert_eq!((&second["key"], &second["value"]), (&json!("h"), &json!("")));
     door.post(&format!("{RECORDS}?key=a&key_base64=YQ"), OCTETS, "x").await.check_problem(400, "invalid_parameter");
+    let two =
+        Request::post(RECORDS).header("content-type", OCTETS).header("tidelog-key", "a").header("tidelog-key", "b");
+    door.send(two.body(Body::from("x")).unwrap()).await.check_problem(400, "invalid_parameter");
     door.post(&format!("{RECORDS}?key_base64=*"), OCTETS, "x").await.check_problem(400, "invalid_base64");
     door.post(&format!("{RECORDS}?partition=-1"), OCTETS, "x").await.check_problem(400, "invalid_parameter");
     door.post(&format!("{RECORDS}?partition=2"), OCTETS, "x").await.check_problem(404, "unknown_partition");

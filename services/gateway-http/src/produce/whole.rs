@@ -105,9 +105,9 @@ pub(super) async fn octets(
     let keys = [
         query.text("key").map(|key| Ok(key.as_bytes().to_vec())),
         query.text("key_base64").map(|key| decode_base64("key_base64", key)),
-        headers.get(KEY).map(|key| Ok(key.as_bytes().to_vec())),
     ];
-    let mut keys = keys.into_iter().flatten();
+    let in_headers = headers.get_all(KEY).iter().map(|key| Ok(key.as_bytes().to_vec()));
+    let mut keys = keys.into_iter().flatten().chain(in_headers);
     let key = keys.next().transpose()?;
     if keys.next().is_some() {
         let detail = "the key is there more than once: one of key, key_base64 and the header tidelog-key works";
