@@ -196,6 +196,27 @@ async fn rows_are_stored_as_they_come_and_a_torn_stream_tells_which() {
 }
 
 #[tokio::test]
+async fn rows_end_when_the_node_stops_with_what_is_stored() {
+    let door = Door::start().await;
+    door.create(r#"{"name":"t"}"#).await;
+    let body = stream(&[values(0, 3), values(3, 2)]);
+    let (sender, open) = open_body();
+    let posting = tokio::time::timeout(Duration::from_secs(20), door.post(RECORDS, ARROW, open));
+    let stopping = async {
+        let second = stream(&[values(0, 3)]).len() + 20;
+        sender.send(Ok(Bytes::copy_from_slice(&body[..second]))).unwrap();
+        eventually("a batch is stored", async || door.tail("t", 0).await == 3).await;
+        door.doors.stop().await;
+        sender
+    };
+    let (answer, _sender) = tokio::join!(posting, stopping);
+    let problem = answer.expect("it is answered soon").check_problem(503, "stopping");
+    assert_eq!(problem["stored"]["runs"], json!([{"line": 1, "count": 3, "partition": 0, "offset": 0}]));
+    assert_eq!(problem["retry"], false);
+    door.stop().await;
+}
+
+#[tokio::test]
 async fn a_row_that_is_wrong_is_told_by_its_number() {
     let door = Door::start().await;
     door.create(r#"{"name":"t","configs":{"max.message.bytes":2000}}"#).await;

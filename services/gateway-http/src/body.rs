@@ -25,6 +25,9 @@ const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
 /// What is read from a connection is handed on a little later, also when it was there.
 const SOON: Duration = Duration::from_millis(1);
 
+/// How long a body may go on coming when the node stops: enough for what is on its way.
+const STOPPING_GRACE: Duration = Duration::from_millis(500);
+
 /// A body of which some may be still on its way.
 pub(crate) struct Arriving {
     shared: Arc<Shared>,
@@ -32,6 +35,8 @@ pub(crate) struct Arriving {
     /// Its end was seen: it may not be asked again.
     is_ended: bool,
     room: Option<Room>,
+    /// Until when it may come, once the node stops.
+    comes_until: Option<Instant>,
 }
 
 /// Room for a body, and how much has come since it was made.
@@ -52,21 +57,26 @@ impl Room {
 
 impl Arriving {
     pub(crate) fn new(shared: &Arc<Shared>, body: Body) -> Arriving {
-        Arriving { shared: shared.clone(), body, is_ended: false, room: None }
+        Arriving { shared: shared.clone(), body, is_ended: false, room: None, comes_until: None }
     }
 
     /// The next bytes; `None` at the end.
     ///
     /// # Errors
-    /// When they do not come in time or the body is cut off.
+    /// When they do not come in time, the body is cut off, or the node stops.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Refused> {
         let shared = self.shared.clone();
         let begun = shared.parts.clock.now();
         loop {
-            let look = SLOW_LOOK.min(shared.options.body_timeout);
-            let came = match tokio::time::timeout(look, self.body.frame()).await {
-                Ok(frame) => self.frame(frame)?,
-                Err(_) => {
+            let mut look = SLOW_LOOK.min(shared.options.body_timeout);
+            if let Some(left) = self.check_stopping()? {
+                look = look.min(left);
+            }
+            let came = tokio::select! {
+                biased;
+                frame = self.body.frame() => self.frame(frame)?,
+                () = shared.parts.tasks.stopping(), if self.comes_until.is_none() => continue,
+                () = tokio::time::sleep(look) => {
                     self.check_pace(begun)?;
                     continue;
                 }
@@ -81,8 +91,9 @@ impl Arriving {
     /// The next bytes if they are as good as here; the outer `None` when they are not.
     ///
     /// # Errors
-    /// When the body is cut off.
+    /// When the body is cut off, or the node stops.
     pub(crate) async fn next_soon(&mut self) -> Result<Option<Option<Bytes>>, Refused> {
+        self.check_stopping()?;
         match tokio::time::timeout(SOON, self.body.frame()).await {
             Ok(frame) => self.frame(frame).map(Some),
             Err(_) => Ok(None),
@@ -127,6 +138,19 @@ impl Arriving {
             return Err(Refused::new(Code::RequestTimeout, detail));
         }
         Ok(())
+    }
+
+    /// When the node stops: how long the body may go on coming.
+    fn check_stopping(&mut self) -> Result<Option<Duration>, Refused> {
+        if !self.shared.parts.tasks.is_stopping() {
+            return Ok(None);
+        }
+        let now = self.shared.parts.clock.now();
+        let left = self.comes_until.get_or_insert(now + STOPPING_GRACE).saturating_duration_since(now);
+        if left.is_zero() {
+            return Err(Refused::new(Code::Stopping, "the node stops, and the body has not come to its end"));
+        }
+        Ok(Some(left))
     }
 
     /// Makes room for `bytes_max` once more than a little is held.
@@ -249,6 +273,7 @@ pub(crate) struct Whole {
 impl Whole {
     /// As a body that arrives at once, in the room that it has.
     pub(crate) fn again(self, shared: &Arc<Shared>) -> Arriving {
-        Arriving { shared: shared.clone(), body: Body::from(self.bytes), is_ended: false, room: self.room }
+        let body = Body::from(self.bytes);
+        Arriving { shared: shared.clone(), body, is_ended: false, room: self.room, comes_until: None }
     }
 }

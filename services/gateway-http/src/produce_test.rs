@@ -220,6 +220,63 @@ async fn lines_of_a_slow_client_are_stored_as_they_come() {
     door.stop().await;
 }
 
+/// Whoever writes for hours learns what is stored when the node stops, also if it never pauses.
+#[tokio::test]
+async fn lines_end_when_the_node_stops_with_what_is_stored() {
+    for never_pauses in [false, true] {
+        let door = Door::start().await;
+        door.create(r#"{"name":"t"}"#).await;
+        let (parts, body) = open_body();
+        let posting = tokio::time::timeout(Duration::from_secs(20), door.post(RECORDS, NDJSON, body));
+        let writing = async {
+            parts.send(Ok(Bytes::from("{\"value\":1}\n{\"value\":2}\n{\"val"))).unwrap();
+            eventually("they are stored", async || door.tail("t", 0).await == 2).await;
+            door.doors.stop().await;
+            while never_pauses && parts.send(Ok(Bytes::from("ue\":3}\n{\"val"))).is_ok() {
+                tokio::task::yield_now().await;
+            }
+            parts
+        };
+        let (answer, _parts) = tokio::join!(posting, writing);
+        let problem = answer.expect("it is answered soon").check_problem(503, "stopping");
+        assert_eq!(problem["retry"], false, "they would be stored again");
+        let stored = problem["stored"]["records"].as_u64().unwrap();
+        assert!(if never_pauses { stored >= 2 } else { stored == 2 }, "{problem}");
+        assert_eq!(stored, problem["stored"]["partitions"][0]["last_offset"].as_u64().unwrap() + 1);
+        door.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_still_coming_when_the_node_stops_stores_nothing() {
+    for is_whole in [false, true] {
+        let door = Door::start().await;
+        door.create(r#"{"name":"t"}"#).await;
+        let (parts, body) = open_body();
+        parts.send(Ok(Bytes::from(r#"{"records":[{"value":1}"#))).unwrap();
+        let posting = tokio::time::timeout(Duration::from_secs(20), door.post(RECORDS, JSON, body));
+        let stopping = async {
+            tokio::task::yield_now().await;
+            door.doors.stop().await;
+            // What is as good as here is waited for.
+            if is_whole {
+                parts.send(Ok(Bytes::from("]}"))).unwrap();
+                drop(parts);
+                return None;
+            }
+            Some(parts)
+        };
+        let (answer, _parts) = tokio::join!(posting, stopping);
+        let answer = answer.expect("it is answered soon");
+        if is_whole {
+            assert_eq!(answer.status.as_u16(), 200, "{answer:?}");
+        } else {
+            assert_eq!(answer.check_problem(503, "stopping")["retry"], true);
+        }
+        door.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn a_body_that_is_cut_off_stores_its_whole_lines() {
     let door = Door::start().await;

@@ -39,6 +39,8 @@ pub(super) struct Flow {
     failed: Option<Refused>,
     /// Nothing is appended before all of it is here.
     is_whole: bool,
+    /// Nothing more was here when that was looked at last.
+    is_quiet: bool,
 }
 
 impl Flow {
@@ -50,6 +52,7 @@ impl Flow {
             under_way: VecDeque::new(),
             report: Report::default(),
             failed: None,
+            is_quiet: false,
         }
     }
 
@@ -65,6 +68,7 @@ impl Flow {
 
     /// Records that say no time have come now.
     pub(super) fn come_now(&mut self) {
+        self.is_quiet = false;
         self.batches.come_now();
     }
 
@@ -88,6 +92,7 @@ impl Flow {
 
     /// Nothing more is here at the moment: what is gathered need not wait for it.
     pub(super) async fn pause(&mut self) {
+        self.is_quiet = true;
         if !self.is_whole {
             self.flush().await;
         }
@@ -156,7 +161,9 @@ impl Flow {
             Some(refused) => {
                 // Its room is others' while the client comes to read why.
                 arriving.release();
-                if refused.code() != Code::RequestTimeout {
+                // Whoever has nothing more to say now is listening.
+                let is_heard = self.is_quiet && refused.code() == Code::Stopping;
+                if refused.code() != Code::RequestTimeout && !is_heard {
                     arriving.drain().await;
                 }
                 Err(refused.with_stored(stored))
