@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::Request;
 use axum::response::Response;
 use http_body_util::BodyExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::testing::Door;
 
@@ -49,6 +49,21 @@ impl Events {
         // A stream without records shows that it lives, for ever.
         let next = tokio::time::timeout(Duration::from_secs(10), self.any_record());
         next.await.expect("a record comes")
+    }
+
+    /// Why the stream ends, and that it does.
+    async fn problem(&mut self) -> Value {
+        let problem = async {
+            loop {
+                let block = self.block().await.expect("it says why it ends");
+                if let Some(data) = block.strip_prefix("event: problem\ndata: ") {
+                    break serde_json::from_str::<Value>(data).unwrap();
+                }
+            }
+        };
+        let problem = tokio::time::timeout(Duration::from_secs(10), problem).await.expect("it comes to its end");
+        assert_eq!(self.block().await, None);
+        problem
     }
 
     async fn any_record(&mut self) -> (String, Value) {
@@ -138,6 +153,25 @@ async fn a_topic_is_followed_as_one_and_gone_on_with() {
     door.stop().await;
 }
 
+/// What was read from is deleted faster than it was read.
+#[tokio::test]
+async fn a_stream_that_was_overtaken_says_in_which_partition() {
+    let door = Door::start().await;
+    door.create(r#"{"name":"t","partitions":2}"#).await;
+    let mut of_topic = Events::begin(&door, "/v1/topics/t/records", None).await;
+    let mut of_partition = Events::begin(&door, "/v1/topics/t/partitions/1/records", None).await;
+    for value in ["a", "b", "c"] {
+        door.append_to("t", 1, value).await;
+    }
+    door.delete_records("t", 1, 2).await;
+    for events in [&mut of_topic, &mut of_partition] {
+        let problem = events.problem().await;
+        assert_eq!((&problem["code"], &problem["log_start"]), (&json!("offset_out_of_range"), &json!(2)));
+        assert_eq!(problem["detail"], "partition 1 has no offset 0; it begins at 2, and the next is 3");
+    }
+    door.stop().await;
+}
+
 /// Who follows from the tail on and loses the connection before the first record misses nothing: the greeting has an id.
 #[tokio::test]
 async fn a_stream_tells_where_it_begins() {
@@ -163,14 +197,7 @@ async fn a_stream_whose_topic_is_deleted_says_so() {
     let mut events = Events::begin(&door, PATH, None).await;
     assert_eq!(events.record().await.0, "0");
     door.send(Request::delete("/v1/topics/t").body(Body::empty()).unwrap()).await;
-    let problem = loop {
-        let block = events.block().await.expect("it says why it ends");
-        if let Some(data) = block.strip_prefix("event: problem\ndata: ") {
-            break serde_json::from_str::<Value>(data).unwrap();
-        }
-    };
-    assert_eq!(problem["code"], "unknown_topic");
-    assert_eq!(events.block().await, None);
+    assert_eq!(events.problem().await["code"], "unknown_topic");
     door.stop().await;
 }
 

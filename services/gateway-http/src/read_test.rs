@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::testing::{Answer, Door};
@@ -167,5 +169,44 @@ async fn all_partitions_are_read_as_one_and_gone_on_with() {
     door.get(&path, NDJSON).await.check_problem(409, "topic_recreated");
     door.create(r#"{"name":"wide","partitions":257}"#).await;
     door.get("/v1/topics/wide/records", NDJSON).await.check_problem(400, "too_many_partitions");
+    door.stop().await;
+}
+
+#[tokio::test]
+async fn a_cursor_goes_on_where_new_partitions_begin_and_else_says_why_not() {
+    let door = Door::start().await;
+    door.append("t", &["a"]).await;
+    let last = async |path: &str| door.get(path, NDJSON).await.lines().pop().unwrap();
+    let cursor = |record: &Value| record["cursor"].as_str().unwrap().to_owned();
+    let path = |cursor: &str| format!("/v1/topics/t/records?cursor={cursor}");
+    let before = cursor(&last("/v1/topics/t/records").await);
+    door.grow("t", 2).await;
+    door.append_to("t", 1, "b").await;
+    door.append_to("t", 1, "c").await;
+    door.delete_records("t", 1, 1).await;
+    let record = last(&path(&before)).await;
+    assert_eq!((&record["partition"], &record["offset"], &record["value"]), (&json!(1), &json!(1), &json!("c")));
+
+    // It names the offset 2 of partition 1, which is deleted before it is read.
+    let cursor = cursor(&record);
+    door.append_to("t", 1, "d").await;
+    door.append_to("t", 1, "e").await;
+    let check = async |cursor: &str, detail: &str| {
+        for accept in [NDJSON, "application/vnd.apache.arrow.stream", "text/event-stream"] {
+            let problem = door.get(&path(cursor), accept).await.check_problem(416, "offset_out_of_range");
+            assert_eq!((&problem["log_start"], &problem["high_watermark"]), (&json!(3), &json!(4)), "{accept}");
+            assert_eq!(
+                (&problem["at"], &problem["detail"]),
+                (&json!({"parameter": "cursor"}), &json!(detail)),
+                "{accept}"
+            );
+        }
+    };
+    door.delete_records("t", 1, 3).await;
+    check(&cursor, "partition 1 has no offset 2; it begins at 3, and the next is 4").await;
+    // None that was given out: nobody should wait there for records that are not the next ones.
+    let mut bytes = URL_SAFE_NO_PAD.decode(&cursor).unwrap();
+    *bytes.last_mut().unwrap() = 0x7f;
+    check(&URL_SAFE_NO_PAD.encode(bytes), "partition 1 has no offset 127; it begins at 3, and the next is 4").await;
     door.stop().await;
 }

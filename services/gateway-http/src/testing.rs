@@ -16,7 +16,9 @@ use serde_json::Value;
 use tidelog_access::Quotas;
 use tidelog_blob::{BlobStore, Key, MemoryStore};
 use tidelog_cache::{MemoryBlockCache, ObjectReader, ReaderLimits};
-use tidelog_catalog_api::{Catalog, Command, Outcome, QuotaAlteration, QuotaEntity, QuotaKind, QuotaName, QuotaValue};
+use tidelog_catalog_api::{
+    Catalog, Command, Outcome, QuotaAlteration, QuotaEntity, QuotaKind, QuotaName, QuotaValue, RecordsDeletion,
+};
 use tidelog_catalog_raft::{RaftCatalog, RaftOptions};
 use tidelog_fetch::Fetch;
 use tidelog_format::flush_object::object_key;
@@ -24,7 +26,7 @@ use tidelog_groups::Coordinator;
 use tidelog_host::tasks::OnPanic;
 use tidelog_host::{Clock, Disk, ForgetfulDisk, Random, Tasks};
 use tidelog_ingest::{Append, AppendError, Appended, Ingest, IngestOptions, Reservation};
-use tidelog_model::{LogIndex, NodeId, TenantId};
+use tidelog_model::{LogIndex, NodeId, Offset, PartitionId, TenantId};
 use tokio::net::TcpListener;
 
 use crate::storage::{Appender, NoRoom};
@@ -263,6 +265,29 @@ impl Door {
         let body = serde_json::json!({ "records": records.collect::<Vec<_>>() });
         let answer = self.post(&format!("/v1/topics/{topic}/records"), "application/json", body.to_string()).await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    }
+
+    /// Appends a value to a partition.
+    pub(crate) async fn append_to(&self, topic: &str, partition: u32, value: &str) {
+        let path = format!("/v1/topics/{topic}/records?partition={partition}");
+        let answer = self.post(&path, "application/octet-stream", value.to_owned()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    }
+
+    /// Gives a topic more partitions, so that it has so many.
+    pub(crate) async fn grow(&self, topic: &str, partitions: u32) {
+        let changes = serde_json::json!({ "partitions": partitions });
+        let answer = self.put("PATCH", &format!("/v1/topics/{topic}"), &changes).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    }
+
+    /// Deletes the records of a partition before an offset.
+    pub(crate) async fn delete_records(&self, topic: &str, partition: u32, before: u64) {
+        let topic = self.catalog.topic_by_name(TENANT, topic).unwrap().id;
+        let (partition, before) = (PartitionId { topic, index: partition }, Offset(before));
+        let partitions = vec![RecordsDeletion { partition, before: Some(before) }];
+        let outcome = self.catalog.propose(Command::DeleteRecords { partitions }).await.unwrap();
+        assert_eq!(outcome, Outcome::RecordsDeleted(vec![Ok(before)]));
     }
 
     /// Sets a quota of clients by their ids.

@@ -5,10 +5,10 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use tidelog_catalog_api::TopicView;
-use tidelog_model::{Offset, TopicId};
+use tidelog_catalog_api::{Catalog, TopicView};
+use tidelog_model::{Offset, PartitionId, TopicId};
 
-use super::MERGED_PARTITIONS_MAX;
+use super::{MERGED_PARTITIONS_MAX, from};
 use crate::errors::Code;
 use crate::problem::Refused;
 
@@ -35,7 +35,7 @@ pub(super) fn encode(topic: TopicId, nexts: impl Iterator<Item = u64>) -> String
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The places that a cursor names, one for each partition of the topic.
+/// The places that a cursor names, one for each partition that the topic had when it was given out.
 ///
 /// # Errors
 /// When it is none of this topic's.
@@ -65,7 +65,27 @@ pub(super) fn decode(text: &str, topic: &TopicView) -> Result<Vec<Offset>, Refus
         let next = number.iter().rev().fold(0, |next, byte| (next << 7) | u64::from(byte & 0x7f));
         nexts.push(Offset(next));
     }
-    nexts.resize(topic.partitions as usize, Offset(0));
+    Ok(nexts)
+}
+
+/// Where to go on in each partition of the topic, in the catalog as it is here now.
+///
+/// # Errors
+/// When the cursor is none of this topic's, or a partition does not have the place that it names: not any more, or not yet.
+pub(super) fn resolve(text: &str, topic: &TopicView, catalog: &dyn Catalog) -> Result<Vec<Offset>, Refused> {
+    let mut nexts = decode(text, topic)?;
+    for index in 0..topic.partitions {
+        let partition = PartitionId { topic: topic.id, index };
+        let view = catalog.partition(partition);
+        let view = view.ok_or_else(|| Refused::new(Code::UnknownTopic, "the topic was deleted meanwhile"))?;
+        match nexts.get(index as usize) {
+            Some(next) => {
+                let checked = from::within(partition, *next, view);
+                checked.map_err(|refused| refused.at(|place| place.parameter = Some("cursor".to_owned())))?;
+            }
+            None => nexts.push(view.log_start),
+        }
+    }
     Ok(nexts)
 }
 
@@ -97,8 +117,7 @@ mod tests {
         let nexts = [0, 1, 127, 128, 1 << 53, i64::MAX as u64];
         let text = encode(TopicId([7; 16]), nexts.into_iter());
         assert_eq!(decode(&text, &topic(7, 6)).unwrap(), nexts.map(Offset));
-        let more = decode(&text, &topic(7, 8)).unwrap();
-        assert_eq!(more[6..], [Offset(0), Offset(0)], "new partitions are read from their beginning");
+        assert_eq!(decode(&text, &topic(7, 8)).unwrap(), nexts.map(Offset), "of new partitions it names no place");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::http::HeaderValue;
+use tidelog_catalog_api::PartitionView;
 use tidelog_model::{Offset, PartitionId, TimestampMs, mutant};
 
 use crate::errors::{self, Code};
@@ -99,15 +100,28 @@ impl From {
         match self {
             From::Earliest => Ok(view.log_start),
             From::Latest | From::Time(_) => Ok(view.high_watermark),
-            From::Offset(offset) if (view.log_start.0..=view.high_watermark.0).contains(&offset) => Ok(Offset(offset)),
-            From::Offset(offset) => {
-                let (start, end) = (view.log_start, view.high_watermark);
-                let detail =
-                    format!("the partition has no offset {offset}; it begins at {start}, and the next is {end}");
-                Err(Refused::new(Code::OffsetOutOfRange, detail).within(view))
-            }
+            From::Offset(offset) => within(partition, Offset(offset), view),
         }
     }
+}
+
+/// The offset, if it is one of the partition's, or the next one's.
+///
+/// # Errors
+/// When the partition has no such offset.
+pub(super) fn within(partition: PartitionId, offset: Offset, view: PartitionView) -> Result<Offset, Refused> {
+    if (view.log_start..=view.high_watermark).contains(&offset) {
+        Ok(offset)
+    } else {
+        Err(out_of_range(partition, offset, view))
+    }
+}
+
+/// The partition has no such offset.
+pub(super) fn out_of_range(partition: PartitionId, offset: Offset, view: PartitionView) -> Refused {
+    let (index, start, end) = (partition.index, view.log_start, view.high_watermark);
+    let detail = format!("partition {index} has no offset {offset}; it begins at {start}, and the next is {end}");
+    Refused::new(Code::OffsetOutOfRange, detail).within(view)
 }
 
 /// An offset fits Kafka's 63 bits.

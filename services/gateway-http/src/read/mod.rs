@@ -17,6 +17,7 @@ use std::time::Duration;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName};
 use axum::response::Response;
+use tidelog_catalog_api::TopicView;
 use tidelog_http_api::{Problem, Record, RecordPage};
 use tidelog_model::{PartitionId, mutant};
 
@@ -28,7 +29,7 @@ pub(crate) use self::encode::ValueFormat;
 use self::follow::{Bounds, Follow};
 pub(crate) use self::from::{From, PLACES};
 use self::source::Source;
-use crate::errors::Code;
+use crate::errors::{self, Code};
 use crate::gateway::Shared;
 use crate::memory::TakerOf;
 use crate::negotiate::{self, ARROW, EVENT_STREAM, JSON, NDJSON};
@@ -177,25 +178,36 @@ pub(crate) async fn topic_records(
     {
         cursor = Some(id.to_str().unwrap_or_default().to_owned());
     }
-    let topic = shared.topic(&name).await?;
-    if topic.partitions > MERGED_PARTITIONS_MAX {
-        let detail = format!(
-            "the topic has {} partitions, and {MERGED_PARTITIONS_MAX} are read as one; read them one by one",
-            topic.partitions
-        );
-        return Err(Refused::new(Code::TooManyPartitions, detail));
+    if cursor.is_some() {
+        // Another node may have given it out, and may know more: partitions that were added, or how far they have got.
+        shared.parts.catalog.read_barrier().await.map_err(|error| errors::of_catalog(&error))?;
     }
-    let mut nexts = Vec::with_capacity(topic.partitions as usize);
-    match cursor {
-        Some(cursor) => nexts.extend(cursor::decode(&cursor, &topic)?),
+    let topic = shared.topic(&name).await?;
+    check_merged(&topic)?;
+    let nexts = match cursor {
+        Some(cursor) => cursor::resolve(&cursor, &topic, &*shared.parts.catalog)?,
         None => {
+            let mut nexts = Vec::with_capacity(topic.partitions as usize);
             for index in 0..topic.partitions {
                 nexts.push(from.resolve(&shared, PartitionId { topic: topic.id, index }).await?);
             }
+            nexts
         }
-    }
+    };
     let source = Source::of_topic(&shared, topic.id, nexts);
     Ok(Follow::begin(&shared, source, wanted, taker)?.response())
+}
+
+/// Checks that the topic's partitions can be read as one.
+fn check_merged(topic: &TopicView) -> Result<(), Refused> {
+    if topic.partitions <= MERGED_PARTITIONS_MAX {
+        return Ok(());
+    }
+    let detail = format!(
+        "the topic has {} partitions, and {MERGED_PARTITIONS_MAX} are read as one; read them one by one",
+        topic.partitions
+    );
+    Err(Refused::new(Code::TooManyPartitions, detail))
 }
 
 /// How much is wanted, and in which form.

@@ -3,14 +3,14 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use tidelog_fetch::Read;
+use tidelog_fetch::{Read, ReadError};
 use tidelog_format::records::{OpenBatch, RecordsError};
 use tidelog_model::{BatchError, BatchHeader, Offset, PartitionId, TopicId, mutant};
 
 use super::arrow::Columns;
-use super::cursor;
 use super::encode::{self, Framing, Placed, ValueFormat};
 use super::rope::Rope;
+use super::{cursor, from};
 use crate::errors::{self, Code};
 use crate::gateway::Shared;
 use crate::memory::{Kept, Share};
@@ -213,7 +213,10 @@ impl Part {
         loop {
             let room = shared.memory.room_to_read(bytes_max).await;
             let read = Read { partition: self.id, offset: self.next, bytes_max, at_least_one: true };
-            let outcome = shared.parts.fetch.read(read).await.map_err(|error| errors::of_read(&error))?;
+            let outcome = shared.parts.fetch.read(read).await.map_err(|error| match error {
+                ReadError::OutOfRange { view } => from::out_of_range(self.id, self.next, view),
+                error => errors::of_read(&error),
+            })?;
             if outcome.bytes > bytes_max {
                 // One large batch: once more, with room for it.
                 bytes_max = outcome.bytes;
