@@ -152,7 +152,7 @@ pub trait Catalog: Send + Sync + 'static {
 /// Is told what became visible. Called on the apply path: it must be quick and must not wait.
 pub trait ApplyListener: Send + Sync + 'static {
     /// Everything up to `index` can be read, and a read barrier that is asked for now has not been answered yet. Of these
-    /// partitions tail or beginning moved, or they are gone.
+    /// partitions tail or beginning moved, or they are new in their topic, or gone.
     fn applied(&self, index: LogIndex, changed: &[PartitionId]);
 
     /// The state was replaced by that of `index`: any partition may have changed.

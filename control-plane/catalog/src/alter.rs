@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tidelog_catalog_api::{AlterTopicError, TopicView};
 use tidelog_model::limits::TOPIC_PARTITIONS_MAX;
-use tidelog_model::{LogIndex, TopicId};
+use tidelog_model::{LogIndex, PartitionId, TopicId};
 
 use crate::part::Stamped;
 use crate::shard::{StoredTopic, shard_of_topic};
@@ -37,6 +37,7 @@ impl State {
         index: LogIndex,
         topic: TopicId,
         count: u32,
+        changed: &mut Vec<PartitionId>,
     ) -> Result<(), AlterTopicError> {
         let view = self.topic(topic).ok_or(AlterTopicError::UnknownTopic)?;
         if count <= view.partitions {
@@ -47,6 +48,8 @@ impl State {
             return Err(AlterTopicError::Invalid(why));
         }
         self.replace_topic(index, TopicView { partitions: count, ..TopicView::clone(&view) });
+        // Whoever reads the topic as a whole waits for them.
+        changed.extend((view.partitions..count).map(|index| PartitionId { topic, index }));
         Ok(())
     }
 

@@ -43,7 +43,7 @@ pub struct Applied {
     /// The answer.
     pub outcome: Outcome,
     /// Partitions of which a reader is told something else than before, each once, in order: their tail or beginning moved,
-    /// or they are gone with their topic.
+    /// or they are new in a topic that was there, or gone with it.
     pub changed: Vec<PartitionId>,
 }
 
@@ -123,7 +123,7 @@ impl State {
                 Outcome::TopicConfigsAltered(self.alter_topic_configs(index, *topic, before, after))
             }
             Command::CreatePartitions { topic, count } => {
-                Outcome::PartitionsCreated(self.create_partitions(index, *topic, *count))
+                Outcome::PartitionsCreated(self.create_partitions(index, *topic, *count, &mut changed))
             }
             Command::DeleteOffsets { tenant, group, partitions } => {
                 Outcome::OffsetsDeleted(self.delete_offsets(index, *tenant, group, partitions.as_deref()))

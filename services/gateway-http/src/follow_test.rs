@@ -153,6 +153,35 @@ async fn a_topic_is_followed_as_one_and_gone_on_with() {
     door.stop().await;
 }
 
+/// A stream that waits is told of them, whichever of them gets a record first, and its cursors name them.
+#[tokio::test]
+async fn partitions_that_are_added_are_followed_too() {
+    let door = Door::start().await;
+    door.create(r#"{"name":"t","partitions":1}"#).await;
+    let path = "/v1/topics/t/records";
+    let mut events = Events::begin(&door, path, None).await;
+    let (_, seen) = tokio::join!(door.append_to("t", 0, "a"), events.record());
+    assert_eq!(seen.1["value"], "a");
+    let more = tokio::time::timeout(Duration::from_millis(200), events.record());
+    assert!(more.await.is_err(), "it waits for more");
+    let grow = async {
+        door.grow("t", 4).await;
+        door.append_to("t", 3, "b").await;
+    };
+    let ((), (_, seen)) = tokio::join!(grow, events.record());
+    assert_eq!((&seen["partition"], &seen["value"]), (&json!(3), &json!("b")));
+    // Now that it waits for records of all of them.
+    let ((), (id, seen)) = tokio::join!(door.append_to("t", 2, "c"), events.record());
+    assert_eq!((&seen["partition"], &seen["value"], &seen["cursor"]), (&json!(2), &json!("c"), &json!(id)));
+    drop(events);
+    door.append_to("t", 3, "d").await;
+    let mut again = Events::begin(&door, path, Some(&id)).await;
+    assert_eq!(again.record().await.1["value"], "d");
+    door.grow("t", 257).await;
+    assert_eq!(again.problem().await["code"], "too_many_partitions", "no cursor names so many");
+    door.stop().await;
+}
+
 /// What was read from is deleted faster than it was read.
 #[tokio::test]
 async fn a_stream_that_was_overtaken_says_in_which_partition() {

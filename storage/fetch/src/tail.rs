@@ -94,7 +94,8 @@ impl Watch {
         }
     }
 
-    /// Those whose tail or beginning has moved, or that are gone, since they were added or last taken.
+    /// Those whose tail or beginning has moved, or that are new or gone, since they were added or last taken. A partition need
+    /// not be there yet to be added.
     pub fn take_changed(&mut self) -> Vec<PartitionId> {
         std::mem::take(&mut *self.waiter.changed.lock()).into_iter().collect()
     }

@@ -76,16 +76,18 @@ impl Driver {
     fn apply_unchecked(&mut self, command: Command) {
         let index = LogIndex(self.log.len() as u64 * 2 + 2);
         let before = self.bounds();
-        let lived: Vec<bool> = self.model.topics.iter().map(|topic| !topic.1).collect();
+        let had: Vec<u32> =
+            self.model.topics.iter().map(|topic| if topic.1 { 0 } else { topic.0.partitions }).collect();
         let expected = self.model.apply(index, &command);
         let applied = self.state.apply(index, &command);
         assert_eq!(applied.outcome, expected, "outcome of {command:?}");
         let bounds = self.bounds();
         let moved = bounds.iter().filter(|(id, bounds)| before.get(id).copied().unwrap_or_default() != **bounds);
-        let gone = self.model.topics.iter().zip(lived).filter(|(topic, lived)| topic.1 && *lived);
-        let gone =
-            gone.flat_map(|((topic, _), _)| (0..topic.partitions).map(|index| PartitionId { topic: topic.id, index }));
-        let changed: BTreeSet<PartitionId> = moved.map(|(id, _)| *id).chain(gone).collect();
+        let new_or_gone = self.model.topics.iter().zip(had).flat_map(|((topic, is_deleted), had)| {
+            let indexes = if *is_deleted { 0..had } else { had..topic.partitions };
+            indexes.map(|index| PartitionId { topic: topic.id, index })
+        });
+        let changed: BTreeSet<PartitionId> = moved.map(|(id, _)| *id).chain(new_or_gone).collect();
         assert_eq!(applied.changed, changed.into_iter().collect::<Vec<_>>(), "changed by {command:?}");
         self.log.push((command, expected));
     }

@@ -124,11 +124,18 @@ impl Follow {
             if self.shared.parts.tasks.is_stopping() {
                 return self.stop();
             }
+            match self.source.grow() {
+                Ok(true) => self.tail = None,
+                Ok(false) => {}
+                Err(refused) => return self.fail(&refused),
+            }
             // Before it is read, so that nothing is missed between reading and waiting.
             let shared = self.shared.clone();
             let tail = self.tail.get_or_insert_with(|| Tail::watch(&shared, &self.source));
             let piece = match self.source.fill().await {
                 Ok(Filled::Ready) => self.piece().await,
+                // That is known for certain since it was seen that there is no record.
+                Ok(Filled::Tail) if self.source.grown().is_some() => continue,
                 Ok(Filled::Tail) => {
                     let quiet_until = self.wanted.bounds.wait.map(|wait| self.quiet_since + wait);
                     let alive_at = is_events.then(|| self.sent_at + self.shared.options.heartbeat);
@@ -260,7 +267,7 @@ pub(super) struct Tail {
 impl Tail {
     /// From now on.
     pub(super) fn watch(shared: &Arc<Shared>, source: &Source) -> Tail {
-        Tail { shared: shared.clone(), watch: shared.parts.fetch.watch(&source.partitions()) }
+        Tail { shared: shared.clone(), watch: shared.parts.fetch.watch(&source.watched()) }
     }
 
     /// Waits until something came since this was made; false when nothing did by `until`, or the node stops.

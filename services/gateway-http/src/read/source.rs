@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use tidelog_catalog_api::TopicView;
 use tidelog_fetch::{Read, ReadError};
 use tidelog_format::records::{OpenBatch, RecordsError};
 use tidelog_model::{BatchError, BatchHeader, Offset, PartitionId, TopicId, mutant};
@@ -102,6 +103,36 @@ impl Source {
     /// All that is read.
     pub(super) fn partitions(&self) -> Vec<PartitionId> {
         self.partitions.iter().map(|part| part.id).collect()
+    }
+
+    /// All of which a change matters: of a topic as a whole also the partition that it would get next.
+    pub(super) fn watched(&self) -> Vec<PartitionId> {
+        let mut watched = self.partitions();
+        if self.is_topic {
+            watched.push(PartitionId { topic: self.topic, index: watched.len() as u32 });
+        }
+        watched
+    }
+
+    /// Adds the partitions that the topic got since, from their beginning on, as far as this node knows; whether there are some.
+    ///
+    /// # Errors
+    /// When they are too many to be read as one.
+    pub(super) fn grow(&mut self) -> Result<bool, Refused> {
+        let Some(topic) = self.grown() else { return Ok(false) };
+        super::check_merged(&topic)?;
+        for index in self.partitions.len() as u32..topic.partitions {
+            let id = PartitionId { topic: topic.id, index };
+            let Some(view) = self.shared.parts.catalog.partition(id) else { break };
+            self.partitions.push(Part { id, next: view.log_start });
+        }
+        Ok(true)
+    }
+
+    /// The topic, if it has more partitions than are read. One that is gone is noticed when it is read.
+    pub(super) fn grown(&self) -> Option<Arc<TopicView>> {
+        let topic = if self.is_topic { self.shared.parts.catalog.topic(self.topic)? } else { return None };
+        (topic.partitions as usize > self.partitions.len()).then_some(topic)
     }
 
     /// The id of the record before the one that comes next, whether or not there is such a record; there is none before the
