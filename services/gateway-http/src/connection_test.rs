@@ -112,6 +112,31 @@ async fn who_does_not_say_what_it_speaks_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn uploads_are_told_what_is_stored_and_do_not_hold_up_a_stop() {
+    let door = Door::start().await;
+    door.create(r#"{"name":"t"}"#).await;
+    let address = door.listen().await;
+    let mut streams = Vec::new();
+    for _ in 0..16 {
+        let mut stream = connect(&address).await;
+        let upload = b"POST /v1/topics/t/records HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\n\
+            transfer-encoding: chunked\r\n\r\n5\r\n{}\n{}\r\n";
+        stream.write_all(upload).await.unwrap();
+        streams.push(stream);
+    }
+    eventually("the first line of each is stored", async || door.tail("t", 0).await == 16).await;
+    let begun = Instant::now();
+    door.doors.stop().await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    for mut stream in streams {
+        let answer = String::from_utf8(rest(&mut stream).await).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains(r#""code":"stopping""#), "{answer}");
+        assert!(answer.contains(r#""stored":{"records":1,"#), "{answer}");
+    }
+    door.stop().await;
+}
+
+#[tokio::test]
 async fn who_has_asked_nothing_does_not_hold_up_a_stop() {
     let door = Door::start().await;
     let address = door.listen().await;
