@@ -54,6 +54,13 @@ pub enum Error {
     /// What was asked for makes no sense, so nobody was asked.
     #[error("{0}")]
     Invalid(Arc<str>),
+    /// A record that was sent before, to the same partition, is not known to be stored, so this one was not sent: there would be
+    /// a gap. See [`Producer`](crate::Producer).
+    #[error("an earlier record of the partition is not stored: {cause}")]
+    EarlierFailed {
+        /// What became of that one.
+        cause: Arc<Error>,
+    },
     /// The producer was closed.
     #[error("the producer is closed")]
     Closed,
@@ -89,6 +96,7 @@ impl Error {
         match self {
             Error::Refused(problem) => problem.retry,
             Error::Unreachable { .. } | Error::Broken { .. } | Error::NoAnswer { .. } => true,
+            Error::EarlierFailed { .. } => true,
             Error::Unintelligible { .. } | Error::Invalid(_) | Error::Closed => false,
         }
     }
@@ -99,7 +107,7 @@ impl Error {
         match self {
             Error::Refused(problem) => problem.may_have_happened,
             Error::Broken { .. } | Error::NoAnswer { .. } | Error::Unintelligible { .. } => true,
-            Error::Unreachable { .. } | Error::Invalid(_) | Error::Closed => false,
+            Error::Unreachable { .. } | Error::Invalid(_) | Error::EarlierFailed { .. } | Error::Closed => false,
         }
     }
 
@@ -113,9 +121,14 @@ impl Error {
     }
 
     /// The stable code of what the server said: `unknown_topic`, `offset_out_of_range`; see docs/http.md for all of them.
+    /// [`Error::EarlierFailed`] has the server's word for that, `earlier_failed`.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
-        self.problem().map(|problem| problem.code.as_str())
+        match self {
+            Error::Refused(problem) => Some(&problem.code),
+            Error::EarlierFailed { .. } => Some("earlier_failed"),
+            _ => None,
+        }
     }
 
     /// What to do about it.
@@ -124,6 +137,7 @@ impl Error {
         match self {
             Error::Refused(problem) => problem.kind(),
             Error::Unreachable { .. } | Error::Broken { .. } | Error::NoAnswer { .. } => ErrorKind::Unavailable,
+            Error::EarlierFailed { .. } => ErrorKind::Unavailable,
             Error::Unintelligible { .. } => ErrorKind::Internal,
             Error::Invalid(_) | Error::Closed => ErrorKind::Invalid,
         }
@@ -181,6 +195,7 @@ mod tests {
         check(Error::Broken { server: server.clone(), why: why.clone() }, true, true);
         check(Error::NoAnswer { server: server.clone(), waited_ms: 5 }, true, true);
         check(Error::Unintelligible { server, why }, false, true);
+        check(Error::EarlierFailed { cause: Error::Closed.into() }, true, false);
         check(Error::Closed, false, false);
         check(Error::invalid("x"), false, false);
         let problem = Problem { retry: true, may_have_happened: true, ..Problem::default() };

@@ -197,3 +197,93 @@ async fn what_no_request_can_carry_is_refused_at_once() {
     let elsewhere = producer.send(NewRecord::new("x").partition(1)).await.unwrap_err();
     assert!(elsewhere.to_string().contains("0 to 0"), "{elsewhere}");
 }
+
+/// A log has what was sent up to somewhere, and nothing behind that, whoever has not been told yet.
+#[tokio::test]
+async fn nothing_is_stored_behind_a_batch_that_failed_until_that_is_told() {
+    let server = Server::start(|request, _| {
+        about(request).unwrap_or_else(|| match request.body.contains("lost") {
+            true => Reply::problem(504, "timeout", true, true),
+            false => Reply::places(request, 0),
+        })
+    });
+    let server = server.await;
+    let producer = server.client.producer("t").batch_records(1).delivery_timeout(Duration::ZERO).build();
+    let mut deliveries = Vec::new();
+    for value in ["lost", "behind", "behind it too"] {
+        deliveries.push(producer.send(value).await.unwrap());
+    }
+    let mut told = Vec::new();
+    for delivery in deliveries {
+        let error = delivery.await.unwrap_err();
+        told.push((error.code().unwrap().to_owned(), error.may_have_happened()));
+    }
+    let earlier = || ("earlier_failed".to_owned(), false);
+    assert_eq!(told, [("timeout".to_owned(), true), earlier(), earlier()]);
+    assert_eq!(appends(&server).len(), 1);
+    producer.send("told").await.unwrap().await.unwrap();
+    // Nobody looks at what becomes of it, so it is told by what is sent next.
+    drop(producer.send("lost").await.unwrap());
+    let error = loop {
+        match producer.send("behind").await {
+            Ok(behind) => drop(behind),
+            Err(error) => break error,
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    };
+    assert!(matches!(&error, Error::EarlierFailed { cause } if cause.code() == Some("timeout")), "{error}");
+    producer.send("told").await.unwrap().await.unwrap();
+    assert!(appends(&server).iter().all(|(_, _, body)| !body.contains("behind")), "{:?}", appends(&server));
+    assert_eq!(producer.close().await.unwrap_err().code(), Some("timeout"));
+}
+
+#[tokio::test]
+async fn a_record_that_is_not_taken_is_the_end_where_there_are_to_be_no_gaps() {
+    let server = Server::start(|request, _| {
+        about(request).unwrap_or_else(|| match request.body.find("bad") {
+            Some(_) => {
+                let problem = serde_json::json!({"code": "record_too_large", "at": {"record": 1}});
+                Reply::Whole(413, "", problem.to_string())
+            }
+            None => Reply::places(request, 0),
+        })
+    });
+    let server = server.await;
+    let producer = server.client.producer("t").batch_records(3).refused_alone(false).build();
+    let mut told = Vec::new();
+    let mut deliveries = Vec::new();
+    for value in ["a", "bad", "b", "c"] {
+        deliveries.push(producer.send(value).await.unwrap());
+    }
+    for delivery in deliveries {
+        told.push(delivery.await.map(|place| place.offset).map_err(|error| error.code().unwrap().to_owned()));
+    }
+    let earlier = || Err("earlier_failed".to_owned());
+    assert_eq!(told, [Ok(0), Err("record_too_large".to_owned()), earlier(), earlier()]);
+    let sent = appends(&server).last().unwrap().2.clone();
+    assert_eq!((appends(&server).len(), sent.as_str()), (2, r#"{"records":[{"value":"a","partition":0}]}"#));
+}
+
+#[tokio::test]
+async fn what_is_given_up_fails_at_once_and_interruptions_are_told() {
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let mut server = Server::start(|request, before| {
+        about(request).unwrap_or_else(|| {
+            if before == 2 { Reply::problem(503, "overloaded", true, false) } else { Reply::Silence }
+        })
+    })
+    .await;
+    let producer = server.client.producer("t").batch_records(1);
+    let producer = producer.on_interruption(move |error, _| drop(tell.send(error.to_string()))).build();
+    let (first, second) = (producer.send("first").await.unwrap(), producer.send("second").await.unwrap());
+    for _ in 0..4 {
+        server.request().await;
+    }
+    assert!(told.recv().await.unwrap().contains("overloaded"));
+    producer.abort();
+    let (first, second) = (first.await.unwrap_err(), second.await.unwrap_err());
+    assert!(matches!(first, Error::NoAnswer { .. }) && first.may_have_happened(), "{first}");
+    assert!(matches!(second, Error::EarlierFailed { .. }) && !second.may_have_happened(), "{second}");
+    assert!(matches!(producer.send("x").await, Err(Error::Closed)));
+    assert_eq!(appends(&server).len(), 2);
+}

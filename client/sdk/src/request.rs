@@ -1,6 +1,6 @@
 //! Requests whose answers come as a whole: sent, understood, and tried again when that is safe.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
@@ -60,12 +60,30 @@ impl Client {
         &self,
         retries: Retries,
         safety: Safety,
+        attempt: impl FnMut() -> F,
+    ) -> Result<T, Error> {
+        self.retrying_until(std::future::pending(), |_, _| (), retries, safety, attempt).await
+    }
+
+    /// The same, but no longer than until `enough`; each pause before another try is told with its reason.
+    pub(crate) async fn retrying_until<T, F: Future<Output = Result<T, Error>>>(
+        &self,
+        enough: impl Future<Output = ()>,
+        told: impl Fn(&Error, Duration),
+        retries: Retries,
+        safety: Safety,
         mut attempt: impl FnMut() -> F,
     ) -> Result<T, Error> {
+        let mut enough = std::pin::pin!(enough);
         let mut backoff = Backoff::new(retries);
         let mut uncertain = None;
         loop {
-            let error = match attempt().await {
+            let began = Instant::now();
+            let tried = tokio::select! {
+                tried = attempt() => tried,
+                () = &mut enough => return Err(uncertain.unwrap_or_else(|| self.not_answered(began.elapsed()))),
+            };
+            let error = match tried {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -74,11 +92,18 @@ impl Client {
             if error.may_have_happened() {
                 uncertain = uncertain.or(Some(error.clone()));
             }
-            match pause {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => return Err(uncertain.unwrap_or(error)),
+            let Some(pause) = pause else { return Err(uncertain.unwrap_or(error)) };
+            told(&error, pause);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = &mut enough => return Err(uncertain.unwrap_or(error)),
             }
         }
+    }
+
+    fn not_answered(&self, waited: Duration) -> Error {
+        let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+        Error::NoAnswer { server: self.inner.server.clone(), waited_ms }
     }
 
     /// One try.

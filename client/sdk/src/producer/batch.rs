@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::delivery::{Delivery, Outcome, Settled};
+use super::delivery::{Delivery, Settled, Settlement};
 use crate::encode;
 
 /// Records of one partition that will be sent together.
@@ -17,7 +17,7 @@ pub(super) struct Batch {
     ends: Vec<usize>,
     pub(super) began: Instant,
     room: OwnedSemaphorePermit,
-    settle: oneshot::Sender<Arc<Outcome>>,
+    settle: oneshot::Sender<Arc<Settlement>>,
     pub(super) settled: Settled,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct Sealed {
     ends: Vec<usize>,
     /// Given back when it is settled.
     _room: OwnedSemaphorePermit,
-    settle: oneshot::Sender<Arc<Outcome>>,
+    settle: oneshot::Sender<Arc<Settlement>>,
 }
 
 impl Batch {
@@ -87,8 +87,8 @@ impl Sealed {
     }
 
     /// Tells everybody who waits. Nobody may.
-    pub(super) fn settle(self, outcome: Outcome) {
-        let _ = self.settle.send(Arc::new(outcome));
+    pub(super) fn settle(self, settlement: Settlement) {
+        let _ = self.settle.send(Arc::new(settlement));
     }
 }
 

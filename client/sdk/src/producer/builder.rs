@@ -1,13 +1,15 @@
 //! What a producer is told.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Producer;
 use crate::append::{BODY_BYTES_MAX, BODY_RECORDS_MAX};
-use crate::{Client, Retries};
+use crate::{Client, Error, Retries};
 
 /// What a [`Producer`] is told before it is made, by [`Client::producer`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use]
 pub struct ProducerBuilder {
     client: Client,
@@ -15,7 +17,10 @@ pub struct ProducerBuilder {
     options: Options,
 }
 
-#[derive(Clone, Debug)]
+/// Hears of interruptions.
+type Interrupted = Arc<dyn Fn(&Error, Duration) + Send + Sync>;
+
+#[derive(Clone)]
 pub(crate) struct Options {
     pub(super) linger: Duration,
     pub(super) batch_bytes: usize,
@@ -23,11 +28,26 @@ pub(crate) struct Options {
     pub(super) memory_bytes: usize,
     pub(super) requests_max: usize,
     pub(super) delivery_timeout: Duration,
+    /// Whether those behind a record that is not taken go on without it.
+    pub(super) refused_alone: bool,
+    interrupted: Option<Interrupted>,
 }
 
 impl Options {
     pub(super) fn retries(&self) -> Retries {
         Retries { give_up_after: self.delivery_timeout, ..Retries::default() }
+    }
+
+    pub(super) fn interrupted(&self, error: &Error, pause: Duration) {
+        if let Some(tell) = &self.interrupted {
+            tell(error, pause);
+        }
+    }
+}
+
+impl fmt::Debug for ProducerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProducerBuilder").field("topic", &self.topic).finish_non_exhaustive()
     }
 }
 
@@ -40,6 +60,8 @@ impl ProducerBuilder {
             memory_bytes: 32 << 20,
             requests_max: 16,
             delivery_timeout: Duration::from_secs(120),
+            refused_alone: true,
+            interrupted: None,
         };
         ProducerBuilder { client, topic: topic.to_owned(), options }
     }
@@ -78,6 +100,20 @@ impl ProducerBuilder {
     /// For how long a batch is tried, from its first failure on. 2 minutes unless set; zero: once.
     pub fn delivery_timeout(mut self, timeout: Duration) -> ProducerBuilder {
         self.options.delivery_timeout = timeout;
+        self
+    }
+
+    /// Whether a record that the server does not take (too large, a time out of range) fails alone, and those behind it are
+    /// stored. So it is unless set; `false`: it fails like one that cannot be stored for another reason, and those behind it with
+    /// it, so that what is stored of a partition has no gaps.
+    pub fn refused_alone(mut self, is_alone: bool) -> ProducerBuilder {
+        self.options.refused_alone = is_alone;
+        self
+    }
+
+    /// Is told whenever a batch could not be delivered and will be tried again: why, and after which pause.
+    pub fn on_interruption(mut self, tell: impl Fn(&Error, Duration) + Send + Sync + 'static) -> ProducerBuilder {
+        self.options.interrupted = Some(Arc::new(tell));
         self
     }
 

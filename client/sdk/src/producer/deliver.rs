@@ -1,5 +1,7 @@
 //! One batch on its way: sent until it is known what became of it, or for as long as it is tried.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::batch::Sealed;
@@ -9,16 +11,35 @@ use super::session::Session;
 use super::{Shared, lock};
 use crate::{Error, ErrorKind, RecordOutcome, RecordPlace, append};
 
-/// Sends a batch. A record that the server does not take is taken out, and the others go on without it.
-pub(super) async fn deliver(shared: &Shared, lane: &Lane, batch: &Sealed) -> Outcome {
-    let _turn = shared.requests.acquire().await.expect("it is never closed");
+/// What became of a batch, and why nothing behind it may be stored, if so.
+pub(super) struct Delivered {
+    pub(super) outcome: Outcome,
+    pub(super) cause: Option<Error>,
+}
+
+impl Delivered {
+    fn failed(error: Error) -> Delivered {
+        Delivered { outcome: Outcome::Failed(error.clone()), cause: Some(error) }
+    }
+}
+
+/// Sends a batch. A record that the server does not take is taken out, and the others go on without it, if that is wanted.
+pub(super) async fn deliver(shared: &Shared, lane: &Lane, batch: &Sealed) -> Delivered {
+    let _turn = tokio::select! {
+        biased;
+        () = shared.aborted() => return Delivered::failed(Error::Closed),
+        turn = shared.requests.acquire() => turn.expect("it is never closed"),
+    };
     let mut outcomes = vec![None::<Result<RecordPlace, Error>>; batch.records()];
     let mut left = (0..batch.records()).collect::<Vec<_>>();
     let mut body = batch.body.clone();
     let mut is_session_new = false;
+    let mut cause = None;
     while !left.is_empty() {
         let error = match send(shared, lane, body.clone(), left.len()).await {
-            Ok(places) if outcomes.iter().all(Option::is_none) => return Outcome::Stored(places),
+            Ok(places) if outcomes.iter().all(Option::is_none) => {
+                return Delivered { outcome: Outcome::Stored(places), cause };
+            }
             Ok(places) => {
                 left.iter().zip(places).for_each(|(record, place)| outcomes[*record] = Some(Ok(place)));
                 break;
@@ -29,31 +50,40 @@ pub(super) async fn deliver(shared: &Shared, lane: &Lane, batch: &Sealed) -> Out
             // Nothing of the batch is stored: the partition knows nothing of its producer, as after the topic was created again.
             *lock(&lane.session) = None;
         } else if let Some(refused) = refused_record(&error, left.len()) {
-            outcomes[left.remove(refused)] = Some(Err(error));
+            if shared.options.refused_alone {
+                outcomes[left.remove(refused)] = Some(Err(error));
+            } else {
+                let (record, earlier) = (left[refused], Error::EarlierFailed { cause: Arc::new(error.clone()) });
+                left.drain(refused..).for_each(|behind| outcomes[behind] = Some(Err(earlier.clone())));
+                outcomes[record] = Some(Err(error.clone()));
+                cause = Some(error);
+            }
             body = batch.body_of(&left);
         } else if let Some(each) = each(&error, left.len()) {
+            cause = each.iter().find_map(|one| one.as_ref().err()).cloned().or(cause);
             left.iter().zip(each).for_each(|(record, outcome)| outcomes[*record] = Some(outcome));
             break;
         } else if outcomes.iter().all(Option::is_none) {
-            return Outcome::Failed(error);
+            return Delivered::failed(error);
         } else {
             left.iter().for_each(|record| outcomes[*record] = Some(Err(error.clone())));
+            cause = Some(error);
             break;
         }
     }
-    Outcome::Mixed(outcomes.into_iter().map(|outcome| outcome.expect("each was stored, or refused")).collect())
+    let outcomes = outcomes.into_iter().map(|outcome| outcome.expect("each was stored, or refused"));
+    Delivered { outcome: Outcome::Mixed(outcomes.collect()), cause }
 }
 
 /// Sends a body of the lane's partition, in the lane's sequence.
 async fn send(shared: &Shared, lane: &Lane, body: Bytes, records: usize) -> Result<Vec<RecordPlace>, Error> {
-    let retries = shared.options.retries();
     let known = lock(&lane.session).take();
     let session = match known {
         Some(session) => session,
-        None => Session::open(&shared.client, retries).await?,
+        None => Session::open(shared).await?,
     };
     let attempt = || append::append(&shared.client, &shared.topic, session.headers(), body.clone(), records);
-    let sent = shared.client.retrying(retries, session.safety(), attempt).await;
+    let sent = shared.retrying(session.safety(), attempt).await;
     let next = match &sent {
         Ok(_) => Some(session.behind(records)),
         Err(error) if is_certainly_nothing(error) => Some(session),

@@ -8,9 +8,10 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::batch::{Batch, Sealed};
 use super::deliver::deliver;
-use super::delivery::{Delivery, Outcome, Settled};
+use super::delivery::{Delivery, Failure, Outcome, Settled, Settlement};
 use super::session::Session;
 use super::{Shared, lock};
+use crate::Error;
 
 /// Records of one partition on their way.
 pub(super) struct Lane {
@@ -34,6 +35,8 @@ struct State {
     is_running: bool,
     /// Whether somebody waits for all of it.
     is_urgent: bool,
+    /// Since then nothing was taken: whoever sends knows of it first.
+    failure: Option<Arc<Failure>>,
 }
 
 impl Lane {
@@ -41,16 +44,19 @@ impl Lane {
         Lane { partition, state: Mutex::default(), wake: Notify::new(), session: Mutex::default() }
     }
 
-    /// Adds a record behind all others of the partition.
+    /// Adds a record behind all others of the partition, unless one of those has failed and nobody was told.
     pub(super) fn push(
         self: &Arc<Lane>,
         shared: &Arc<Shared>,
         encoded: &[u8],
         room: OwnedSemaphorePermit,
         is_sticky: bool,
-    ) -> Delivery {
+    ) -> Result<Delivery, Error> {
         let options = &shared.options;
         let mut state = lock(&self.state);
+        if let Some(failure) = state.failure.take().filter(|failure| !failure.is_told()) {
+            return Err(failure.earlier());
+        }
         let is_too_much = |open: &mut Batch| {
             open.bytes() + encoded.len() > options.batch_bytes || open.records() >= options.batch_records
         };
@@ -76,7 +82,12 @@ impl Lane {
         } else if has_filled {
             self.wake.notify_one();
         }
-        delivery
+        Ok(delivery)
+    }
+
+    /// Whoever sends has been told of what failed.
+    pub(super) fn told(&self) {
+        lock(&self.state).failure = None;
     }
 
     /// Lets nothing wait for more; answers what to await for all that is here.
@@ -87,6 +98,20 @@ impl Lane {
         drop(state);
         self.wake.notify_one();
         last
+    }
+
+    /// Settles a batch that failed, and all that came behind it until now with it. What comes from here on is refused until the
+    /// failure is told: there is no gap that somebody did not choose.
+    fn fail(&self, batch: Sealed, outcome: Outcome, cause: Error) {
+        let failure = Arc::new(Failure::new(cause));
+        let mut state = lock(&self.state);
+        batch.settle(Settlement { outcome, failure: Some(failure.clone()) });
+        let open = state.open.take();
+        for behind in state.full.drain(..).chain(open) {
+            let outcome = Outcome::Failed(failure.earlier());
+            behind.seal().settle(Settlement { outcome, failure: Some(failure.clone()) });
+        }
+        state.failure = Some(failure);
     }
 
     /// The next batch, when it is time for it; `None`: there is nothing, and whoever adds something begins anew.
@@ -121,8 +146,8 @@ impl Lane {
 /// Sends what is in a lane, one batch after the other, until it is empty.
 async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
     while let Some(batch) = lane.next(&shared).await {
-        let outcome = deliver(&shared, &lane, &batch).await;
-        let error = match &outcome {
+        let delivered = deliver(&shared, &lane, &batch).await;
+        let error = match &delivered.outcome {
             Outcome::Stored(_) => None,
             Outcome::Failed(error) => Some(error),
             Outcome::Mixed(each) => each.iter().find_map(|one| one.as_ref().err()),
@@ -130,6 +155,9 @@ async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
         if let Some(error) = error {
             shared.failed(error);
         }
-        batch.settle(outcome);
+        match delivered.cause {
+            None => batch.settle(Settlement { outcome: delivered.outcome, failure: None }),
+            Some(cause) => lane.fail(batch, delivered.outcome, cause),
+        }
     }
 }

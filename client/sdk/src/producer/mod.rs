@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 pub use self::builder::ProducerBuilder;
 pub use self::delivery::Delivery;
@@ -21,6 +21,7 @@ use self::builder::Options;
 use self::lane::Lane;
 use self::partitions::Partitions;
 use crate::append::BODY_BYTES_MAX;
+use crate::request::Safety;
 use crate::{Client, Error, NewRecord, Problem, encode, partition_of_key};
 
 /// Appends records of one topic, many at a time. Made by [`Client::producer`]; cheap to clone, and clones are one producer.
@@ -31,12 +32,19 @@ use crate::{Client, Error, NewRecord, Problem, encode, partition_of_key};
 /// **Order.** Records of a partition are stored in the order in which `send` took them. Each partition has one request under
 /// way, and many partitions have theirs at the same time.
 ///
+/// **No gaps.** When a record of a partition is not stored in the end, or that is not known, nothing that was sent behind it to the
+/// partition is stored: it fails with [`Error::EarlierFailed`], which certainly did not happen. So it goes on until the caller has
+/// been told, by a [`Delivery`] that was awaited, by [`flush`](Producer::flush), or by `send`, which refuses one record for that;
+/// what is sent from then on is stored again, and whether that leaves a gap is the caller's decision. Other partitions are not
+/// concerned. (Kafka's idempotent producer goes on with what it has of a partition. This one does not.)
+///
 /// **Memory.** Records that are not settled take [`memory_bytes`](ProducerBuilder::memory_bytes) at most; `send` waits for room.
 ///
 /// **Retries.** A batch is sent again, for [`delivery_timeout`](ProducerBuilder::delivery_timeout), until its answer is known, and
 /// stored once all the same: batches have their places in a sequence that the server knows. What is not answered in that time is
 /// told by its records' [`Delivery`] with [`Error::may_have_happened`], and what to do is for the caller to decide. A record that
-/// the server does not take (too large, a time out of range) fails alone.
+/// the server does not take (too large, a time out of range) fails alone, unless
+/// [`refused_alone`](ProducerBuilder::refused_alone) says that it is to be no gap either.
 ///
 /// ```no_run
 /// # async fn example(client: tidelog::Client) -> Result<(), tidelog::Error> {
@@ -72,6 +80,8 @@ pub(crate) struct Shared {
     /// Where records without a key go for now.
     sticky: AtomicU32,
     is_closed: AtomicBool,
+    /// Whether what is not stored is given up.
+    is_aborted: watch::Sender<bool>,
     /// The first failure that no flush has told.
     failed: Mutex<Option<Error>>,
 }
@@ -88,6 +98,7 @@ impl Producer {
             partitions: Partitions::default(),
             sticky: AtomicU32::new(partitions::somewhere()),
             is_closed: AtomicBool::new(false),
+            is_aborted: watch::Sender::new(false),
             failed: Mutex::default(),
         };
         Producer { shared: Arc::new(shared) }
@@ -110,8 +121,8 @@ impl Producer {
     /// the topic has; a topic that is not there is created, if the server allows that.
     ///
     /// # Errors
-    /// [`Error::Closed`]; [`Error::Invalid`] for a record that no request can carry; `unknown_partition`; and why the topic's
-    /// partitions cannot be had.
+    /// [`Error::Closed`]; [`Error::Invalid`] for a record that no request can carry; `unknown_partition`; why the topic's
+    /// partitions cannot be had; and [`Error::EarlierFailed`], once, if that has not been told otherwise.
     pub async fn send(&self, record: impl Into<NewRecord>) -> Result<Delivery, Error> {
         let shared = &self.shared;
         let mut record = record.into();
@@ -138,7 +149,7 @@ impl Producer {
             return Err(Error::Closed);
         }
         let lane = shared.lanes().entry(partition).or_insert_with(|| Arc::new(Lane::new(partition))).clone();
-        Ok(lane.push(shared, &encoded, room, is_sticky))
+        lane.push(shared, &encoded, room, is_sticky)
     }
 
     /// Waits until every record that was taken before is stored or has failed. Nothing waits for more records meanwhile.
@@ -152,6 +163,8 @@ impl Producer {
             // Failures are told below, by the first.
             let _ = outcome.await;
         }
+        // In this order: what fails in between is told twice rather than never.
+        lanes.iter().for_each(|lane| lane.told());
         lock(&self.shared.failed).take().map_or(Ok(()), Err)
     }
 
@@ -160,15 +173,44 @@ impl Producer {
     /// # Errors
     /// As [`flush`](Producer::flush) tells.
     pub async fn close(self) -> Result<(), Error> {
-        self.shared.is_closed.store(true, Ordering::Release);
-        self.shared.room.close();
+        self.shared.close();
         self.flush().await
+    }
+
+    /// Takes no more records, by any clone, and gives up those that are not stored: they fail soon. Of what was on its way it is
+    /// not known whether it is stored; of the rest it is: it is not.
+    pub fn abort(&self) {
+        self.shared.close();
+        self.shared.is_aborted.send_replace(true);
+        self.shared.lanes().values().for_each(|lane| drop(lane.hurry()));
     }
 }
 
 impl Shared {
     fn lanes(&self) -> MutexGuard<'_, HashMap<u32, Arc<Lane>>> {
         lock(&self.lanes)
+    }
+
+    fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+        self.room.close();
+    }
+
+    /// Waits until all is given up.
+    async fn aborted(&self) {
+        let mut aborted = self.is_aborted.subscribe();
+        // The sender is here as long as anybody waits.
+        let _ = aborted.wait_for(|is_aborted| *is_aborted).await;
+    }
+
+    /// Tries for as long as a batch is tried.
+    async fn retrying<T, F: Future<Output = Result<T, Error>>>(
+        &self,
+        safety: Safety,
+        attempt: impl FnMut() -> F,
+    ) -> Result<T, Error> {
+        let told = |error: &Error, pause| self.options.interrupted(error, pause);
+        self.client.retrying_until(self.aborted(), told, self.options.retries(), safety, attempt).await
     }
 
     /// A batch of this partition is on its way: records without a key go elsewhere from now on.

@@ -4,9 +4,10 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
 
+use super::Shared;
+use crate::Error;
 use crate::append::Sequenced;
 use crate::request::Safety;
-use crate::{Client, Error, Retries};
 
 /// After the last sequence comes 0.
 const SEQUENCES: i64 = 1 << 31;
@@ -22,19 +23,20 @@ pub(super) enum Session {
 
 impl Session {
     /// Gets an id from the server.
-    pub(super) async fn open(client: &Client, retries: Retries) -> Result<Session, Error> {
+    pub(super) async fn open(shared: &Shared) -> Result<Session, Error> {
         #[derive(Deserialize)]
         struct Opened {
             producer_id: i64,
             epoch: i16,
         }
+        let client = &shared.client;
         let url = client.url(&["v1", "producers"])?;
         let attempt = || async {
             let answer = client.ask_once(client.request(Method::POST, url.clone())).await?;
             client.understood::<Opened>(&answer)
         };
         // An id that nobody heard of is nobody's.
-        match client.retrying(retries, Safety::Repeatable, attempt).await {
+        match shared.retrying(Safety::Repeatable, attempt).await {
             Ok(Opened { producer_id, epoch }) => Ok(Session::Known(Sequenced { producer_id, epoch, sequence: 0 })),
             Err(error) if matches!(error.code(), Some("not_found" | "method_not_allowed")) => Ok(Session::None),
             Err(error) => Err(error),
