@@ -90,6 +90,9 @@ pub struct ConfigureArguments {
     /// Set a setting back to its default. May be said more than once.
     #[arg(long, value_name = "NAME")]
     unset: Vec<String>,
+    /// What `topic create` takes, to be told what is meant here.
+    #[arg(long, short, value_name = "NAME=VALUE", hide = true)]
+    config: Vec<String>,
     /// Give it more partitions: as many as it is to have.
     #[arg(long, short, value_name = "COUNT")]
     partitions: Option<u32>,
@@ -154,6 +157,10 @@ async fn create(arguments: CreateArguments, output: &mut Output) -> Result<(), F
 }
 
 async fn configure(arguments: ConfigureArguments, output: &mut Output) -> Result<(), Failure> {
+    if let Some(config) = arguments.config.first() {
+        let said = format!("--config is of `topic create`; here --set {config} sets it, and --unset NAME sets it back");
+        return Err(Failure::usage(said));
+    }
     let mut changes = TopicChanges::default();
     for config in &arguments.set {
         let (name, value) = setting(config)?;

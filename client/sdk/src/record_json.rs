@@ -54,7 +54,7 @@ impl NewRecord {
     /// # Errors
     /// [`Error::Invalid`] says what is wrong, and where.
     pub fn from_json(json: &str) -> Result<NewRecord, Error> {
-        let text: RecordText<'_> = serde_json::from_str(json).map_err(|error| Error::invalid(error.to_string()))?;
+        let text: RecordText<'_> = serde_json::from_str(json).map_err(|error| not_read(&error))?;
         let header = |header: HeaderText| {
             let value = header.value.map(|text| Cow::Owned(text.into_bytes()));
             Ok((header.name, either("headers.value", value, header.value_base64)?))
@@ -67,6 +67,17 @@ impl NewRecord {
             timestamp_ms: text.timestamp,
         })
     }
+}
+
+/// What is wrong, in one line of text without its number, which is whoever's who has the lines.
+fn not_read(error: &serde_json::Error) -> Error {
+    let (said, line, column) = (error.to_string(), error.line(), error.column());
+    let about = said.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&said);
+    let place = if line > 1 { format!("line {line} of it, column {column}") } else { format!("column {column}") };
+    Error::invalid(match error.is_data() {
+        true => format!("{about}, {place}"),
+        false => format!("it is no JSON: {about}, {place}"),
+    })
 }
 
 /// What a piece of JSON stands for: a string for its text, anything else for itself.
