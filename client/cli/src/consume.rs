@@ -8,6 +8,7 @@ use tidelog::{Consumer, Record, Retries, Start};
 use crate::exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
+use crate::interruption::told_once;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::server::ServerArguments;
@@ -170,23 +171,10 @@ impl Reading {
     }
 }
 
-/// Says once in a while, not for every try, that the connection was lost.
-fn told_once() -> impl Fn(&tidelog::Error, Duration) + Send + Sync {
-    const QUIET_FOR: Duration = Duration::from_secs(10);
-    let told_at = std::sync::Mutex::new(None::<Instant>);
-    move |error, _| {
-        let mut told_at = told_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if told_at.is_none_or(|at| at.elapsed() > QUIET_FOR) {
-            *told_at = Some(Instant::now());
-            eprintln!("tidelog: {error}; trying again");
-        }
-    }
-}
-
 fn print(arguments: &ConsumeArguments, record: &Record, output: &mut Output) -> Result<(), Failure> {
     if arguments.json {
         let line = serde_json::to_string(record).map_err(|error| Failure::failed(error.to_string()))?;
-        return Ok(output.line(&line)?);
+        return Ok(output.json_line(&line)?);
     }
     if arguments.offsets {
         output.dim(&format!("{}:{}", record.partition, record.offset))?;
@@ -195,16 +183,16 @@ fn print(arguments: &ConsumeArguments, record: &Record, output: &mut Output) -> 
     if arguments.headers {
         for (place, header) in record.headers.iter().enumerate() {
             output.bytes(if place == 0 { b"" } else { b"," })?;
-            output.bytes(&header.name)?;
+            output.data(&header.name)?;
             output.bytes(b"=")?;
-            output.bytes(header.value.as_deref().unwrap_or_default())?;
+            output.data(header.value.as_deref().unwrap_or_default())?;
         }
         output.bytes(b"\t")?;
     }
     if arguments.keys {
-        output.bytes(record.key.as_deref().unwrap_or_default())?;
+        output.data(record.key.as_deref().unwrap_or_default())?;
         output.bytes(b"\t")?;
     }
-    output.bytes(record.value.as_deref().unwrap_or_default())?;
+    output.data(record.value.as_deref().unwrap_or_default())?;
     Ok(output.bytes(b"\n")?)
 }

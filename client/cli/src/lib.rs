@@ -9,10 +9,12 @@
 
 mod completions;
 mod consume;
+mod escape;
 pub mod exit;
 mod failure;
 mod group;
 mod interrupt;
+mod interruption;
 mod lines;
 mod output;
 mod produce;
@@ -82,7 +84,7 @@ pub fn run(action: ClientAction) -> ExitCode {
 
 fn told(failure: &Failure) -> ExitCode {
     if let Some(text) = failure.text() {
-        eprintln!("tidelog: {text}");
+        eprintln!("tidelog: {}", escape::shown(text));
     }
     ExitCode::from(failure.code())
 }

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
+use crate::escape::{field, shown, shown_bytes, shown_json};
 use crate::failure::Failure;
 
 /// Standard output, held back until it is flushed.
@@ -37,6 +38,16 @@ impl Output {
         self.out.write_all(bytes)
     }
 
+    /// Prints what others wrote: byte for byte, but on a terminal nothing that it would act on.
+    pub(crate) fn data(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.is_terminal { self.out.write_all(shown_bytes(bytes).as_bytes()) } else { self.out.write_all(bytes) }
+    }
+
+    /// Prints JSON that is on one line.
+    pub(crate) fn json_line(&mut self, json: &str) -> io::Result<()> {
+        if self.is_terminal { self.line(&shown_json(json)) } else { self.line(json) }
+    }
+
     /// Prints a line.
     pub(crate) fn line(&mut self, line: &str) -> io::Result<()> {
         writeln!(self.out, "{line}")
@@ -51,17 +62,13 @@ impl Output {
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         let text = if self.is_terminal { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
         let text = text.map_err(|error| Failure::failed(format!("cannot print: {error}")))?;
-        self.line(&text)?;
+        self.json_line(&text)?;
         Ok(self.flush()?)
     }
 
     /// Prints a table.
     pub(crate) fn table(&mut self, columns: &[Column], rows: &[Vec<String>]) -> Result<(), Failure> {
-        let text = if self.is_terminal {
-            aligned(columns, rows, self.has_colours)
-        } else {
-            rows.iter().map(|row| format!("{}\n", row.join("\t"))).collect()
-        };
+        let text = if self.is_terminal { aligned(columns, rows, self.has_colours) } else { separated(rows) };
         self.bytes(text.as_bytes())?;
         Ok(self.flush()?)
     }
@@ -72,10 +79,11 @@ impl Output {
         if !self.is_terminal {
             return self.table(&[], &rows);
         }
-        let width = fields.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        let width = fields.iter().map(|(name, _)| shown(name).chars().count()).max().unwrap_or(0);
         for (name, value) in fields {
+            let name = shown(name);
             self.dim(&format!("{name:<width$}"))?;
-            self.line(&format!("  {value}"))?;
+            self.line(&format!("  {}", shown(value)))?;
         }
         Ok(self.flush()?)
     }
@@ -92,7 +100,16 @@ pub(crate) fn colours_suit() -> bool {
     !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
+/// For programs: one row a line, whatever is in it.
+fn separated(rows: &[Vec<String>]) -> String {
+    let line = |row: &Vec<String>| row.iter().map(|cell| field(cell)).collect::<Vec<_>>().join("\t") + "\n";
+    rows.iter().map(line).collect()
+}
+
+/// For people: columns below their titles.
 fn aligned(columns: &[Column], rows: &[Vec<String>], has_colours: bool) -> String {
+    let row = |row: &Vec<String>| row.iter().map(|cell| shown(cell).into_owned()).collect::<Vec<_>>();
+    let rows = &rows.iter().map(row).collect::<Vec<_>>();
     let title = |column: &Column| match column {
         Column::Left(title) | Column::Right(title) => *title,
     };
@@ -154,6 +171,14 @@ mod tests {
         let text = aligned(&[Column::Left("NAME"), Column::Right("COUNT")], &rows, false);
         assert_eq!(text, "NAME  COUNT\na        10\nlong      7\n");
         assert!(aligned(&[Column::Left("NAME"), Column::Right("N")], &rows, true).starts_with("\x1b[1mNAME"));
+    }
+
+    #[test]
+    fn no_cell_makes_a_row_or_moves_the_cursor() {
+        let rows = [vec!["a\nforged\t9\x1b[2J".to_owned(), "1".to_owned()]];
+        assert_eq!(separated(&rows), "a\\nforged\\t9\x1b[2J\t1\n");
+        let text = aligned(&[Column::Left("NAME"), Column::Right("N")], &rows, false);
+        assert_eq!(text, "NAME                 N\na\\nforged\\t9\\x1b[2J  1\n");
     }
 
     #[test]

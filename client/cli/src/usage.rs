@@ -25,7 +25,8 @@ pub fn parse<C: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result
             ExitCode::from(exit::USAGE)
         }
         _ => {
-            eprintln!("tidelog: {}", one_line(&error.to_string(), &asked_for(&C::command(), &arguments)));
+            let line = one_line(&error.to_string(), &asked_for(&C::command(), &arguments));
+            eprintln!("tidelog: {}", crate::escape::shown(&line));
             ExitCode::from(exit::USAGE)
         }
     })
