@@ -1,7 +1,7 @@
 //! A refusal on its way out. It is written as a problem around the router, where the request's id is known.
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use tidelog_catalog_api::PartitionView;
@@ -142,6 +142,8 @@ pub(crate) fn write(mut response: Response, request_id: &str) -> Response {
     response.extensions_mut().insert(inner.code);
     inner.problem.request_id = Some(request_id.to_owned());
     let body = Refused(inner).to_json();
+    // The router has counted the body that was there.
+    response.headers_mut().remove(CONTENT_LENGTH);
     response.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON);
     *response.body_mut() = Body::from(body);
     response

@@ -160,6 +160,8 @@ impl Answer {
     pub(crate) fn check_problem(&self, status: u16, code: &str) -> Value {
         assert_eq!(self.status.as_u16(), status, "{self:?}");
         assert_eq!(self.header("content-type"), "application/problem+json");
+        let length = self.header("content-length");
+        assert!(length.is_empty() || length == self.body.len().to_string(), "{length} of {}", self.body.len());
         let problem = self.json();
         assert_eq!(problem["code"], code, "{problem}");
         assert_eq!(problem["status"], status);
