@@ -39,6 +39,11 @@ impl Failure {
         self.text.as_deref()
     }
 
+    /// With another code, if there is one.
+    pub(crate) fn with_code(self, code: Option<u8>) -> Failure {
+        Failure { code: code.unwrap_or(self.code), ..self }
+    }
+
     /// With something said before it.
     pub(crate) fn after(self, said: &str) -> Failure {
         Failure { text: self.text.map(|text| format!("{said}: {text}")), ..self }
@@ -81,6 +86,7 @@ impl From<Error> for Failure {
             Error::Refused(problem) if problem.code == "not_found" => {
                 (exit::FAILED, format!("{problem}; the server may be of an older version"))
             }
+            Error::EarlierFailed { cause } => (Failure::from(Error::clone(cause)).code, error.to_string()),
             _ if error.kind() == ErrorKind::NotFound => (exit::NOT_FOUND, error.to_string()),
             _ => (exit::FAILED, error.to_string()),
         };

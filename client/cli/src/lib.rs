@@ -19,6 +19,7 @@ mod lines;
 mod output;
 mod produce;
 mod progress;
+mod report;
 mod server;
 mod status;
 mod topic;

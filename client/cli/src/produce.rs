@@ -1,20 +1,24 @@
 //! `tidelog produce`: a record a line.
 
-use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
 use futures::{FutureExt, StreamExt};
-use tidelog::{NewRecord, RecordPlace};
+use tidelog::{Delivery, NewRecord, RecordPlace};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
+use crate::interruption::told_once;
 use crate::lines::{self, Line};
 use crate::output::Output;
-use crate::progress::Progress;
+use crate::report::Report;
 use crate::server::ServerArguments;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -25,13 +29,19 @@ Examples:
   tidelog produce images --whole --file cat.png --key cat --header type=image/png
 
 What was stored is said on standard error at the end; with --json the place of each record is a line on standard output.
-Ctrl-C stops reading, and what was read is stored. docs/cli.md tells more.";
+Ctrl-C stops reading, and what was read is stored, unless that takes long. docs/cli.md tells more.";
 
 /// Records that are not settled yet: their answers wait here in the order of their lines.
 const UNSETTLED_MAX: usize = 50_000;
 
 /// Which line, how many bytes it has, and what becomes of its record.
 type Settling = BoxFuture<'static, (String, u64, Result<RecordPlace, tidelog::Error>)>;
+
+/// The same of one that is not taken yet.
+type Sending<'a> = BoxFuture<'a, (String, u64, Result<Delivery, tidelog::Error>)>;
+
+/// How long what is on its way is waited for when the command is to end, other than with its input.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// `tidelog produce`.
 #[derive(Debug, Args)]
@@ -74,69 +84,114 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     let shape = Shape::of(&mut arguments)?;
     let client = arguments.server.client()?;
-    let producer = client.producer(&arguments.topic).linger(Duration::from_millis(arguments.linger_ms)).build();
+    let linger = Duration::from_millis(arguments.linger_ms);
+    let producer = client.producer(&arguments.topic).linger(linger).refused_alone(false).on_interruption(told_once());
+    let producer = producer.build();
     // Before anything is read, so that a server that is away, or has no such topic, is told at once.
     let ready = async { producer.ready().await.map_err(Failure::of_topic(&arguments.topic)) };
     interrupt.or(ready).await?;
     let mut lines = lines::read(std::mem::take(&mut arguments.file), arguments.whole);
     let mut settling = FuturesOrdered::<Settling>::new();
-    let mut report =
-        Report { topic: arguments.topic.clone(), progress: Progress::of_records("stored"), ..Report::default() };
-    let mut ended = None;
+    let mut sending = None::<Sending<'_>>;
+    let mut report = Report::new(&arguments.topic);
+    // What is wrong with a line is behind all that is on its way, whose failures are told first.
+    let mut behind = None::<Failure>;
+    let mut unprinted = None::<Failure>;
+    let mut interrupted = None;
     let mut is_reading = true;
-    while is_reading || !settling.is_empty() {
+    let mut gives_up_at = None::<Instant>;
+    // Once something has failed nothing more is sent, also while what came before it is still on its way to elsewhere.
+    let failed = Arc::new(Notify::new());
+    while is_reading || sending.is_some() || !settling.is_empty() {
+        let gives_up = async { tokio::time::sleep_until(gives_up_at.unwrap_or_else(Instant::now)).await };
         tokio::select! {
             biased;
-            Some((line, bytes, settled)) = settling.next(), if !settling.is_empty() => {
-                let place = match settled {
-                    Ok(place) => place,
-                    Err(error) => {
-                        let failure = Failure::of_topic(&arguments.topic)(error).after(&line);
-                        is_reading = false;
-                        report.failed.get_or_insert(failure);
-                        continue;
+            () = failed.notified() => {
+                (is_reading, sending) = (false, None);
+                gives_up_at.get_or_insert_with(patience);
+            }
+            code = interrupt.told(), if interrupted.is_none() => {
+                (is_reading, interrupted) = (false, Some(code));
+                gives_up_at.get_or_insert_with(patience);
+            }
+            () = gives_up, if gives_up_at.is_some() && !report.is_given_up => {
+                producer.abort();
+                (sending, report.is_given_up) = (None, true);
+            }
+            sent = async { sending.as_mut().expect("it is looked at below").await }, if sending.is_some() => {
+                sending = None;
+                match sent {
+                    (line, bytes, Ok(delivery)) => {
+                        let failed = failed.clone();
+                        settling.push_back(settled(line, bytes, delivery, failed).boxed());
                     }
-                };
-                report.stored(place, bytes);
-                if arguments.json {
-                    let text = serde_json::to_string(&place).map_err(|error| Failure::failed(error.to_string()))?;
-                    output.line(&text)?;
-                    if settling.is_empty() {
-                        output.flush()?;
+                    (line, _, Err(error)) => {
+                        is_reading = false;
+                        behind = Some(Failure::of_topic(&arguments.topic)(error).after(&line));
                     }
                 }
             }
-            code = interrupt.told(), if is_reading => {
-                is_reading = false;
-                ended = Some(Failure::silent(code));
-            }
-            came = lines.recv(), if is_reading && settling.len() < UNSETTLED_MAX => {
+            Some((line, bytes, settled)) = settling.next(), if !settling.is_empty() => match settled {
+                Ok(place) => {
+                    report.stored(place, bytes);
+                    let is_printed = arguments.json && unprinted.is_none();
+                    if is_printed && let Err(error) = print(output, place, settling.is_empty()) {
+                        (is_reading, sending, unprinted) = (false, None, Some(error));
+                        gives_up_at.get_or_insert_with(patience);
+                    }
+                }
+                Err(error) => report.failed(&line, error),
+            },
+            came = lines.recv(), if is_reading && sending.is_none() && settling.len() < UNSETTLED_MAX => {
                 let Some(came) = came else { is_reading = false; continue };
-                let taken = match came.map_err(Failure::failed).and_then(|line| Ok((shape.record(&line)?, line))) {
-                    Ok((None, _)) => continue,
+                match came.map_err(Failure::failed).and_then(|line| Ok((shape.record(&line)?, line))) {
+                    Ok((None, _)) => {}
                     Ok((Some(record), line)) => {
-                        let said = format!("{} line {}", line.source, line.number);
-                        let bytes = line.bytes.len() as u64;
+                        let (said, bytes) = (format!("{} line {}", line.source, line.number), line.bytes.len() as u64);
+                        let producer = &producer;
                         // Waits while there is no room. What it waits for is settled by tasks of its own.
-                        let sent = producer.send(record).await;
-                        sent.map(|delivery| (said.clone(), bytes, delivery))
-                            .map_err(|error| Failure::of_topic(&arguments.topic)(error).after(&said))
+                        sending = Some(async move { (said, bytes, producer.send(record).await) }.boxed());
                     }
-                    Err(failure) => Err(failure),
-                };
-                match taken {
-                    Ok((said, bytes, delivery)) => settling.push_back(async move { (said, bytes, delivery.await) }.boxed()),
-                    Err(failure) => {
-                        is_reading = false;
-                        report.failed.get_or_insert(failure);
-                    }
+                    Err(failure) => (is_reading, behind) = (false, Some(failure)),
                 }
             }
         }
     }
-    output.flush()?;
-    report.told()?;
-    ended.map_or(Ok(()), Err)
+    if let (Err(error), true) = (output.flush(), unprinted.is_none()) {
+        unprinted = Some(cannot_print(&error));
+    }
+    report.told(unprinted.or(behind), interrupted)
+}
+
+/// When what is on its way is given up, from now on.
+fn patience() -> Instant {
+    Instant::now() + PATIENCE
+}
+
+/// What becomes of a record; that it failed is told at once, and here in its turn.
+async fn settled(
+    line: String,
+    bytes: u64,
+    delivery: Delivery,
+    failed: Arc<Notify>,
+) -> (String, u64, Result<RecordPlace, tidelog::Error>) {
+    let place = delivery.await;
+    if place.is_err() {
+        failed.notify_one();
+    }
+    (line, bytes, place)
+}
+
+/// Prints a record's place, and hands it over when nothing comes soon.
+fn print(output: &mut Output, place: RecordPlace, is_last: bool) -> Result<(), Failure> {
+    let text = serde_json::to_string(&place).map_err(|error| Failure::failed(error.to_string()))?;
+    let printed = output.line(&text).and_then(|()| if is_last { output.flush() } else { Ok(()) });
+    printed.map_err(|error| cannot_print(&error))
+}
+
+/// Not to be read any more is no success here: what is not printed is not known to be stored, and lines are left over.
+fn cannot_print(error: &io::Error) -> Failure {
+    Failure::failed(format!("standard output is gone: {error}"))
 }
 
 /// How a line becomes a record.
@@ -203,52 +258,6 @@ impl Shape {
     }
 }
 
-/// What was stored, by partition.
-#[derive(Default)]
-struct Report {
-    topic: String,
-    places: BTreeMap<u32, (u64, u64, u64)>,
-    progress: Progress,
-    failed: Option<Failure>,
-}
-
-impl Report {
-    fn stored(&mut self, place: RecordPlace, bytes: u64) {
-        let (count, _, last) = self.places.entry(place.partition).or_insert((0, place.offset, place.offset));
-        (*count, *last) = (*count + 1, place.offset);
-        self.progress.add(bytes);
-    }
-
-    /// Says on standard error what is stored, and gives back what failed.
-    fn told(self) -> Result<(), Failure> {
-        self.progress.end();
-        let stored = self.words();
-        match self.failed {
-            Some(failure) => Err(failure.and(&stored)),
-            None => {
-                eprintln!("{stored}");
-                Ok(())
-            }
-        }
-    }
-
-    fn words(&self) -> String {
-        let records = self.places.values().map(|(count, _, _)| count).sum::<u64>();
-        let noun = if records == 1 { "record" } else { "records" };
-        let topic = &self.topic;
-        match self.places.iter().next() {
-            None => format!("nothing is stored in {topic}"),
-            Some((partition, (1, first, _))) if self.places.len() == 1 => {
-                format!("1 record stored in {topic}: partition {partition}, offset {first}")
-            }
-            Some((partition, (_, first, last))) if self.places.len() == 1 => {
-                format!("{records} {noun} stored in {topic}: partition {partition}, offsets {first} to {last}")
-            }
-            Some(_) => format!("{records} {noun} stored in {} partitions of {topic}", self.places.len()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,17 +300,7 @@ mod tests {
         };
         check(Shape { separator: Some(b":".to_vec()), ..shape() }, "a", "no \":\"");
         check(Shape { json: true, ..shape() }, "{", "EOF");
-    }
-
-    #[test]
-    fn what_is_stored_is_told() {
-        let mut report = Report { topic: "t".to_owned(), ..Report::default() };
-        assert_eq!(report.words(), "nothing is stored in t");
-        report.stored(RecordPlace { partition: 1, offset: 5 }, 1);
-        assert_eq!(report.words(), "1 record stored in t: partition 1, offset 5");
-        report.stored(RecordPlace { partition: 1, offset: 7 }, 1);
-        assert_eq!(report.words(), "2 records stored in t: partition 1, offsets 5 to 7");
-        report.stored(RecordPlace { partition: 0, offset: 0 }, 1);
-        assert_eq!(report.words(), "3 records stored in 2 partitions of t");
+        check(Shape { json: true, ..shape() }, "no", "is no JSON: expected ident, column 2");
+        check(Shape { json: true, ..shape() }, "{\"a\":1}", "unknown field `a`");
     }
 }

@@ -114,8 +114,24 @@ fn a_line_that_is_wrong_ends_it_and_says_what_is_stored() {
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains("standard input line 2: unknown field `vlaue`"), "{said}");
+    let unread = run(&server, &["produce", "other", "--json"], "{}\nno\n");
+    assert!(text(&unread.stderr).contains("line 2: it is no JSON: expected ident, column 2"), "{unread:?}");
     assert!(said.ends_with("1 record stored in t: partition 0, offset 0\n") && said.lines().count() == 1, "{said}");
     check(&server, &["consume", "t"], "1\n");
+}
+
+#[test]
+fn a_record_that_is_not_taken_ends_it_with_nothing_behind_it() {
+    let server = server();
+    check(&server, &["topic", "create", "t", "-c", "max.message.bytes=2000"], "");
+    let large = (0..9_000_u64).map(|it| it.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_string()).collect::<String>();
+    let lines = format!("one\ntwo\n{large}\nfour\nfive\n");
+    let output = run(&server, &["produce", "t"], &lines);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("tidelog: standard input line 3: ") && said.contains("record_too_large"), "{said}");
+    assert!(said.contains("2 records stored in t: partition 0, offsets 0 to 1"), "{said}");
+    check(&server, &["consume", "t"], "one\ntwo\n");
 }
 
 #[test]
@@ -151,6 +167,7 @@ fn topics_are_made_changed_and_deleted() {
     check_fails(&server, &["topic", "create", "orders"], 1, &["topic_exists"]);
     check(&server, &["topic", "configure", "orders", "--set", "max.message.bytes=5000", "--unset", "retention.ms"], "");
     check_fails(&server, &["topic", "configure", "orders"], 2, &["--set"]);
+    check_fails(&server, &["topic", "configure", "orders", "--config", "a=b"], 2, &["--set a=b"]);
     let output = run(&server, &["topic", "describe", "orders", "--json"], "");
     let topic: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(topic["configs"]["max.message.bytes"]["value"], "5000");
@@ -229,6 +246,49 @@ fn ctrl_c_ends_what_was_read_and_stores_it() {
     let (code, _, said) = producing.end(libc::SIGINT);
     assert_eq!((code, said.as_str()), (Some(130), "1 record stored in t: partition 0, offset 0\n"));
     check(&server, &["consume", "t"], "one\n");
+}
+
+#[test]
+fn ctrl_c_waits_for_a_server_that_is_away_no_longer_than_it_says() {
+    let mut server = server();
+    let mut producing = Running::start(&server, &["produce", "t", "--json"]);
+    let mut stdin = producing.child.stdin.take().unwrap();
+    stdin.write_all(b"{\"value\":\"one\"}\n").unwrap();
+    producing.line();
+    server.kill9().unwrap();
+    stdin.write_all(b"{\"value\":\"two\"}\n").unwrap();
+    let mut said = BufReader::new(producing.child.stderr.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert!(line.starts_with("tidelog: ") && line.ends_with("; trying again\n"), "{line}");
+    let began = std::time::Instant::now();
+    // SAFETY: a plain system call; the child is not reaped before `wait` below.
+    assert_eq!(unsafe { libc::kill(libc::pid_t::try_from(producing.child.id()).unwrap(), libc::SIGINT) }, 0);
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    assert_eq!(producing.child.wait().unwrap().code(), Some(130), "{rest}");
+    assert!(began.elapsed().as_secs() < 30, "a record is tried for two minutes otherwise");
+    let last = rest.lines().last().unwrap();
+    assert!(last.contains("1 record stored in t: partition 0, offset 0; "), "{rest}");
+    assert!(last.ends_with("stored: 1 record (standard input line 2)"), "{rest}");
+}
+
+#[test]
+fn places_that_nobody_reads_are_a_failure_that_says_what_is_stored() {
+    let server = server();
+    let mut producing = Running::start(&server, &["produce", "t", "--json"]);
+    let mut stdin = producing.child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || (0..100_000).try_for_each(|it| writeln!(stdin, "{{\"value\":{it}}}")));
+    producing.line();
+    let nothing = Command::new("true").stdout(Stdio::piped()).spawn().unwrap().stdout.take().unwrap();
+    drop(std::mem::replace(&mut producing.out, BufReader::new(nothing)));
+    let mut said = String::new();
+    producing.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(producing.child.wait().unwrap().code(), Some(1), "{said}");
+    writer.join().unwrap().unwrap_err();
+    let stored = text(&run(&server, &["consume", "t"], "").stdout).lines().count();
+    assert!(said.starts_with("tidelog: standard output is gone: Broken pipe"), "{said}");
+    assert!(said.contains(&format!("; {stored} records stored in t: ")), "{stored}: {said}");
 }
 
 #[test]
