@@ -19,7 +19,7 @@ use crate::options::{
 use crate::problem::Refused;
 
 /// What is thrown away of a body that was refused before its end, so that its client comes to read why.
-const DRAIN_BYTES_MAX: usize = 8 << 20;
+const DRAIN_BYTES_MAX: usize = 64 << 20;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// What is read from a connection is handed on a little later, also when it was there.
