@@ -59,7 +59,7 @@ fn send_lines(server: &Server, mebibyte: &[u8], requests: usize) -> anyhow::Resu
     let mut stream = BufReader::new(TcpStream::connect(&server.http_address)?);
     for _ in 0..requests {
         let head = format!(
-            "POST /v1/topics/{TOPIC}/records HTTP/1.1\r\nhost: bench\r\ncontent-type: application/x-ndjson\r\ncontent-length: {}\r\n\r\n",
+            "POST /v1/topics/{TOPIC}/records HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-ndjson\r\ncontent-length: {}\r\n\r\n",
             mebibyte.len() * REQUEST_MEBIBYTES
         );
         stream.get_mut().write_all(head.as_bytes())?;
@@ -129,7 +129,7 @@ async fn send_records(address: String, requests: usize) -> anyhow::Result<()> {
     let mut stream = tokio::io::BufReader::new(tokio::net::TcpStream::connect(address).await?);
     stream.get_mut().set_nodelay(true)?;
     let mut request = format!(
-        "POST /v1/topics/{TOPIC}/records HTTP/1.1\r\nhost: bench\r\ncontent-type: application/octet-stream\r\ncontent-length: 256\r\n\r\n"
+        "POST /v1/topics/{TOPIC}/records HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/octet-stream\r\ncontent-length: 256\r\n\r\n"
     )
     .into_bytes();
     request.extend(payload(256, 9));
@@ -185,7 +185,7 @@ fn follow(address: &str) -> anyhow::Result<TcpStream> {
 
 fn follow_request() -> String {
     format!(
-        "GET /v1/topics/{TOPIC}/partitions/0/records?from=latest HTTP/1.1\r\nhost: bench\r\naccept: text/event-stream\r\n\r\n"
+        "GET /v1/topics/{TOPIC}/partitions/0/records?from=latest HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n"
     )
 }
 
@@ -222,7 +222,7 @@ pub fn fan_out(binary: &Path) -> anyhow::Result<f64> {
                 tokio::time::sleep_until(at).await;
                 intended.push(at.into_std());
                 let request = format!(
-                    "POST /v1/topics/{TOPIC}/records HTTP/1.1\r\nhost: bench\r\ncontent-type: application/octet-stream\r\ncontent-length: 5\r\n\r\ntoken"
+                    "POST /v1/topics/{TOPIC}/records HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/octet-stream\r\ncontent-length: 5\r\n\r\ntoken"
                 );
                 stream.write_all(request.as_bytes()).await?;
                 let mut answer = [0; 4096];

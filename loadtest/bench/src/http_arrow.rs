@@ -37,7 +37,7 @@ fn read_all(server: &Server) -> anyhow::Result<()> {
     let mut stream = TcpStream::connect(&server.http_address)?;
     write!(
         stream,
-        "GET /v1/topics/{TOPIC}/partitions/0/records HTTP/1.1\r\nhost: bench\r\n\
+        "GET /v1/topics/{TOPIC}/partitions/0/records HTTP/1.1\r\nhost: localhost\r\n\
          accept: application/vnd.apache.arrow.stream\r\nconnection: close\r\n\r\n"
     )?;
     let mut buffer = vec![0; 1 << 20];
