@@ -1,7 +1,7 @@
 //! By which names the door may be asked. A page of the web can have its own name resolved to this machine (DNS rebinding): to the
 //! browser the answers are of the page's origin then, so no rule about origins keeps it out. Its name in the request does.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use axum::extract::Request;
 use axum::http::header::HOST;
@@ -23,10 +23,18 @@ pub(crate) fn known(shared: &Shared, request: &Request) -> Result<(), Refused> {
 /// The name that a request asks for, when the door has names and that is none of them.
 fn strange(request: &Request, known: Option<&[String]>) -> Option<String> {
     let known = known?;
-    let named = request.uri().authority().cloned().or_else(|| {
-        let host = request.headers().get(HOST)?;
-        Some(Authority::try_from(host.as_bytes()).unwrap_or_else(|_| Authority::from_static("?")))
-    })?;
+    let named = match request.uri().authority() {
+        Some(authority) => authority.as_str().as_bytes(),
+        None => request.headers().get(HOST)?.as_bytes(),
+    };
+    // What nearly all ask for.
+    let name = named.iter().position(|byte| *byte == b':').map_or(named, |at| &named[..at]);
+    let is_port = named[name.len()..].iter().all(|byte| *byte == b':' || byte.is_ascii_digit());
+    if is_port && (name == b"localhost" || std::str::from_utf8(name).is_ok_and(|name| name.parse::<Ipv4Addr>().is_ok()))
+    {
+        return None;
+    }
+    let named = Authority::try_from(named).unwrap_or_else(|_| Authority::from_static("?"));
     let host = named.host().trim_end_matches('.').to_ascii_lowercase();
     // An address is no name, so nobody has made it point here.
     let is_address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
