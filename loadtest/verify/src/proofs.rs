@@ -168,7 +168,7 @@ pub fn fuzz(machine: &mut Machine, stage: &'static str) -> Tally {
         run(machine, stage, command, 15)
     };
     let more: Vec<&str> = java_frames.iter().flat_map(|folder| ["--frames", folder]).collect();
-    match run_fuzzer(&[&["--seconds", "45", "--executions", "100000"], &more[..]].concat()) {
+    match run_fuzzer(&[&["--seconds", "30", "--executions", "100000"], &more[..]].concat()) {
         Ok(ended) => {
             let passed = ended.output.lines().filter(|line| line.contains(" ok, ")).count() as u64;
             tally.passed += passed;
