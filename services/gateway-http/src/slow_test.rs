@@ -23,6 +23,17 @@ async fn silent(address: &str, requests: &str) -> TcpStream {
     stream
 }
 
+/// Where a door listens that has 10 MB in topic `t`, and one record in topic `small`.
+async fn filled(door: &Door) -> String {
+    let values = vec!["x".repeat(1_000); 500];
+    let values = values.iter().map(String::as_str).collect::<Vec<_>>();
+    for _ in 0..20 {
+        door.append("t", &values).await;
+    }
+    door.append("small", &["here"]).await;
+    door.listen().await
+}
+
 /// How long it takes until this is answered in full.
 async fn time_of(address: &str, accept: &str) -> Duration {
     let begun = Instant::now();
@@ -40,13 +51,7 @@ async fn time_of(address: &str, accept: &str) -> Duration {
 #[tokio::test]
 async fn pages_that_are_not_taken_make_way() {
     let door = Door::start_with(|options| options.pages_bytes_max = 16 << 20).await;
-    let values = vec!["x".repeat(1_000); 500];
-    let values = values.iter().map(String::as_str).collect::<Vec<_>>();
-    for _ in 0..20 {
-        door.append("t", &values).await;
-    }
-    door.append("small", &["here"]).await;
-    let address = door.listen().await;
+    let address = filled(&door).await;
     let path = "/v1/topics/t/partitions/0/records?max_bytes=8388608&limit=10000";
     let mut silents = Vec::new();
     for _ in 0..4 {
@@ -69,13 +74,7 @@ async fn readers_that_take_nothing_cost_others_no_more_than_a_moment() {
         options.reads_bytes_max = 1 << 20;
     })
     .await;
-    let values = vec!["x".repeat(1_000); 500];
-    let values = values.iter().map(String::as_str).collect::<Vec<_>>();
-    for _ in 0..20 {
-        door.append("t", &values).await;
-    }
-    door.append("small", &["here"]).await;
-    let address = door.listen().await;
+    let address = filled(&door).await;
     let mut silents = Vec::new();
     for _ in 0..60 {
         silents.push(silent(&address, STREAM).await);

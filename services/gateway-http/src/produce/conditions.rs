@@ -16,10 +16,11 @@ use tidelog_model::limits::{KEY_BATCHES_MAX, PRODUCER_BATCHES_KEPT};
 use tidelog_model::{FencingToken, Offset, PartitionId, ProducerEpoch, ProducerId};
 use tidelog_topic_configs::topic_configs;
 
-use super::whole::KEY as RECORD_KEY;
+use super::whole::{self, KEY as RECORD_KEY};
 use crate::body::Arriving;
 use crate::errors::{self, Code};
 use crate::gateway::Shared;
+use crate::negotiate::OCTETS;
 use crate::options::{JSON_BODY_BYTES_MAX, JSON_RECORDS_MAX};
 use crate::problem::Refused;
 use crate::query::Query;
@@ -136,7 +137,8 @@ impl Asked {
         }
         let rules = topic_configs::admit_rules(topic);
         // Of a record too it is first known whether it is stored already, and then judged.
-        let bytes_max = JSON_BODY_BYTES_MAX.max(rules.batch_bytes_max);
+        let bytes_max =
+            if content_type == OCTETS { whole::octets_bytes_max(rules.batch_bytes_max) } else { JSON_BODY_BYTES_MAX };
         let whole = arriving.whole(content_length(headers), bytes_max).await.map_err(|refused| {
             if refused.code() != Code::BodyTooLarge {
                 return refused;

@@ -115,8 +115,7 @@ pub(super) async fn octets(
     }
     let timestamp = query.number("timestamp", 0..=i64::MAX)?;
     let bytes_max = rules.admit.batch_bytes_max;
-    // What may be stored already is judged by what is known of it.
-    let bytes_max = if gate.is_repeatable() { JSON_BODY_BYTES_MAX.max(bytes_max) } else { bytes_max };
+    let bytes_max = if gate.is_repeatable() { octets_bytes_max(bytes_max) } else { bytes_max };
     let whole = arriving.whole(content_length(headers), bytes_max).await?;
     let mut batches = Batches::new(shared, rules).behind(gate);
     let record = NewRecord {
@@ -129,6 +128,11 @@ pub(super) async fn octets(
     batches.push(0, &record)?;
     drop(whole);
     append(batches, 1).await
+}
+
+/// How long one record may be that could be stored already: it is read first, and judged when that is known.
+pub(super) fn octets_bytes_max(of_topic: usize) -> usize {
+    JSON_BODY_BYTES_MAX.max(of_topic)
 }
 
 async fn append(mut batches: Batches, count: usize) -> Result<Response, Refused> {
