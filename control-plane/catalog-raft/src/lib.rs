@@ -19,6 +19,7 @@
 
 mod barrier;
 mod catalog;
+mod end;
 mod error;
 mod folder;
 #[cfg(test)]

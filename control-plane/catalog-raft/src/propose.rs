@@ -11,6 +11,7 @@ use tidelog_catalog_api::{CatalogError, Command, Outcome, Proposal};
 use tidelog_host::failpoint;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+use crate::end::End;
 use crate::log::RaftLog;
 use crate::machine::Machine;
 use crate::measure;
@@ -57,6 +58,7 @@ pub(crate) struct Proposer {
     queue: Mutex<Option<mpsc::Sender<Proposed>>>,
     budget: Arc<Semaphore>,
     log: RaftLog,
+    end: End,
 }
 
 /// Whether a command is refused on a full disk. The others free room, or keep the cluster's clock and sessions going; they
@@ -91,15 +93,18 @@ fn takes_room(command: &Command) -> bool {
 }
 
 impl Proposer {
-    pub(crate) fn new(log: RaftLog) -> (Proposer, mpsc::Receiver<Proposed>) {
+    pub(crate) fn new(log: RaftLog, end: End) -> (Proposer, mpsc::Receiver<Proposed>) {
         let (queue, proposed) = mpsc::channel(PROPOSALS_MAX);
         let budget = Arc::new(Semaphore::new(PROPOSALS_BYTES_MAX / UNIT_BYTES));
-        (Proposer { queue: Mutex::new(Some(queue)), budget, log }, proposed)
+        (Proposer { queue: Mutex::new(Some(queue)), budget, log, end }, proposed)
     }
 
     pub(crate) fn propose(&self, command: Command) -> Proposal {
         match self.enqueue(command) {
-            Ok(answer) => Box::pin(async { outcome(answer.await) }),
+            Ok(answer) => {
+                let end = self.end.clone();
+                Box::pin(async move { outcome(end.or(answer).await?) })
+            }
             Err(error) => {
                 measure::proposal_refused();
                 Box::pin(std::future::ready(Err(error)))

@@ -16,6 +16,7 @@ use tidelog_model::{Incarnation, LogIndex};
 use tokio::runtime::Runtime;
 
 use crate::barrier::Barrier;
+use crate::end::End;
 use crate::error::OpenError;
 use crate::folder::{self, Folder};
 use crate::log::RaftLog;
@@ -198,7 +199,8 @@ async fn open_on_raft_threads(
             return Err(error);
         }
     };
-    let (proposer, proposed) = Proposer::new(log.clone());
+    let end = End::new();
+    let (proposer, proposed) = Proposer::new(log.clone(), end.clone());
     let catalog = Arc::new(RaftCatalog {
         machine: machine.clone(),
         proposer,
@@ -212,7 +214,8 @@ async fn open_on_raft_threads(
     });
     let tasks = &catalog.tasks;
     tasks.spawn("raft-propose", OnPanic::EndProcess, propose::forward(raft.clone(), proposed));
-    tasks.spawn("raft-read", OnPanic::EndProcess, read_rounds(&catalog));
+    tasks.spawn("raft-end", OnPanic::EndProcess, watch_end(&catalog, end.clone()));
+    tasks.spawn("raft-read", OnPanic::EndProcess, read_rounds(&catalog, end));
     tasks.spawn("raft-snapshot", OnPanic::EndProcess, take_snapshots(&catalog, clock.clone()));
 
     if let Err(error) = catch_up(&catalog, cluster, &random).await {
@@ -270,8 +273,19 @@ async fn start_raft(options: &RaftOptions, log: &RaftLog, machine: &Machine) -> 
     Ok(raft)
 }
 
+/// Tells those who wait when Raft has stopped. While the replica is closed nothing is sent to Raft any more.
+fn watch_end(catalog: &RaftCatalog, end: End) -> impl Future<Output = ()> + Send + 'static {
+    let (raft, tasks) = (catalog.raft.clone(), catalog.tasks.clone());
+    async move {
+        tokio::select! {
+            () = end.wait_for(&raft) => {}
+            () = tasks.stopping() => {}
+        }
+    }
+}
+
 /// Makes rounds of ReadIndex for those who wait at the barrier.
-fn read_rounds(catalog: &RaftCatalog) -> impl Future<Output = ()> + Send + 'static {
+fn read_rounds(catalog: &RaftCatalog, end: End) -> impl Future<Output = ()> + Send + 'static {
     let (raft, machine) = (catalog.raft.clone(), catalog.machine.clone());
     let (barrier, tasks) = (catalog.barrier.clone(), catalog.tasks.clone());
     async move {
@@ -281,7 +295,8 @@ fn read_rounds(catalog: &RaftCatalog) -> impl Future<Output = ()> + Send + 'stat
                 () = tasks.stopping() => return,
             }
             measure::read_round();
-            barrier.round(read_index(&raft, &machine)).await;
+            let round = async { end.or(read_index(&raft, &machine)).await? };
+            barrier.round(round).await;
         }
     }
 }
@@ -290,23 +305,13 @@ async fn read_index(raft: &RaftHandle, machine: &Machine) -> Result<LogIndex, Ca
     match raft.get_read_log_id(ReadPolicy::ReadIndex).await {
         Ok((read, _applied)) => {
             let index = read.log_id().index;
-            tokio::select! {
-                () = machine.wait_visible(index) => Ok(LogIndex(index)),
-                reason = stopped(raft) => Err(CatalogError::Stopped(reason)),
-            }
+            machine.wait_visible(index).await;
+            Ok(LogIndex(index))
         }
         Err(RaftError::APIError(
             error @ (LinearizableReadError::ForwardToLeader(_) | LinearizableReadError::QuorumNotEnough(_)),
         )) => Err(CatalogError::Unavailable(error.to_string())),
         Err(RaftError::Fatal(error)) => Err(CatalogError::Stopped(error.to_string())),
-    }
-}
-
-/// Waits until Raft has stopped, and says why: what is not applied by then never will be.
-async fn stopped(raft: &RaftHandle) -> String {
-    match raft.wait(None).metrics(|metrics| metrics.running_state.is_err(), "raft has stopped").await {
-        Ok(metrics) => metrics.running_state.err().map_or_else(String::new, |fatal| fatal.to_string()),
-        Err(error) => error.to_string(),
     }
 }
 

@@ -1,0 +1,56 @@
+//! Raft's end, as those see it who wait for its answer.
+//!
+//! What is sent to openraft just while it stops can be lost: it stays in the channel, unread, until the last handle goes,
+//! and nobody is told. Whoever waits for an answer therefore waits for the end, too.
+
+use std::sync::Arc;
+
+use openraft::async_runtime::watch::WatchReceiver;
+use tidelog_catalog_api::CatalogError;
+use tokio::sync::watch;
+
+use crate::raft_catalog::RaftHandle;
+
+/// Why Raft has stopped, once it has. Clones share it.
+#[derive(Clone)]
+pub(crate) struct End {
+    reason: Arc<watch::Sender<Option<String>>>,
+}
+
+impl End {
+    pub(crate) fn new() -> End {
+        End { reason: Arc::new(watch::Sender::new(None)) }
+    }
+
+    /// Waits until Raft has stopped, and tells everybody.
+    pub(crate) async fn wait_for(&self, raft: &RaftHandle) {
+        let stopped = raft.wait(None).metrics(|metrics| metrics.running_state.is_err(), "raft has stopped").await;
+        let reason = match stopped {
+            Ok(metrics) => metrics.running_state.err().map_or_else(String::new, |fatal| fatal.to_string()),
+            // It went without a word.
+            Err(error) => match &raft.metrics().borrow_watched().running_state {
+                Ok(()) => error.to_string(),
+                Err(fatal) => fatal.to_string(),
+            },
+        };
+        self.reason.send_replace(Some(reason));
+    }
+
+    /// What `answer` gives, unless Raft stops before: what has not been answered by then may never be.
+    ///
+    /// # Errors
+    /// [`CatalogError::Stopped`], with the reason.
+    pub(crate) async fn or<T>(&self, answer: impl Future<Output = T>) -> Result<T, CatalogError> {
+        let stopped = async {
+            let mut reason = self.reason.subscribe();
+            // The sender lives in `self`, so this cannot fail.
+            let reason = reason.wait_for(Option::is_some).await;
+            reason.ok().and_then(|reason| reason.clone()).unwrap_or_default()
+        };
+        tokio::select! {
+            biased;
+            answer = answer => Ok(answer),
+            reason = stopped => Err(CatalogError::Stopped(reason)),
+        }
+    }
+}
