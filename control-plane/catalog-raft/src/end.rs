@@ -24,14 +24,12 @@ impl End {
 
     /// Waits until Raft has stopped, and tells everybody.
     pub(crate) async fn wait_for(&self, raft: &RaftHandle) {
-        let stopped = raft.wait(None).metrics(|metrics| metrics.running_state.is_err(), "raft has stopped").await;
-        let reason = match stopped {
-            Ok(metrics) => metrics.running_state.err().map_or_else(String::new, |fatal| fatal.to_string()),
-            // It went without a word.
-            Err(error) => match &raft.metrics().borrow_watched().running_state {
-                Ok(()) => error.to_string(),
-                Err(fatal) => fatal.to_string(),
-            },
+        // Of all that can be watched this changes least; it ends when Raft does.
+        let mut server = raft.server_metrics();
+        while server.changed().await.is_ok() {}
+        let reason = match &raft.metrics().borrow_watched().running_state {
+            Ok(()) => "it ended without a reason".to_owned(),
+            Err(fatal) => fatal.to_string(),
         };
         self.reason.send_replace(Some(reason));
     }
