@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tidelog_catalog_api::{
@@ -163,4 +164,41 @@ async fn a_replica_says_how_it_is() {
     let status = catalog.status();
     assert_eq!((status.snapshot, status.log_bytes), (snapshot, 0));
     catalog.close().await;
+}
+
+/// What is asked just while Raft stops can be lost, with nobody told: see `end.rs`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_while_the_replica_stops_is_told() {
+    for round in 0..24 {
+        let disk = ForgetfulDisk::new(round);
+        let catalog = open(&disk).await.unwrap();
+        disk.stop_after(round % 6);
+        // Each asks without waiting for the others until it has been refused often: some ask in the very moment.
+        let asks = (0..8).map(|who| {
+            let catalog = catalog.clone();
+            tokio::spawn(async move {
+                let (mut refused, mut answers) = (0, Vec::new());
+                while refused < 100 {
+                    let answer = async {
+                        if who % 2 == 0 {
+                            catalog.propose(Command::Tick { wall: TimestampMs(1) }).await.is_err()
+                        } else {
+                            catalog.read_barrier().await.is_err()
+                        }
+                    };
+                    let is_refused = tokio::time::timeout(Duration::from_secs(20), answer).await;
+                    let is_refused = is_refused.unwrap_or_else(|_| panic!("round {round}: {who} was not answered"));
+                    refused += usize::from(is_refused);
+                    answers.push(is_refused);
+                }
+                // Once it has stopped it does not come back.
+                let first = answers.iter().position(|is_refused| *is_refused).unwrap();
+                assert!(answers[first..].iter().all(|is_refused| *is_refused), "round {round}");
+            })
+        });
+        for ask in asks.collect::<Vec<_>>() {
+            ask.await.unwrap();
+        }
+        catalog.close().await;
+    }
 }
