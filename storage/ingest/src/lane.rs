@@ -267,6 +267,8 @@ impl Sealer {
                     continue;
                 }
             }
+            // Whoever is about to append now comes along: what a flush costs is shared by all that is in it.
+            tokio::task::yield_now().await;
             let given_up = self.buffer.take_given_up();
             if !given_up.is_empty() {
                 // They fail where the order is kept, so that nothing of their connections passes them.
