@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -24,6 +25,8 @@ pub struct Tasks {
 
 struct Inner {
     stop: watch::Sender<bool>,
+    /// The same for who asks often: looking at the channel takes its lock.
+    is_stopping: AtomicBool,
     /// Long-lived tasks, joined at shutdown. Short-lived ones are counted by their owners.
     joined: Mutex<Vec<(&'static str, JoinHandle<()>)>>,
     runtime: tokio::runtime::Handle,
@@ -38,6 +41,7 @@ impl Tasks {
     pub fn on_current_runtime() -> Tasks {
         let inner = Inner {
             stop: watch::Sender::new(false),
+            is_stopping: AtomicBool::new(false),
             joined: Mutex::new(Vec::new()),
             runtime: tokio::runtime::Handle::current(),
         };
@@ -73,11 +77,12 @@ impl Tasks {
     /// Whether [`Tasks::stop`] was called.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        *self.inner.stop.borrow()
+        self.inner.is_stopping.load(Ordering::Acquire)
     }
 
     /// Tells every task to stop and waits for those that [`Tasks::spawn`] started.
     pub async fn stop(&self) {
+        self.inner.is_stopping.store(true, Ordering::Release);
         self.inner.stop.send_replace(true);
         loop {
             let Some((name, task)) = self.inner.joined.lock().pop() else { return };
