@@ -39,6 +39,9 @@ pub(super) struct Batches {
     sealed: Vec<Sealed>,
     bytes: usize,
     records: usize,
+    /// What each batch, and all together, had when they were appended last: the next ones will be like them.
+    expected_bytes: usize,
+    expected_bytes_left: usize,
 }
 
 #[derive(Default)]
@@ -77,6 +80,8 @@ impl Batches {
             sealed: Vec::new(),
             bytes: 0,
             records: 0,
+            expected_bytes: 0,
+            expected_bytes_left: 0,
         }
     }
 
@@ -114,7 +119,11 @@ impl Batches {
         };
         let fixed_bytes_max = self.gate.batch_bytes_max(self.rules.batch_bytes_max);
         let bytes_max = fixed_bytes_max.unwrap_or(self.rules.batch_bytes_max);
-        let open = self.open.entry(partition).or_default();
+        let open = self.open.entry(partition).or_insert_with(|| {
+            let room_bytes = self.expected_bytes.min(self.expected_bytes_left);
+            self.expected_bytes_left -= room_bytes;
+            Open { builder: BatchBuilder::with_room(room_bytes), ..Open::default() }
+        });
         record.with_headers(|headers| {
             let (key, value) = (record.key.as_deref(), record.value.as_deref());
             let more = BatchBuilder::record_bytes_max(key, value, headers);
@@ -157,6 +166,7 @@ impl Batches {
         for (partition, Open { builder, spans, .. }) in std::mem::take(&mut self.open) {
             all.push(Sealed { partition, builder, spans });
         }
+        (self.expected_bytes, self.expected_bytes_left) = (self.bytes / all.len(), self.bytes);
         (self.bytes, self.records) = (0, 0);
         let sealed = self.gate.seal(all.len());
         let (is_keyed, is_repeatable) = (self.gate.partitions().is_some(), self.gate.is_repeatable());

@@ -75,6 +75,12 @@ impl BuiltBatch {
 }
 
 impl BatchBuilder {
+    /// An empty one with room for a batch of `bytes`: one that grows step by step is copied at each step.
+    #[must_use]
+    pub fn with_room(bytes: usize) -> BatchBuilder {
+        BatchBuilder { bytes: Vec::with_capacity(bytes), ..BatchBuilder::default() }
+    }
+
     /// Bytes of the batch as it is now; an empty one has none.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -109,7 +115,6 @@ impl BatchBuilder {
     ) {
         assert!(self.records < BATCH_RECORDS_MAX, "the caller ends a batch before it has too many records");
         if self.records == 0 {
-            self.bytes.resize(HEADER_BYTES, 0);
             self.base_timestamp = timestamp.0;
             self.min_timestamp = timestamp.0;
             self.max_timestamp = timestamp.0;
@@ -127,6 +132,11 @@ impl BatchBuilder {
             + varint_bytes(length(headers.len()))
             + headers.iter().map(|(name, value)| pieces(name, *value)).sum::<usize>();
         let out = &mut self.bytes;
+        if self.records == 0 {
+            // Most batches of small requests have one record: room for it is taken once.
+            out.reserve_exact(HEADER_BYTES + varint_bytes(length(body_bytes)) + body_bytes);
+            out.resize(HEADER_BYTES, 0);
+        }
         varint(out, length(body_bytes));
         let from = out.len();
         out.push(0);
