@@ -102,11 +102,12 @@ impl Gateway {
     #[must_use]
     pub fn new(options: GatewayOptions, parts: GatewayParts) -> Gateway {
         assert!(options.connections_max > 0 && options.requests_max > 0 && options.streams_max > 0);
+        let routes = router::routes();
         let shared = Arc::new(Shared {
             memory: Memory::new(&options),
-            meters: Meters::new(),
+            meters: Meters::new(&routes),
             rendered: Rendered::default(),
-            routes: router::routes(),
+            routes,
             streams: Arc::new(Semaphore::new(options.streams_max)),
             working: Semaphore::new(options.requests_max),
             throttled: Semaphore::new(QUOTA_WAITERS_MAX),

@@ -1,14 +1,12 @@
 //! What can be seen of the HTTP door from outside.
 
 use std::array;
-use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::{HeaderName, Method, StatusCode};
 use axum::response::Response;
-use parking_lot::RwLock;
 use tidelog_host::metric::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use tidelog_host::{declare_metrics, follow_request, trace};
 use tokio::time::Instant;
@@ -16,7 +14,7 @@ use tracing::{Span, field};
 
 use crate::errors::Code;
 use crate::gateway::Shared;
-use crate::routes::Route;
+use crate::routes::{Route, Routes};
 
 declare_metrics! {
     counter REQUESTS = "tidelog_http_requests_total", ["route", "method", "status"],
@@ -51,9 +49,10 @@ const METHODS: [&str; 8] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OP
 const CONNECTION_REASONS: [&str; 2] = ["connections_max", "slow_reader"];
 const STATUSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// Handles made once: by routes, of which there are as many as the router has.
+/// Handles made once.
 pub(crate) struct Meters {
-    routes: RwLock<BTreeMap<String, Arc<[OfMethod; METHODS.len()]>>>,
+    /// By routes, and one more for what matched none.
+    routes: Vec<[OfMethod; METHODS.len()]>,
     in_flight: Gauge,
     pub(crate) received_bytes: Counter,
     pub(crate) sent_bytes: Counter,
@@ -67,12 +66,12 @@ struct OfMethod {
 }
 
 impl Meters {
-    pub(crate) fn new() -> Meters {
+    pub(crate) fn new(routes: &Routes) -> Meters {
         // There from the beginning, so that the first one is seen as one more.
         Code::ALL.iter().for_each(|code| drop(refused(*code)));
         CONNECTION_REASONS.iter().for_each(|reason| drop(counter!(CONNECTIONS_REFUSED, "reason" => *reason)));
         Meters {
-            routes: RwLock::default(),
+            routes: (0..=routes.count()).map(|_| array::from_fn(|_| OfMethod::default())).collect(),
             in_flight: gauge!(IN_FLIGHT),
             received_bytes: counter!(RECEIVED_BYTES),
             sent_bytes: counter!(SENT_BYTES),
@@ -83,19 +82,18 @@ impl Meters {
         counter!(CONNECTIONS_REFUSED, "reason" => reason).increment(1);
     }
 
+    /// The routes that were asked for anything.
     #[cfg(test)]
-    pub(crate) fn route_names(&self) -> Vec<String> {
-        self.routes.read().keys().cloned().collect()
+    pub(crate) fn asked<'a>(&self, routes: &'a Routes) -> Vec<&'a str> {
+        let names = routes.all().iter().map(|route| &*route.template).chain([NO_ROUTE]);
+        let of_names = names.zip(&self.routes);
+        of_names.filter(|(_, of)| of.iter().any(|of| of.seconds.get().is_some())).map(|(name, _)| name).collect()
     }
 
-    fn answered(&self, route: &str, method: &Method, status: StatusCode, took: Duration) {
+    fn answered(&self, route: Option<&Route>, method: &Method, status: StatusCode, took: Duration) {
         let at = METHODS.iter().position(|known| *known == method.as_str()).unwrap_or(METHODS.len() - 1);
-        let known = self.routes.read().get(route).cloned();
-        let of_route = known.unwrap_or_else(|| {
-            let made = || Arc::new(array::from_fn(|_| OfMethod::default()));
-            self.routes.write().entry(route.to_owned()).or_insert_with(made).clone()
-        });
-        let (of, method) = (&of_route[at], METHODS[at]);
+        let of_route = &self.routes[route.map_or(self.routes.len() - 1, |route| route.number)];
+        let (of, method, route) = (&of_route[at], METHODS[at], name_of(route));
         let class = usize::from(status.as_u16() / 100).clamp(1, STATUSES.len()) - 1;
         let requests = of.statuses[class].get_or_init(
             || counter!(REQUESTS, "route" => route.to_owned(), "method" => method, "status" => STATUSES[class]),
@@ -104,6 +102,10 @@ impl Meters {
         let seconds = of.seconds.get_or_init(|| histogram!(SECONDS, "route" => route.to_owned(), "method" => method));
         seconds.record(took.as_secs_f64());
     }
+}
+
+fn name_of(route: Option<&Route>) -> &str {
+    route.map_or(NO_ROUTE, |route| &route.template)
 }
 
 fn refused(code: Code) -> Counter {
@@ -120,7 +122,7 @@ pub(crate) fn observe(connections: usize, streams: usize) {
 pub(crate) struct Measured<'a> {
     meters: &'a Meters,
     begun: Instant,
-    route: &'a str,
+    route: Option<&'a Route>,
     method: Method,
     /// Around what is done for it.
     pub(crate) span: Span,
@@ -129,11 +131,10 @@ pub(crate) struct Measured<'a> {
 
 impl Measured<'_> {
     pub(crate) fn begin<'a>(shared: &'a Shared, request: &Request, route: Option<&'a Route>) -> Measured<'a> {
-        let route = route.map_or(NO_ROUTE, |route| &route.template);
         Measured {
             meters: &shared.meters,
             begun: shared.parts.clock.now(),
-            span: if trace::is_on() { span_of(request, route) } else { Span::none() },
+            span: if trace::is_on() { span_of(request, name_of(route)) } else { Span::none() },
             route,
             method: request.method().clone(),
             working: Working::begin(&shared.meters),

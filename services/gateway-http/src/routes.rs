@@ -4,13 +4,17 @@
 //! of each layer it takes a copy for each request, with copies of all those within, and a place for what each answers. For small
 //! requests that was most of what they cost.
 
+/// The most parts that a template has, the nothing before its first slash included.
+const PARTS_MAX: usize = 8;
+
 /// All routes that there are.
 pub(crate) struct Routes(Vec<Route>);
 
 /// A path's template, such as `/v1/topics/{topic}`.
 pub(crate) struct Route {
     pub(crate) template: String,
-    slashes: usize,
+    /// Its place among all.
+    pub(crate) number: usize,
     /// Between its slashes; `None` for any text.
     parts: Vec<Option<String>>,
     /// Whether its requests are work for the node, and bounded.
@@ -19,31 +23,48 @@ pub(crate) struct Route {
 
 impl Routes {
     pub(crate) fn new(work: impl IntoIterator<Item = String>, others: impl IntoIterator<Item = String>) -> Routes {
-        let work = work.into_iter().map(|template| Route::new(template, true));
-        let others = others.into_iter().map(|template| Route::new(template, false));
-        Routes(work.chain(others).collect())
+        let work = work.into_iter().map(|template| (template, true));
+        let others = others.into_iter().map(|template| (template, false));
+        let numbered = work.chain(others).enumerate();
+        Routes(numbered.map(|(number, (template, is_work))| Route::new(template, number, is_work)).collect())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn all(&self) -> &[Route] {
+        &self.0
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
     }
 
     /// Where a path leads to.
     pub(crate) fn find(&self, path: &str) -> Option<&Route> {
-        let slashes = path.bytes().filter(|byte| *byte == b'/').count();
-        self.0.iter().find(|route| route.slashes == slashes && route.is_at(path))
+        let mut said = [""; PARTS_MAX];
+        let mut parts = path.split('/');
+        let count = said.iter_mut().zip(&mut parts).map(|(place, part)| *place = part).count();
+        let is_longer = parts.next().is_some();
+        self.0.iter().find(|route| !is_longer && route.is_at(&said[..count]))
     }
 }
 
 impl Route {
-    fn new(template: String, is_work: bool) -> Route {
+    fn new(template: String, number: usize, is_work: bool) -> Route {
         let part = |part: &str| (!part.starts_with('{')).then(|| part.to_owned());
         let parts = template.split('/').map(part).collect::<Vec<_>>();
-        Route { slashes: parts.len() - 1, parts, template, is_work }
+        assert!(parts.len() <= PARTS_MAX, "{template} has more parts than are looked at");
+        Route { template, number, parts, is_work }
     }
 
-    fn is_at(&self, path: &str) -> bool {
-        path.split('/').zip(&self.parts).enumerate().all(|(at, (said, part))| match part {
-            Some(text) => said == text,
-            // As the router has it: nothing is a text too, but for the last part.
-            None => !said.is_empty() || at < self.slashes,
-        })
+    fn is_at(&self, said: &[&str]) -> bool {
+        let last = self.parts.len() - 1;
+        said.len() == self.parts.len()
+            && said.iter().zip(&self.parts).enumerate().all(|(at, (said, part))| match part {
+                Some(text) => said == text,
+                // As the router has it: nothing is a text too, but for the last part.
+                None => !said.is_empty() || at < last,
+            })
     }
 }
 
@@ -51,7 +72,6 @@ impl Route {
 mod tests {
     use axum::Router;
     use axum::body::Body;
-    use axum::extract::MatchedPath;
     use axum::http::Request;
     use axum::routing::any;
     use http_body_util::BodyExt;
@@ -63,8 +83,10 @@ mod tests {
     #[tokio::test]
     async fn a_path_leads_where_the_router_leads_it() {
         let routes = routes();
-        let told = any(|path: MatchedPath| async move { path.as_str().to_owned() });
-        let router = routes.0.iter().fold(Router::new(), |all, route| all.route(&route.template, told.clone()));
+        let router = routes.0.iter().fold(Router::new(), |all, route| {
+            let template = route.template.clone();
+            all.route(&route.template, any(|| async { template }))
+        });
         let mut paths =
             vec!["/nowhere".to_owned(), "//".to_owned(), "/v1".to_owned(), "/v1/topics/%2F/records".to_owned()];
         for route in &routes.0 {
