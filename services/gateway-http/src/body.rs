@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use crate::encoding;
 use crate::errors::Code;
 use crate::gateway::Shared;
-use crate::memory::Share;
+use crate::memory::{Origin, Share};
 use crate::options::{
-    BEGUN_UPLOAD_BYTES_MAX, BODY_BYTES_FREE, BYTES_PER_SECOND_MIN, ROOM_TURNOVER_WHEN_WANTED_S, ROOM_WAIT_MAX,
-    SLOW_LOOK, SLOW_WHEN_WANTED_MAX,
+    BEGUN_UPLOAD_BYTES_MAX, BODY_BYTES_FREE, BYTES_PER_SECOND_MIN, ROOM_TURNOVER_WHEN_WANTED_S, SLOW_LOOK,
+    SLOW_WHEN_WANTED_MAX,
 };
 use crate::problem::Refused;
 
@@ -32,6 +32,7 @@ const STOPPING_GRACE: Duration = Duration::from_millis(500);
 /// A body of which some may be still on its way.
 pub(crate) struct Arriving {
     shared: Arc<Shared>,
+    origin: Origin,
     body: Body,
     /// Its end was seen: it may not be asked again.
     is_ended: bool,
@@ -57,8 +58,8 @@ impl Room {
 }
 
 impl Arriving {
-    pub(crate) fn new(shared: &Arc<Shared>, body: Body) -> Arriving {
-        Arriving { shared: shared.clone(), body, is_ended: false, room: None, comes_until: None }
+    pub(crate) fn new(shared: &Arc<Shared>, origin: Origin, body: Body) -> Arriving {
+        Arriving { shared: shared.clone(), origin, body, is_ended: false, room: None, comes_until: None }
     }
 
     /// The next bytes; `None` at the end.
@@ -172,12 +173,23 @@ impl Arriving {
     }
 
     /// Makes room for `bytes_max` once more than a little is held.
-    pub(crate) async fn make_room(&mut self, held_bytes: usize, bytes_max: usize) {
+    ///
+    /// # Errors
+    /// When there was none in time.
+    pub(crate) async fn make_room(&mut self, held_bytes: usize, bytes_max: usize) -> Result<(), Refused> {
         if held_bytes > BODY_BYTES_FREE && self.room.is_none() {
-            let share = self.shared.memory.uploads.take(bytes_max).await;
-            let share_bytes = bytes_max.min(self.shared.options.uploads_bytes_max);
-            self.room = Some(Room::new(&self.shared, share_bytes, share, false));
+            self.wait_for_room(bytes_max).await?;
         }
+        Ok(())
+    }
+
+    async fn wait_for_room(&mut self, bytes_max: usize) -> Result<(), Refused> {
+        let (memory, clock) = (&self.shared.memory, &self.shared.parts.clock);
+        let detail = "there is no room for the body, because others are slow with theirs; try again in a moment";
+        let share = memory.room_in_time(clock, &memory.uploads, (self.origin, bytes_max), detail).await?;
+        let share_bytes = bytes_max.min(self.shared.options.uploads_bytes_max);
+        self.room = Some(Room::new(&self.shared, share_bytes, share, false));
+        Ok(())
     }
 
     /// Makes room for a body that is taken as a whole, of which `held_bytes` are here: for what is made of them takes as much
@@ -204,17 +216,7 @@ impl Arriving {
             }
             return Ok(());
         }
-        let share = tokio::select! {
-            biased;
-            share = memory.uploads.take(room_bytes) => share,
-            () = self.shared.parts.clock.sleep(ROOM_WAIT_MAX) => {
-                let detail = "there is no room for the body, because others are slow with theirs; try again in a moment";
-                return Err(Refused::new(Code::Overloaded, detail));
-            }
-        };
-        let room_bytes = room_bytes.min(self.shared.options.uploads_bytes_max);
-        self.room = Some(Room::new(&self.shared, room_bytes, share, false));
-        Ok(())
+        self.wait_for_room(room_bytes).await
     }
 
     /// More room, for whoever holds a body and so must not wait for it: whether there is room for `bytes_max` now.
@@ -263,7 +265,7 @@ impl Arriving {
             self.make_room_for_whole(bytes.len() + piece.len(), 2 * expected).await?;
             bytes.extend_from_slice(&piece);
         }
-        Ok(Whole { bytes, room: self.room })
+        Ok(Whole { bytes, origin: self.origin, room: self.room })
     }
 
     /// Throws away what still comes, for a while.
@@ -285,13 +287,14 @@ impl Arriving {
 /// A body that is here.
 pub(crate) struct Whole {
     pub(crate) bytes: Vec<u8>,
+    origin: Origin,
     room: Option<Room>,
 }
 
 impl Whole {
     /// As a body that arrives at once, in the room that it has.
     pub(crate) fn again(self, shared: &Arc<Shared>) -> Arriving {
-        let body = Body::from(self.bytes);
-        Arriving { shared: shared.clone(), body, is_ended: false, room: self.room, comes_until: None }
+        let Whole { bytes, origin, room } = self;
+        Arriving { shared: shared.clone(), origin, body: Body::from(bytes), is_ended: false, room, comes_until: None }
     }
 }

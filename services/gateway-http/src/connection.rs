@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use tokio::time::Instant;
 use crate::counted::Counted;
 use crate::gateway::Shared;
 use crate::layers;
-use crate::memory::{Client, Cut, Taker};
+use crate::memory::{Client, Cut, Origin, Taker};
 use crate::opening::Opening;
 use crate::options::{
     CONNECTION_BUFFER_BYTES, CONNECTION_STREAMS_MAX, CONNECTION_WINDOW_BYTES, GatewayOptions, SLOW_WHEN_WANTED_MAX,
@@ -60,7 +61,7 @@ impl fmt::Display for Ended {
 }
 
 /// Serves a connection until it ends. When the node stops, what is under way is finished.
-pub(crate) async fn serve(shared: &Arc<Shared>, router: Router, mut stream: TcpStream) -> Ended {
+pub(crate) async fn serve(shared: &Arc<Shared>, router: Router, mut stream: TcpStream, address: IpAddr) -> Ended {
     let (options, clock) = (&shared.options, &shared.parts.clock);
     // Who comes while the node stops may ask whether it is ready, and has no other business here.
     let leaves_at = shared.parts.tasks.is_stopping().then(|| clock.now() + SLOW_WHEN_WANTED_MAX);
@@ -78,7 +79,7 @@ pub(crate) async fn serve(shared: &Arc<Shared>, router: Router, mut stream: TcpS
         Err(error) => return Ended::Http(Some(error.to_string())),
     };
     let is_http2 = opening.is_http2();
-    let client = shared.memory.enter(clock);
+    let client = shared.memory.enter(clock, Origin::of(address));
     let io = TokioIo::new(Counted::new(Socket::new(stream, opening, &client), shared));
     if is_http2 {
         let service = service_fn(|request: Request<Incoming>| {

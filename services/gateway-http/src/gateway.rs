@@ -69,8 +69,6 @@ pub(crate) struct Shared {
     pub(crate) routes: Routes,
     /// Streams that have begun.
     pub(crate) streams: Arc<Semaphore>,
-    /// Requests that are being worked on.
-    pub(crate) working: Semaphore,
     /// Requests that wait because their client's quota is used up.
     pub(crate) throttled: Semaphore,
     connections: Arc<Semaphore>,
@@ -109,7 +107,6 @@ impl Gateway {
             rendered: Rendered::default(),
             routes,
             streams: Arc::new(Semaphore::new(options.streams_max)),
-            working: Semaphore::new(options.requests_max),
             throttled: Semaphore::new(QUOTA_WAITERS_MAX),
             connections: Arc::new(Semaphore::new(options.connections_max)),
             disconnected: Notify::new(),
@@ -195,7 +192,7 @@ impl Gateway {
         let open = OpenConnection { shared: self.shared.clone(), permit: Some(permit), peer: peer.clone() };
         let router = self.router.clone();
         self.shared.parts.tasks.spawn_detached("http connection", OnPanic::Continue, async move {
-            let ended = connection::serve(&open.shared, router, stream).await;
+            let ended = connection::serve(&open.shared, router, stream, address.ip()).await;
             if matches!(ended, connection::Ended::SlowReader) {
                 open.shared.meters.connection_refused("slow_reader");
             }

@@ -17,7 +17,7 @@ use tracing::Instrument;
 
 use crate::errors::Code;
 use crate::gateway::Shared;
-use crate::memory::{Client, Taker, Tracked};
+use crate::memory::{Client, Origin, Taker, Tracked};
 use crate::meters::Measured;
 use crate::problem::{self, Refused};
 use crate::{encoding, hosts, quotas};
@@ -37,7 +37,7 @@ pub(crate) async fn around(shared: &Arc<Shared>, router: Router, mut request: Re
     let taker = request.extensions().get::<Arc<Taker>>().cloned();
     // Without a connection, as in tests, each is its own client.
     let taker = taker.unwrap_or_else(|| {
-        let taker = Taker::new(&Client::new(&shared.parts.clock), None);
+        let taker = Taker::new(&Client::new(&shared.parts.clock, Origin::NOWHERE), None);
         request.extensions_mut().insert(taker.clone());
         taker
     });
@@ -129,7 +129,7 @@ async fn work(shared: &Arc<Shared>, router: Router, request: Request) -> Respons
     }
     let bounded = async |request| {
         // What waits for its quota is not being worked on.
-        let Ok(_working) = shared.working.try_acquire() else {
+        let Some(_begun) = shared.memory.places.begin() else {
             let detail = "as many requests as may be are being worked on; try again in a moment";
             return Refused::new(Code::Overloaded, detail).into_response();
         };

@@ -19,7 +19,8 @@ pub struct GatewayOptions {
     pub known_hosts: Option<Vec<String>>,
     /// Connections at once. Further ones are closed at once.
     pub connections_max: usize,
-    /// Requests that are being worked on. Further ones are told to come again. Streams do not count once they have begun.
+    /// Requests that are being worked on. Further ones are told to come again. Streams do not count once they have begun, nor
+    /// does what waits for room in memory.
     pub requests_max: usize,
     /// Streams that have begun. Further ones are told to come again.
     pub streams_max: usize,
@@ -61,6 +62,9 @@ pub(crate) const SMALL_PAGE_BYTES_MAX: usize = 512 * 1024;
 pub(crate) const SMALL_PAGES_BYTES_MAX: usize = 32 << 20;
 /// How long a request waits for room for its body or its answer.
 pub(crate) const ROOM_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Requests that wait for that at once, and those of one address: further ones are told to come again.
+pub(crate) const ROOM_WAITERS_MAX: usize = 8_192;
+pub(crate) const ROOM_WAITERS_OF_ORIGIN_MAX: usize = 2_048;
 /// What the system holds of an answer before it is sent. It takes megabytes otherwise, of clients that take nothing too, and they
 /// would seem to have taken as much.
 pub(crate) const UNSENT_BYTES_MAX: u32 = 64 * 1024;

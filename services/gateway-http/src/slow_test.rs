@@ -67,6 +67,32 @@ async fn pages_that_are_not_taken_make_way() {
     door.stop().await;
 }
 
+/// They wait for each other. Whoever needs no room of theirs has nothing to do with it.
+#[tokio::test]
+async fn who_waits_for_room_takes_nobodys_place() {
+    let door = Door::start_with(|options| {
+        options.pages_bytes_max = 2 << 20;
+        options.requests_max = 4;
+    })
+    .await;
+    let address = filled(&door).await;
+    let mut silents = Vec::new();
+    for _ in 0..24 {
+        let page = "GET /v1/topics/t/partitions/0/records HTTP/1.1\r\nhost: x\r\n\r\n";
+        silents.push(silent(&address, page).await);
+    }
+    let places = &door.gateway.shared().memory.places;
+    eventually("more of them wait than may be worked on", async || places.waiting() > 4).await;
+    for _ in 0..10 {
+        let told = door.get("/v1/topics", "application/json").await;
+        assert_eq!(told.status.as_u16(), 200, "{told:?}");
+        door.append("small", &["and here"]).await;
+    }
+    assert!(places.waiting() > 0, "all the while");
+    drop(silents);
+    door.stop().await;
+}
+
 #[tokio::test]
 async fn readers_that_take_nothing_cost_others_no_more_than_a_moment() {
     let door = Door::start_with(|options| {

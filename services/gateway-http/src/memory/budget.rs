@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::turns::{Origin, Turns};
+
 /// Bytes per permit, so that the count fits a semaphore.
 const UNIT: usize = 1024;
 
@@ -19,12 +21,14 @@ pub(crate) struct Budget {
     room: Arc<Semaphore>,
     /// Units that are waited for.
     waiting: AtomicUsize,
+    /// Where clients wait for their turn to wait for room.
+    turns: Turns,
 }
 
 impl Budget {
     pub(crate) fn new(bytes_max: usize) -> Budget {
         let units = (bytes_max / UNIT).max(1);
-        Budget { units, room: Arc::new(Semaphore::new(units)), waiting: AtomicUsize::new(0) }
+        Budget { units, room: Arc::new(Semaphore::new(units)), waiting: AtomicUsize::new(0), turns: Turns::default() }
     }
 
     /// Waits for room. Fair: first come, first served. Who needs more than there is gets all there is, so it is alone. A
@@ -40,7 +44,19 @@ impl Budget {
         taken.await
     }
 
-    /// Room that is there now.
+    /// The same for a client: whoever comes from where others wait already is behind those, and not before or behind anybody
+    /// else. Room that is there while nobody waits is had at once.
+    pub(crate) async fn take_in_turn(&self, origin: Origin, bytes: usize) -> Share {
+        if let Some(at_once) = self.try_take(bytes) {
+            return at_once;
+        }
+        let units = self.units_of(bytes);
+        let _counted = Counted::new(&self.waiting, units as usize);
+        let _turn = self.turns.come(origin).await;
+        self.room.clone().acquire_many_owned(units).await.expect("the semaphore is never closed")
+    }
+
+    /// Room that is there now, and that nobody waits for.
     pub(crate) fn try_take(&self, bytes: usize) -> Option<Share> {
         self.room.clone().try_acquire_many_owned(self.units_of(bytes)).ok()
     }
@@ -91,6 +107,26 @@ pub(super) fn shrink(share: &mut Share, bytes: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn origins_have_their_turn_however_many_wait_of_one() {
+        let budget = Budget::new(2 * UNIT);
+        let (one, other) = (Origin::of([127, 0, 0, 1].into()), Origin::of([127, 0, 0, 2].into()));
+        let held = budget.take_in_turn(one, 2 * UNIT).now_or_never().expect("all of it is there");
+        let mut waiting = (0..100).map(|_| Box::pin(budget.take_in_turn(one, UNIT))).collect::<Vec<_>>();
+        for one in &mut waiting {
+            assert!(one.as_mut().now_or_never().is_none());
+        }
+        let mut late = Box::pin(budget.take_in_turn(other, 2 * UNIT));
+        assert!(late.as_mut().now_or_never().is_none());
+        assert_eq!(budget.missing_bytes(), 102 * UNIT, "all of them are waited for");
+        drop(held);
+        let first = waiting[0].as_mut().now_or_never().expect("it came first");
+        assert!(waiting[1].as_mut().now_or_never().is_none(), "the other origin is before it");
+        drop(first);
+        assert!(late.now_or_never().is_some());
+        assert!(waiting[1].as_mut().now_or_never().is_some());
+    }
 
     #[tokio::test]
     async fn what_is_not_needed_is_given_back() {

@@ -11,6 +11,7 @@ use std::task::Context;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
+use axum::http::Extensions;
 use axum::http::request::Parts;
 use bytes::Bytes;
 use futures::FutureExt;
@@ -21,6 +22,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::budget::{Budget, Share, shrink};
+use super::turns::Origin;
 use super::{Memory, Of};
 use crate::errors::Code;
 use crate::options::{BYTES_PER_SECOND_MIN, CONNECTION_ANSWERS_BYTES_MAX, ROOM_WAIT_MAX, SMALL_PAGE_BYTES_MAX};
@@ -53,6 +55,7 @@ impl Cut {
 /// Who is at the other end of a connection.
 pub(crate) struct Client {
     clock: Clock,
+    origin: Origin,
     /// Few, and none as a rule of a client that waits: a list of as many takes far less than a tree.
     pub(super) answers: Mutex<Vec<Answer>>,
     next: AtomicU64,
@@ -88,9 +91,10 @@ impl Answer {
 }
 
 impl Client {
-    pub(crate) fn new(clock: &Clock) -> Arc<Client> {
+    pub(crate) fn new(clock: &Clock, origin: Origin) -> Arc<Client> {
         Arc::new(Client {
             clock: clock.clone(),
+            origin,
             answers: Mutex::default(),
             next: AtomicU64::new(0),
             room: Budget::new(CONNECTION_ANSWERS_BYTES_MAX),
@@ -163,7 +167,15 @@ impl Taker {
     /// this. A cancelled caller leaves nothing behind.
     pub(crate) async fn room(&self, memory: &Memory, of: Of, bytes: usize) -> Room {
         let of_client = self.client.room.take(bytes).await;
-        let mut taken = pin!(memory.budget(of).take(bytes));
+        let (budget, origin) = (memory.budget(of), self.client.origin);
+        let mut taken = pin!(async {
+            match of {
+                // Whoever waits for its turn must be listening when that comes, else all of its origin wait for it. Of a piece
+                // that is not certain: it is asked for when the connection wants it.
+                Of::Pieces => budget.take(bytes).await,
+                Of::Pages | Of::SmallPages => budget.take_in_turn(origin, bytes).await,
+            }
+        });
         if let Some(share) = taken.as_mut().now_or_never() {
             return Room { of, of_client, share };
         }
@@ -172,12 +184,26 @@ impl Taker {
         Room { of, of_client, share: taken.await }
     }
 
+    /// Who takes the answer to a request.
+    pub(crate) fn of(request: &Extensions) -> &Arc<Taker> {
+        request.get::<Arc<Taker>>().expect("what is around the router sees to it")
+    }
+
+    /// Where its client is.
+    pub(crate) fn origin(&self) -> Origin {
+        self.client.origin
+    }
+
     /// Waits for room for an answer as a whole, though not for ever: there may be very many who do not take theirs.
     ///
     /// # Errors
-    /// When there was none in time.
+    /// When there was none in time, or too many wait already.
     pub(crate) async fn page_room(&self, memory: &Memory, bytes: usize) -> Result<Room, Refused> {
         let of = if bytes <= SMALL_PAGE_BYTES_MAX { Of::SmallPages } else { Of::Pages };
+        if let Some(room) = self.try_room(memory, of, bytes) {
+            return Ok(room);
+        }
+        let _waits = memory.places.wait(self.client.origin)?;
         tokio::select! {
             biased;
             room = self.room(memory, of, bytes) => Ok(room),
@@ -241,8 +267,7 @@ impl<S: Send + Sync> FromRequestParts<S> for TakerOf {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<TakerOf, Infallible> {
-        let taker = parts.extensions.get::<Arc<Taker>>().cloned();
-        Ok(TakerOf(taker.expect("what is around the router sees to it")))
+        Ok(TakerOf(Taker::of(&parts.extensions).clone()))
     }
 }
 

@@ -8,13 +8,16 @@
 mod budget;
 mod client;
 mod kept;
+mod places;
 mod slow;
 mod tracked;
+mod turns;
 
 pub(crate) use budget::{Budget, Share};
 pub(crate) use client::{Client, Cut, Room, Taker, TakerOf};
 pub(crate) use kept::Kept;
 pub(crate) use tracked::Tracked;
+pub(crate) use turns::Origin;
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -28,13 +31,18 @@ use tidelog_host::Clock;
 use tokio::sync::Notify;
 
 use self::kept::AllKept;
-use crate::options::{DECODERS_BYTES_MAX, ENCODERS_BYTES_MAX, GatewayOptions, SMALL_PAGES_BYTES_MAX};
+use self::places::Places;
+use crate::errors::Code;
+use crate::options::{DECODERS_BYTES_MAX, ENCODERS_BYTES_MAX, GatewayOptions, ROOM_WAIT_MAX, SMALL_PAGES_BYTES_MAX};
+use crate::problem::Refused;
 
 /// Bytes of a piece of an answer, if no record is larger.
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// The budgets of one node.
 pub(crate) struct Memory {
+    /// Requests that are being worked on, and those that wait for one of these.
+    pub(crate) places: Places,
     /// Bodies that arrive.
     pub(crate) uploads: Budget,
     /// Bodies of which little has come yet. Nobody waits for this.
@@ -78,6 +86,7 @@ impl Of {
 impl Memory {
     pub(crate) fn new(options: &GatewayOptions) -> Memory {
         Memory {
+            places: Places::new(options.requests_max),
             uploads: Budget::new(options.uploads_bytes_max),
             begun_uploads: Budget::new(options.begun_uploads_bytes_max),
             reads: Budget::new(options.reads_bytes_max),
@@ -102,10 +111,33 @@ impl Memory {
     }
 
     /// A client that has connected, until this is dropped.
-    pub(crate) fn enter(&self, clock: &Clock) -> Entered<'_> {
-        let (number, client) = (self.next.fetch_add(1, Ordering::Relaxed), Client::new(clock));
+    pub(crate) fn enter(&self, clock: &Clock, origin: Origin) -> Entered<'_> {
+        let (number, client) = (self.next.fetch_add(1, Ordering::Relaxed), Client::new(clock, origin));
         self.clients.lock().insert(number, client.clone());
         Entered { memory: self, number, client }
+    }
+
+    /// Room that clients make each other wait for, though not for ever; who waits is not being worked on. A cancelled caller
+    /// leaves nothing behind.
+    ///
+    /// # Errors
+    /// When there was none in time, as `detail` says, or too many wait already.
+    pub(crate) async fn room_in_time(
+        &self,
+        clock: &Clock,
+        budget: &Budget,
+        (origin, bytes): (Origin, usize),
+        detail: &str,
+    ) -> Result<Share, Refused> {
+        if let Some(share) = budget.try_take(bytes) {
+            return Ok(share);
+        }
+        let _waits = self.places.wait(origin)?;
+        tokio::select! {
+            biased;
+            share = budget.take_in_turn(origin, bytes) => Ok(share),
+            () = clock.sleep(ROOM_WAIT_MAX) => Err(Refused::new(Code::Overloaded, detail)),
+        }
     }
 
     /// Room for records that are to be read; what is kept makes way for them. A cancelled caller leaves nothing behind.
@@ -173,6 +205,8 @@ mod tests {
 
     use super::*;
 
+    const HERE: Origin = Origin::NOWHERE;
+
     #[tokio::test]
     async fn what_was_read_is_kept_until_others_need_its_room() {
         let options = GatewayOptions { reads_bytes_max: 64 << 10, ..GatewayOptions::embedded(TenantId(1)) };
@@ -204,7 +238,8 @@ mod tests {
     async fn who_takes_nothing_is_cut_off_sooner_when_others_wait_and_no_more_of_them_than_it_takes() {
         let options = GatewayOptions { pieces_bytes_max: 128 << 10, ..GatewayOptions::embedded(TenantId(1)) };
         let (memory, clock) = (Memory::new(&options), Clock::manual(TimestampMs(0)));
-        let (first, second, third) = (memory.enter(&clock), memory.enter(&clock), memory.enter(&clock));
+        let (first, second, third) =
+            (memory.enter(&clock, HERE), memory.enter(&clock, HERE), memory.enter(&clock, HERE));
         let look = || memory.look(options.write_timeout, clock.now());
         let is_cut = |client: &Entered<'_>| client.cut.at().is_some();
         let held = handed(&memory, &first, 64 << 10);
@@ -233,7 +268,7 @@ mod tests {
     async fn who_takes_its_answer_is_not_late() {
         let options = GatewayOptions { pieces_bytes_max: 1 << 20, ..GatewayOptions::embedded(TenantId(1)) };
         let (memory, clock) = (Memory::new(&options), Clock::manual(TimestampMs(0)));
-        let (client, waiting) = (memory.enter(&clock), memory.enter(&clock));
+        let (client, waiting) = (memory.enter(&clock, HERE), memory.enter(&clock, HERE));
         let taker = Taker::new(&client, None);
         let room = taker.try_room(&memory, Of::Pieces, 1 << 20).expect("there is room");
         let mut rest = taker.hold(vec![1; 1 << 20], room);

@@ -72,7 +72,7 @@ impl Lines {
             };
             let Some(bytes) = came else { break };
             let held = self.started.len() + self.flow.gathered_bytes() + bytes.len();
-            self.arriving.make_room(held, self.room_bytes).await;
+            self.arriving.make_room(held, self.room_bytes).await?;
             self.flow.come_now();
             self.take(&bytes).await?;
             if self.flow.has_failed() {

@@ -32,6 +32,7 @@ use input::Rules;
 use crate::body::Arriving;
 use crate::encoding;
 use crate::gateway::Shared;
+use crate::memory::Taker;
 use crate::negotiate::{self, ARROW, JSON, NDJSON, OCTETS};
 use crate::problem::Refused;
 use crate::query::Query;
@@ -93,7 +94,7 @@ pub(crate) async fn append(
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Result<Response, Refused> {
-    let (Parts { mut headers, .. }, mut body) = request.into_parts();
+    let (Parts { mut headers, extensions, .. }, mut body) = request.into_parts();
     let content_type = negotiate::content_type(&headers, &[JSON, NDJSON, OCTETS, ARROW])?;
     let known: &[&str] = if content_type == OCTETS { &OCTETS_PARAMETERS } else { &["partition"] };
     let query = Query::parse(query.as_deref(), known)?;
@@ -105,7 +106,7 @@ pub(crate) async fn append(
         headers.remove(CONTENT_LENGTH);
     }
     let topic = topics::create_on_first_use(&shared, &name).await?;
-    let arriving = Arriving::new(&shared, body);
+    let arriving = Arriving::new(&shared, Taker::of(&extensions).origin(), body);
     let (gate, arriving) = asked.for_topic(&shared, &topic, (content_type, &query), &headers, arriving).await?;
     let mut rules = Rules::new(topic, shared.parts.clock.wall(), shared.parts.random.next());
     rules.partition = partition;

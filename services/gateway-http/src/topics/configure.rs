@@ -64,7 +64,8 @@ pub(crate) async fn configure(
 ) -> Result<Response, Refused> {
     let query = Query::parse(query.as_deref(), &["validate_only"])?;
     let validate_only = query.flag("validate_only")?;
-    let changes: TopicChanges = json_body::read(&shared, &headers, body, ADMIN_BODY_BYTES_MAX).await?;
+    let changes: TopicChanges =
+        json_body::read(&shared, (taker.origin(), &headers), body, ADMIN_BODY_BYTES_MAX).await?;
     if changes.configs.len() > CHANGES_MAX {
         let detail = format!("a request may change {CHANGES_MAX} settings at most");
         return Err(Refused::new(Code::InvalidConfig, detail).field("configs"));

@@ -17,6 +17,7 @@ use tidelog_topic_configs::topic_configs;
 use crate::errors::{self, Code};
 use crate::gateway::Shared;
 use crate::json_body;
+use crate::memory::TakerOf;
 use crate::negotiate::JSON;
 use crate::options::ADMIN_BODY_BYTES_MAX;
 use crate::problem::Refused;
@@ -44,10 +45,11 @@ pub(crate) async fn create(
     State(shared): State<Arc<Shared>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
+    TakerOf(taker): TakerOf,
     body: Body,
 ) -> Result<Response, Refused> {
     Query::parse(query.as_deref(), &[])?;
-    let input: TopicInput = json_body::read(&shared, &headers, body, ADMIN_BODY_BYTES_MAX).await?;
+    let input: TopicInput = json_body::read(&shared, (taker.origin(), &headers), body, ADMIN_BODY_BYTES_MAX).await?;
     let new = judge(&shared, input)?;
     let created = TopicCreated { name: new.name.clone(), id: new.id.to_string(), partitions: new.partitions };
     propose(&shared, new).await?.map_err(|error| errors::of_create_topic(&error))?;

@@ -16,6 +16,7 @@ use super::lookup::{Named, partition_of};
 use crate::body::Arriving;
 use crate::errors::{self, Code};
 use crate::gateway::Shared;
+use crate::memory::TakerOf;
 use crate::negotiate::{self, JSON};
 use crate::options::ADMIN_BODY_BYTES_MAX;
 use crate::problem::Refused;
@@ -50,6 +51,7 @@ pub(crate) async fn fence(
     Named((name, partition)): Named<(String, String)>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
+    TakerOf(taker): TakerOf,
     body: Body,
 ) -> Result<Response, Refused> {
     Query::parse(query.as_deref(), &[])?;
@@ -63,7 +65,8 @@ pub(crate) async fn fence(
         }
         other => other?,
     };
-    let whole = Arriving::new(&shared, body).whole(content_length(&headers), ADMIN_BODY_BYTES_MAX).await?;
+    let whole =
+        Arriving::new(&shared, taker.origin(), body).whole(content_length(&headers), ADMIN_BODY_BYTES_MAX).await?;
     let text = check_text(&whole.bytes)?;
     let input: FenceInput = object_from_str(text).map_err(|error| json_error(&error, Code::InvalidBody))?;
     let token = FencingToken(input.token.0);

@@ -159,7 +159,7 @@ impl Stream {
         if room_bytes > BODY_BYTES_FREE.max(self.room_bytes) {
             self.flow.flush().await;
             self.release();
-            self.arriving.make_room(room_bytes, room_bytes + self.gathered_bytes_max).await;
+            self.arriving.make_room(room_bytes, room_bytes + self.gathered_bytes_max).await?;
             self.room_bytes = room_bytes;
         }
         Ok(())
