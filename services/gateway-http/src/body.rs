@@ -6,10 +6,11 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use futures::FutureExt;
+use http_body::Frame;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
-use crate::encoding;
+use crate::encoding::{self, Encoding, Unfolding};
 use crate::errors::Code;
 use crate::gateway::Shared;
 use crate::memory::{Origin, Share};
@@ -33,12 +34,29 @@ const STOPPING_GRACE: Duration = Duration::from_millis(500);
 pub(crate) struct Arriving {
     shared: Arc<Shared>,
     origin: Origin,
-    body: Body,
+    body: Coming,
+    /// How long its client was waited for, before what is waited for now.
+    waited: Duration,
     /// Its end was seen: it may not be asked again.
     is_ended: bool,
     room: Option<Room>,
     /// Until when it may come, once the node stops.
     comes_until: Option<Instant>,
+}
+
+enum Coming {
+    AsItIs(Body),
+    Unfolding(Box<Unfolding>),
+}
+
+impl Coming {
+    /// The next of it, as [`BodyExt::frame`] tells it.
+    async fn frame(&mut self) -> Option<Result<Frame<Bytes>, axum::Error>> {
+        match self {
+            Coming::AsItIs(body) => body.frame().await,
+            Coming::Unfolding(body) => body.frame().await,
+        }
+    }
 }
 
 /// Room for a body, and how much has come since it was made.
@@ -59,7 +77,23 @@ impl Room {
 
 impl Arriving {
     pub(crate) fn new(shared: &Arc<Shared>, origin: Origin, body: Body) -> Arriving {
-        Arriving { shared: shared.clone(), origin, body, is_ended: false, room: None, comes_until: None }
+        let (body, waited) = (Coming::AsItIs(body), Duration::ZERO);
+        Arriving { shared: shared.clone(), origin, body, waited, is_ended: false, room: None, comes_until: None }
+    }
+
+    /// The same of a body that comes encoded, when there is room for what unfolds it.
+    ///
+    /// # Errors
+    /// When there was none in time.
+    pub(crate) async fn unfolded(
+        shared: &Arc<Shared>,
+        origin: Origin,
+        body: Body,
+        encoding: Encoding,
+    ) -> Result<Arriving, Refused> {
+        let unfolding = encoding::unfold(shared, origin, body, encoding).await?;
+        let arriving = Arriving::new(shared, origin, Body::empty());
+        Ok(Arriving { body: Coming::Unfolding(Box::new(unfolding)), ..arriving })
     }
 
     /// The next bytes; `None` at the end.
@@ -88,6 +122,9 @@ impl Arriving {
             };
             self.check_pace(begun)?;
             if came.as_ref().is_none_or(|bytes| !bytes.is_empty()) {
+                if let Coming::Unfolding(_) = self.body {
+                    self.waited += shared.parts.clock.now().saturating_duration_since(begun);
+                }
                 return Ok(came);
             }
         }
@@ -99,7 +136,8 @@ impl Arriving {
     /// # Errors
     /// When the body is cut off, or the node stops.
     fn next_here(&mut self) -> Result<Option<Option<Bytes>>, Refused> {
-        if self.room.is_some() || self.shared.parts.tasks.is_stopping() {
+        let is_plain = matches!(self.body, Coming::AsItIs(_));
+        if !is_plain || self.room.is_some() || self.shared.parts.tasks.is_stopping() {
             return Ok(None);
         }
         let Some(frame) = self.body.frame().now_or_never() else { return Ok(None) };
@@ -119,7 +157,7 @@ impl Arriving {
         }
     }
 
-    fn frame(&mut self, frame: Option<Result<http_body::Frame<Bytes>, axum::Error>>) -> Result<Option<Bytes>, Refused> {
+    fn frame(&mut self, frame: Option<Result<Frame<Bytes>, axum::Error>>) -> Result<Option<Bytes>, Refused> {
         match frame {
             None => {
                 self.is_ended = true;
@@ -139,16 +177,17 @@ impl Arriving {
     }
 
     /// A client whose body stands still is cut off, and so is one that is slow while others wait for the room it holds.
-    fn check_pace(&self, begun: Instant) -> Result<(), Refused> {
-        let (options, clock) = (&self.shared.options, &self.shared.parts.clock);
-        let quiet = clock.now().saturating_duration_since(begun);
+    fn check_pace(&mut self, begun: Instant) -> Result<(), Refused> {
+        let (options, now) = (&self.shared.options, self.shared.parts.clock.now());
+        let quiet = now.saturating_duration_since(begun);
         if quiet >= options.body_timeout {
             let detail =
                 format!("nothing came for {} s; send the body without a break", options.body_timeout.as_secs());
             return Err(Refused::new(Code::RequestTimeout, detail));
         }
+        self.check_decoder(quiet)?;
         let Some(room) = self.room.as_ref().filter(|_| self.shared.memory.uploads.is_wanted()) else { return Ok(()) };
-        let held = clock.now().saturating_duration_since(room.since);
+        let held = now.saturating_duration_since(room.since);
         // Who holds more has to hurry more, so that a few cannot hold all of it for long.
         let pace = BYTES_PER_SECOND_MIN.max(room.share_bytes / ROOM_TURNOVER_WHEN_WANTED_S);
         let hurried = held.saturating_sub(SLOW_WHEN_WANTED_MAX).as_millis() as usize * pace / 1_000;
@@ -157,6 +196,26 @@ impl Arriving {
             return Err(Refused::new(Code::RequestTimeout, detail));
         }
         Ok(())
+    }
+
+    /// The same of who holds a decoder that others wait for. What counts is the time in which its client was waited for: it
+    /// is not to blame for what is stored slowly.
+    fn check_decoder(&mut self, quiet: Duration) -> Result<(), Refused> {
+        let Coming::Unfolding(body) = &self.body else { return Ok(()) };
+        if !self.shared.memory.decoders.is_wanted() {
+            return Ok(());
+        }
+        let waited = (self.waited + quiet).saturating_sub(SLOW_WHEN_WANTED_MAX);
+        let hurried = waited.as_millis() as u64 * BYTES_PER_SECOND_MIN as u64 / 1_000;
+        if quiet < SLOW_WHEN_WANTED_MAX && body.unfolded_bytes() >= hurried {
+            return Ok(());
+        }
+        // At once: until its request is answered, what came before is still to be stored.
+        if let Coming::Unfolding(body) = std::mem::replace(&mut self.body, Coming::AsItIs(Body::empty())) {
+            self.body = Coming::AsItIs(body.give_way());
+        }
+        let detail = "the body comes too slowly while others wait for what unfolds it; send it faster, or as it is";
+        Err(Refused::new(Code::RequestTimeout, detail))
     }
 
     /// When the node stops: how long the body may go on coming.
@@ -295,6 +354,6 @@ impl Whole {
     /// As a body that arrives at once, in the room that it has.
     pub(crate) fn again(self, shared: &Arc<Shared>) -> Arriving {
         let Whole { bytes, origin, room } = self;
-        Arriving { shared: shared.clone(), origin, body: Body::from(bytes), is_ended: false, room, comes_until: None }
+        Arriving { room, ..Arriving::new(shared, origin, Body::from(bytes)) }
     }
 }

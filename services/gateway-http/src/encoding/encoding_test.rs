@@ -98,6 +98,34 @@ async fn bombs_are_refused() {
     door.stop().await;
 }
 
+/// As many as there are decoders of that kind, and more.
+#[tokio::test]
+async fn bodies_that_stand_still_leave_their_decoders_to_others() {
+    let door = Door::start().await;
+    door.create(r#"{"name":"t"}"#).await;
+    let lines = zstd(b"{\"value\":\"a\"}\n");
+    let begun: Vec<_> = (0..60).map(|_| open_body()).collect();
+    let mut standing = Vec::new();
+    let mut senders = Vec::new();
+    for (parts, body) in begun {
+        parts.send(Ok(Bytes::from(lines[..lines.len() / 2].to_vec()))).unwrap();
+        standing.push(post(&door, "application/x-ndjson", "zstd", body));
+        senders.push(parts);
+    }
+    let standing = futures::future::join_all(standing);
+    let other = async {
+        eventually("they hold all decoders", async || door.gateway.shared().memory.decoders.is_wanted()).await;
+        let lively = post(&door, "application/x-ndjson", "zstd", lines.clone()).await;
+        (lively, drop(senders))
+    };
+    let both = tokio::time::timeout(std::time::Duration::from_secs(20), async { tokio::join!(standing, other) });
+    let (standing, (lively, ())) = both.await.expect("long before bodies without rivals are given up");
+    assert_eq!(lively.json()["records"], 1);
+    let slow = standing.iter().filter(|answer| answer.status.as_u16() == 408).count();
+    assert!(slow > 0, "they made way");
+    door.stop().await;
+}
+
 #[tokio::test]
 async fn what_is_not_what_it_says_is_refused() {
     let door = Door::start().await;

@@ -1,13 +1,14 @@
 //! Content encodings: gzip and zstd, of what is sent and of what is answered.
 //!
 //! `answer.rs` encodes answers, `upload.rs` unfolds bodies. Encoders and decoders hold memory beside what they are given, so
-//! there are so many at once and no more: an answer for which there is none goes as it is, a body is refused.
+//! there are so many at once and no more: an answer for which there is none goes as it is, a body waits until one of those that
+//! come too slowly has made way.
 
 mod answer;
 mod upload;
 
 pub(crate) use answer::encode;
-pub(crate) use upload::{refused_by, unfold};
+pub(crate) use upload::{Unfolding, refused_by, unfold};
 
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use axum::http::{HeaderMap, HeaderValue};

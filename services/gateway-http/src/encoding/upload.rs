@@ -16,7 +16,7 @@ use zstd::stream::raw::{DParameter, Decoder as ZstdDecoder, Operation};
 use super::Encoding;
 use crate::errors::Code;
 use crate::gateway::Shared;
-use crate::memory::Share;
+use crate::memory::{Origin, Share};
 use crate::options::{
     GZIP_DECODER_BYTES, UNFOLDED_BYTES_FREE, UNFOLDED_TIMES_MAX, ZSTD_DECODER_BYTES, ZSTD_WINDOW_LOG_MAX,
 };
@@ -38,23 +38,27 @@ enum BadEncoding {
     Bomb,
 }
 
-/// The body as it was before it was encoded.
+/// The body as it was before it was encoded, when there is room for a decoder.
 ///
 /// # Errors
-/// When as many bodies are being unfolded as may be.
-pub(crate) fn unfold(shared: &Shared, body: Body, encoding: Encoding) -> Result<Body, Refused> {
+/// When as many bodies are being unfolded as may be, and none of them made way in time.
+pub(crate) async fn unfold(
+    shared: &Shared,
+    origin: Origin,
+    body: Body,
+    encoding: Encoding,
+) -> Result<Unfolding, Refused> {
     let bytes = match encoding {
         Encoding::Gzip => GZIP_DECODER_BYTES,
         Encoding::Zstd => ZSTD_DECODER_BYTES,
     };
-    let share = shared.memory.decoders.try_take(bytes).ok_or_else(|| {
-        let detail = "as many encoded bodies as may be are being unfolded; try again in a moment, or send it as it is";
-        Refused::new(Code::Overloaded, detail)
-    })?;
+    let (memory, clock) = (&shared.memory, &shared.parts.clock);
+    let detail = "as many encoded bodies as may be are being unfolded; try again in a moment, or send it as it is";
+    let share = memory.room_in_time(clock, &memory.decoders, (origin, bytes), detail).await?;
     let internal = |error: io::Error| Refused::new(Code::Internal, format!("no body can be unfolded: {error}"));
     let decoder = Decoder::new(encoding).map_err(internal)?;
     let (input, came_bytes, unfolded_bytes) = (Bytes::new(), 0, 0);
-    Ok(Body::new(Unfolding { inner: body, input, decoder, came_bytes, unfolded_bytes, is_done: false, _share: share }))
+    Ok(Unfolding { inner: body, input, decoder, came_bytes, unfolded_bytes, is_done: false, _share: share })
 }
 
 /// What is to be said of a body that ended with this error, if it was for its encoding.
@@ -140,7 +144,8 @@ impl Decoder {
     }
 }
 
-struct Unfolding {
+/// A body that is unfolded as it comes.
+pub(crate) struct Unfolding {
     inner: Body,
     /// What came of it and is not unfolded yet.
     input: Bytes,
@@ -152,6 +157,16 @@ struct Unfolding {
 }
 
 impl Unfolding {
+    /// What it has unfolded to so far.
+    pub(crate) fn unfolded_bytes(&self) -> u64 {
+        self.unfolded_bytes
+    }
+
+    /// The rest of the body as it comes; the decoder is others'.
+    pub(crate) fn give_way(self) -> Body {
+        self.inner
+    }
+
     fn step(&mut self) -> Result<Vec<u8>, BadEncoding> {
         let what = self.decoder.what();
         let out = self.decoder.step(&mut self.input).map_err(|error| BadEncoding::Invalid { what, error })?;

@@ -1,7 +1,7 @@
 //! What clients can make this node hold, beside the records that they append, which the write path bounds.
 //!
-//! Nobody waits for one budget while holding another that the first one's holders could be waiting for. The order is: pages,
-//! pieces, uploads, records (the write path's), reads. What waits for a client holds pieces or pages that were made, or an
+//! Nobody waits for one budget while holding another that the first one's holders could be waiting for. The order is: decoders,
+//! pages, pieces, uploads, records (the write path's), reads. What waits for a client holds pieces or pages that were made, or an
 //! upload, and a client that is too slow with them is cut off, sooner when others wait. Records that were read and wait for
 //! their client's turn are kept as long as nobody else needs their room, and read again otherwise.
 

@@ -94,19 +94,22 @@ pub(crate) async fn append(
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Result<Response, Refused> {
-    let (Parts { mut headers, extensions, .. }, mut body) = request.into_parts();
+    let (Parts { mut headers, extensions, .. }, body) = request.into_parts();
     let content_type = negotiate::content_type(&headers, &[JSON, NDJSON, OCTETS, ARROW])?;
     let known: &[&str] = if content_type == OCTETS { &OCTETS_PARAMETERS } else { &["partition"] };
     let query = Query::parse(query.as_deref(), known)?;
     let partition = query.number("partition", 0..=u32::MAX)?;
     let asked = Asked::of(&headers)?;
-    if let Some(encoding) = encoding::of_body(&headers)? {
-        body = encoding::unfold(&shared, body, encoding)?;
-        // It tells of the body as it was sent.
-        headers.remove(CONTENT_LENGTH);
-    }
+    let origin = Taker::of(&extensions).origin();
+    let arriving = match encoding::of_body(&headers)? {
+        None => Arriving::new(&shared, origin, body),
+        Some(encoding) => {
+            // It tells of the body as it was sent.
+            headers.remove(CONTENT_LENGTH);
+            Box::pin(Arriving::unfolded(&shared, origin, body, encoding)).await?
+        }
+    };
     let topic = topics::create_on_first_use(&shared, &name).await?;
-    let arriving = Arriving::new(&shared, Taker::of(&extensions).origin(), body);
     let (gate, arriving) = asked.for_topic(&shared, &topic, (content_type, &query), &headers, arriving).await?;
     let mut rules = Rules::new(topic, shared.parts.clock.wall(), shared.parts.random.next());
     rules.partition = partition;
