@@ -11,6 +11,7 @@ use arrow_ipc::{BodyCompressionMethod, CompressionType, Endianness, MetadataVers
 use bytes::Bytes;
 
 use super::columns::{Columns, Rows};
+use super::lengths;
 use super::messages::{BODY_BYTES_MAX, Whole, invalid, too_large, verify};
 use super::unfold::unfold;
 use crate::problem::Refused;
@@ -82,6 +83,7 @@ fn check_places(batch: &RecordBatch<'_>, body_bytes: usize) -> Result<(), Refuse
 }
 
 fn arrays(columns: &Columns, batch: &RecordBatch<'_>, body: Bytes, version: MetadataVersion) -> Result<Rows, Refused> {
+    lengths::check(columns.schema.fields().iter().map(AsRef::as_ref), batch)?;
     let (body, dictionaries) = (Buffer::from(body), HashMap::new());
     let read = guarded(|| {
         let decoder = RecordBatchDecoder::try_new(&body, *batch, columns.schema.clone(), &dictionaries, &version);

@@ -85,18 +85,137 @@ fn a_torn_stream_is_told_wherever_it_is_torn() {
     check_refused(&[&body[..], &body[..]].concat(), "bytes follow the end");
 }
 
+/// Does something, and tells what panicked in this thread meanwhile, also when it was caught.
+fn panics_of(act: impl FnOnce()) -> Vec<String> {
+    static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _alone = ONE_AT_A_TIME.lock().unwrap();
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let (before, thread) = (std::panic::take_hook(), std::thread::current().id());
+    let told = seen.clone();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().id() == thread {
+            told.lock().unwrap().push(panic.to_string());
+        } else {
+            before(panic);
+        }
+    }));
+    act();
+    drop(std::panic::take_hook());
+    std::mem::take(&mut *seen.lock().unwrap())
+}
+
+/// All kinds of columns that are taken.
+fn of_all_kinds() -> Vec<RecordBatch> {
+    use arrow_array::builder::{ListBuilder, StringBuilder, StructBuilder};
+    use arrow_schema::{DataType, Field, Fields};
+    let texts = || ["a", "bb", "longer than what a view keeps in itself"].map(Some);
+    let bytes = || texts().map(|text| text.map(str::as_bytes)).to_vec();
+    let keys: [ArrayRef; 4] = [
+        Arc::new(StringArray::from(texts().to_vec())),
+        Arc::new(arrow_array::LargeStringArray::from(texts().to_vec())),
+        Arc::new(arrow_array::StringViewArray::from(texts().to_vec())),
+        Arc::new(arrow_array::FixedSizeBinaryArray::try_from_iter([[1_u8; 3]; 3].into_iter()).unwrap()),
+    ];
+    let values: [ArrayRef; 4] = [
+        Arc::new(BinaryArray::from_opt_vec(bytes())),
+        Arc::new(arrow_array::LargeBinaryArray::from_opt_vec(bytes())),
+        Arc::new(BinaryViewArray::from(bytes())),
+        Arc::new(BinaryArray::from_opt_vec(vec![None; 3])),
+    ];
+    let times: [ArrayRef; 4] = [
+        Arc::new(arrow_array::Int64Array::from(vec![Some(1), None, Some(3)])),
+        Arc::new(arrow_array::TimestampNanosecondArray::from(vec![1, 2, 3])),
+        Arc::new(arrow_array::TimestampSecondArray::from(vec![1, 2, 3])),
+        Arc::new(arrow_array::NullArray::new(3)),
+    ];
+    let partitions: [ArrayRef; 4] = [
+        Arc::new(arrow_array::Int8Array::from(vec![0; 3])),
+        Arc::new(arrow_array::UInt16Array::from(vec![Some(0), None, None])),
+        Arc::new(Int32Array::from(vec![0; 3])),
+        Arc::new(arrow_array::UInt64Array::from(vec![0; 3])),
+    ];
+    let fields =
+        Fields::from(vec![Field::new("name", DataType::Utf8, true), Field::new("value", DataType::Utf8, true)]);
+    let mut headers = ListBuilder::new(StructBuilder::from_fields(fields, 3));
+    for count in [2, 0, 1] {
+        for _ in 0..count {
+            headers.values().field_builder::<StringBuilder>(0).unwrap().append_value("name");
+            headers.values().field_builder::<StringBuilder>(1).unwrap().append_null();
+            headers.values().append(true);
+        }
+        headers.append(count > 0);
+    }
+    let headers: ArrayRef = Arc::new(headers.finish());
+    let all = keys.into_iter().zip(values).zip(times.into_iter().zip(partitions));
+    let of = |((key, value), (time, partition))| {
+        batch(vec![
+            ("key", key),
+            ("value", value),
+            ("timestamp", time),
+            ("partition", partition),
+            ("headers", headers.clone()),
+        ])
+    };
+    all.map(of).collect()
+}
+
+/// Where the places of the buffers are told of the first record batch in a stream, and how many there are.
+fn places_in(body: &[u8]) -> (usize, usize) {
+    let schema_bytes = u32::from_le_bytes(body[4..8].try_into().unwrap()) as usize;
+    let begin = 8 + schema_bytes;
+    let bytes = u32::from_le_bytes(body[begin + 4..begin + 8].try_into().unwrap()) as usize;
+    let metadata = &body[begin + 8..begin + 8 + bytes];
+    let batch = arrow_ipc::root_as_message(metadata).unwrap().header_as_record_batch().unwrap();
+    let buffers = batch.buffers().unwrap();
+    (buffers.bytes().as_ptr() as usize - body.as_ptr() as usize, buffers.len())
+}
+
+/// At places and of lengths that no writer would choose: they are refused or harmless, and nothing panics.
 #[test]
-fn damage_is_refused_or_harmless() {
-    let body = plain();
-    for at in 0..body.len() {
-        for damage in [0x00, 0x01, 0x7f, 0x80, 0xff] {
-            let mut damaged = body.clone();
-            damaged[at] = damage;
-            if let Ok(records) = read_arrow(&damaged) {
-                assert!(records <= 1_000_000);
+fn buffers_of_odd_lengths_are_refused() {
+    let mut refused = 0;
+    for batch in of_all_kinds() {
+        let body = stream(&[batch]);
+        assert_eq!(read_arrow(&body), Ok(3));
+        let (at, count) = places_in(&body);
+        let number = |at: usize| i64::from_le_bytes(body[at..at + 8].try_into().unwrap());
+        for buffer in (0..count).map(|buffer| at + 16 * buffer) {
+            let (offset, length) = (number(buffer), number(buffer + 8));
+            let changed = |offset: i64, length: i64| {
+                let mut changed = body.clone();
+                changed[buffer..buffer + 8].copy_from_slice(&offset.to_le_bytes());
+                changed[buffer + 8..buffer + 16].copy_from_slice(&length.to_le_bytes());
+                changed
+            };
+            for odd in 1..8 {
+                let mut told = Vec::new();
+                let all = [(offset + odd, length), (offset, length + odd), (offset, length - odd), (offset, odd)];
+                let panics =
+                    panics_of(|| told.extend(all.map(|(offset, length)| read_arrow(&changed(offset, length)))));
+                assert_eq!(panics, Vec::<String>::new(), "{odd} at {buffer}");
+                let problems = told.into_iter().filter_map(Result::err);
+                refused += problems.filter(|problem| problem.contains("says where rows are")).count();
             }
         }
     }
+    assert!(refused > 0);
+}
+
+#[test]
+fn damage_is_refused_or_harmless() {
+    let body = plain();
+    let panics = panics_of(|| {
+        for at in 0..body.len() {
+            for damage in [0x00, 0x01, 0x7f, 0x80, 0xff] {
+                let mut damaged = body.clone();
+                damaged[at] = damage;
+                if let Ok(records) = read_arrow(&damaged) {
+                    assert!(records <= 1_000_000);
+                }
+            }
+        }
+    });
+    assert_eq!(panics, Vec::<String>::new());
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Arrow IPC: records as rows of record batches, appended as they come, however many there are.
 //!
-//! `messages.rs` takes the stream apart, `decode.rs` makes arrays of a message (`unfold.rs` when it is compressed), and
+//! `messages.rs` takes the stream apart, `decode.rs` makes arrays of a message (`unfold.rs` when it is compressed, `lengths.rs`
+//! is what is looked at first), and
 //! `columns.rs` and `pieces.rs` make records of their rows. What is held is bounded: the message that is arriving, the batches
 //! that are gathered, and a few that are under way.
 
 mod columns;
 mod decode;
+mod lengths;
 mod messages;
 mod pieces;
 mod unfold;
