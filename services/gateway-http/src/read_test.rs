@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::testing::{Answer, Door};
@@ -43,6 +43,32 @@ async fn pages_begin_where_they_should_and_follow_each_other() {
     check("?max_bytes=1", &[0], 1).await;
     check("?from=1&max_bytes=150", &[1, 2], 3).await;
     assert_eq!(door.get(PATH, JSON).await.json()["high_watermark"], 7);
+    door.stop().await;
+}
+
+/// A reader of JSON that takes what this door takes takes its answers too.
+#[tokio::test]
+async fn whatever_was_appended_can_be_read_as_json() {
+    let door = Door::start().await;
+    let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+    // As deep as each kind of body may be.
+    let sent = [
+        (JSON, deep(125), format!("{{\"records\":[{{\"value\":{}}}]}}", deep(125))),
+        (NDJSON, deep(127), format!("{{\"value\":{}}}", deep(127))),
+        ("application/octet-stream", deep(200), deep(200)),
+    ];
+    for (offset, (content_type, value, body)) in sent.into_iter().enumerate() {
+        let told = door.post("/v1/topics/t/records", content_type, body).await;
+        assert_eq!(told.status.as_u16(), 200, "{told:?}");
+        let as_base64 = format!("\"value_base64\":\"{}\"", STANDARD.encode(&value));
+        let as_json = format!("\"value\":{value}");
+        for (accept, levels_around) in [(JSON, 3), (NDJSON, 1)] {
+            let told = door.get(&format!("{PATH}?from={offset}&value_format=json"), accept).await;
+            let text = std::str::from_utf8(&told.body).unwrap();
+            let fits = value.len() / 2 + levels_around <= 128;
+            assert!(text.contains(if fits { &as_json } else { &as_base64 }), "{content_type}, {accept}: {text}");
+        }
+    }
     door.stop().await;
 }
 

@@ -9,19 +9,27 @@ use crate::problem::Refused;
 /// # Errors
 /// When it is not UTF-8, or nested too deeply; the place is told.
 pub(crate) fn check_text(bytes: &[u8]) -> Result<&str, Refused> {
+    check_text_within(bytes, 0)
+}
+
+/// The same of what is to be written within so many levels of other JSON, which it must leave some.
+///
+/// # Errors
+/// Those of [`check_text`].
+pub(crate) fn check_text_within(bytes: &[u8], levels_around: usize) -> Result<&str, Refused> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let (line, column) = place(bytes, error.valid_up_to());
         let detail = format!("the bytes at line {line}, column {column} are not UTF-8; send bytes as …_base64");
         Refused::new(Code::InvalidUtf8, detail).at(|it| (it.line, it.column) = (Some(line), Some(column)))
     })?;
-    check_depth(bytes)?;
+    check_depth(bytes, JSON_DEPTH_MAX - levels_around)?;
     Ok(text)
 }
 
 /// Looks at brackets outside of strings: a reader that recurses must not see more than it can take.
-fn check_depth(bytes: &[u8]) -> Result<(), Refused> {
+fn check_depth(bytes: &[u8], levels_max: usize) -> Result<(), Refused> {
     // A record has few of them, as a rule, and counting is many times faster than looking where they are.
-    if memchr::memchr2_iter(b'{', b'[', bytes).take(JSON_DEPTH_MAX + 1).count() <= JSON_DEPTH_MAX {
+    if memchr::memchr2_iter(b'{', b'[', bytes).take(levels_max + 1).count() <= levels_max {
         return Ok(());
     }
     let mut depth = 0_usize;
@@ -34,10 +42,10 @@ fn check_depth(bytes: &[u8]) -> Result<(), Refused> {
             (_, b'"') => in_string = !in_string,
             (false, b'{' | b'[') => {
                 depth += 1;
-                if depth > JSON_DEPTH_MAX {
+                if depth > levels_max {
                     let (line, column) = place(bytes, at);
                     let detail = format!(
-                        "at line {line}, column {column} the JSON is nested deeper than {JSON_DEPTH_MAX} levels; \
+                        "at line {line}, column {column} the JSON is nested deeper than {levels_max} levels; \
                          send what is deeper as a string"
                     );
                     let refused = Refused::new(Code::JsonTooDeep, detail);

@@ -24,7 +24,7 @@ use utoipa::openapi::{KnownFormat, ObjectBuilder, RefOr, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
 pub use arrow::read_arrow;
-pub(crate) use json_text::{check_text, json_error};
+pub(crate) use json_text::{check_text, check_text_within, json_error};
 
 use conditions::Asked;
 use input::Rules;

@@ -10,7 +10,7 @@ use tidelog_http_api::WireOffset;
 
 use crate::errors::Code;
 use crate::problem::Refused;
-use crate::produce::check_text;
+use crate::produce::check_text_within;
 
 /// Bytes that a byte of text takes in JSON at most: a control character.
 const JSON_BYTES_PER_BYTE: usize = 6;
@@ -25,7 +25,7 @@ pub(crate) enum ValueFormat {
     /// As text; what is not UTF-8 as base64.
     #[default]
     Text,
-    /// JSON as it is; what is not JSON as base64.
+    /// JSON as it is; what is not JSON, or so deep that readers of the answer would refuse it, as base64.
     Json,
     /// As base64, and so are keys and headers.
     Base64,
@@ -58,6 +58,17 @@ pub(super) enum Framing {
     Events,
     /// Each a row of an Arrow IPC stream.
     Columns,
+}
+
+impl Framing {
+    /// Levels of nesting around a record's value.
+    fn levels(self) -> usize {
+        match self {
+            // The page, its list, the record.
+            Framing::List => 3,
+            Framing::Lines | Framing::Events | Framing::Columns => 1,
+        }
+    }
 }
 
 /// A record and its place.
@@ -140,7 +151,7 @@ pub(super) fn write(out: &mut impl Out, placed: &Placed<'_>, framing: Framing, f
             out.put(b"\ndata: ");
         }
     }
-    json(out, placed, format);
+    json(out, placed, format, framing.levels());
     match framing {
         Framing::List | Framing::Columns => {}
         Framing::Lines => out.put(b"\n"),
@@ -148,7 +159,7 @@ pub(super) fn write(out: &mut impl Out, placed: &Placed<'_>, framing: Framing, f
     }
 }
 
-fn json(out: &mut impl Out, placed: &Placed<'_>, format: ValueFormat) {
+fn json(out: &mut impl Out, placed: &Placed<'_>, format: ValueFormat, levels_around: usize) {
     let Placed { partition, offset, record, cursor } = placed;
     out.put(b"{\"partition\":");
     number(out, partition);
@@ -163,7 +174,7 @@ fn json(out: &mut impl Out, placed: &Placed<'_>, format: ValueFormat) {
     out.put(b",");
     match record.value {
         None => out.put(b"\"value\":null"),
-        Some(value) => match (format == ValueFormat::Json).then(|| json_of(value)).flatten() {
+        Some(value) => match (format == ValueFormat::Json).then(|| json_of(value, levels_around)).flatten() {
             Some(json) => {
                 out.put(b"\"value\":");
                 // Between its parts only, where a space is as good: a line stays a line.
@@ -225,9 +236,9 @@ fn base64(out: &mut impl Out, name: &str, bytes: &[u8]) {
     out.put(b"\"");
 }
 
-/// The value as JSON, if it is that and no reader would refuse it.
-fn json_of(value: &[u8]) -> Option<&str> {
-    let text = check_text(value).ok()?;
+/// The value as JSON, if it is that and no reader would refuse it within what is around it.
+fn json_of(value: &[u8], levels_around: usize) -> Option<&str> {
+    let text = check_text_within(value, levels_around).ok()?;
     serde_json::from_str::<&RawValue>(text).ok().map(RawValue::get)
 }
 
@@ -276,6 +287,28 @@ mod tests {
             Json,
             &format!("\"value_base64\":\"{}\"", STANDARD.encode([[b'['; 200], [b']'; 200]].concat())),
         );
+    }
+
+    #[test]
+    fn nothing_is_written_deeper_than_readers_take() {
+        let deep = |levels: usize| [vec![b'['; levels], vec![b']'; levels]].concat();
+        let levels_of = |framing: Framing, value: &[u8]| {
+            let mut builder = BatchBuilder::default();
+            builder.push(TimestampMs(5), None, Some(value), &[]);
+            let batch = OpenBatch::open(&Bytes::from(builder.finish().into_bytes())).unwrap();
+            let record = batch.peek().unwrap().unwrap();
+            let mut out = Vec::new();
+            let placed = Placed { partition: 0, offset: 7, record, cursor: None };
+            write(&mut out, &placed, framing, ValueFormat::Json, true);
+            assert_eq!(measure(&placed, framing, ValueFormat::Json, true), out.len());
+            out.iter().filter(|byte| matches!(byte, b'{' | b'[')).count()
+        };
+        for (framing, around) in [(Framing::List, 3), (Framing::Lines, 1), (Framing::Events, 1)] {
+            // The page and its list are written elsewhere.
+            let beside = around - 1;
+            assert_eq!(levels_of(framing, &deep(128 - around)), 128 - beside, "as JSON: {framing:?}");
+            assert_eq!(levels_of(framing, &deep(128 - around + 1)), 1, "as base64: {framing:?}");
+        }
     }
 
     #[test]
