@@ -97,6 +97,46 @@ async fn what_is_stored_is_told_again_whatever_the_topic_takes_by_now() {
 }
 
 /// An empty key is a key.
+/// A stream that turns out to have no lines is told all the same that it was not the next one.
+#[tokio::test]
+async fn conditions_are_checked_without_records_too() {
+    let door = topic(1, "").await;
+    let arrow = {
+        let value: arrow_array::ArrayRef = std::sync::Arc::new(arrow_array::StringArray::from(Vec::<&str>::new()));
+        let batch = arrow_array::RecordBatch::try_from_iter([("value", value)]).unwrap();
+        let mut writer = arrow_ipc::writer::StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+        writer.write(&batch).unwrap();
+        writer.into_inner().unwrap()
+    };
+    let bodies = [
+        (JSON, br#"{"records":[]}"#.to_vec()),
+        (NDJSON, b"\n".to_vec()),
+        ("application/vnd.apache.arrow.stream", arrow),
+    ];
+    assert_eq!(offsets(&one(&door, &[("fencing-token", "5")]).await), [(0, 0)]);
+    for (content_type, body) in bodies {
+        let none = async |headers: Headers<'_>| send(&door, RECORDS, content_type, headers, body.clone()).await;
+        assert_eq!(none(&[("expected-offset", "1"), ("fencing-token", "6")]).await.status.as_u16(), 200);
+        let problem = none(&[("expected-offset", "0")]).await.check_problem(409, "unexpected_offset");
+        assert_eq!((&problem["tail"], &problem["may_have_happened"]), (&json!(1), &json!(false)), "{problem}");
+        none(&[("expected-offset", "2"), ("idempotency-key", "k")]).await.check_problem(409, "unexpected_offset");
+        let problem = none(&[("fencing-token", "4"), ("expected-offset", "1")]).await.check_problem(412, "fenced");
+        assert_eq!((&problem["fencing_token"], &problem["tail"]), (&json!(5), &json!(1)), "it has shown no token");
+    }
+    assert_eq!(door.tail("t", 0).await, 1);
+    // Of which partition must be known.
+    door.grow("t", 2).await;
+    let none = async |path: &str, headers: Headers<'_>| send(&door, path, NDJSON, headers, "").await;
+    none(RECORDS, &[("expected-offset", "0")]).await.check_problem(400, "invalid_parameter");
+    let path = format!("{RECORDS}?partition=1");
+    assert_eq!(none(&path, &[("expected-offset", "0")]).await.status.as_u16(), 200);
+    none(&path, &[("expected-offset", "1")]).await.check_problem(409, "unexpected_offset");
+    let path = format!("{RECORDS}?partition=2");
+    let answer = none(&path, &[("expected-offset", "0")]).await;
+    answer.check_problem(404, "unknown_partition");
+    door.stop().await;
+}
+
 #[tokio::test]
 async fn a_request_with_an_empty_key_is_not_one_without() {
     let door = topic(1, "").await;

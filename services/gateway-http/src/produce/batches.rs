@@ -145,6 +145,14 @@ impl Batches {
         Ok(())
     }
 
+    /// Of a request that has come to its end: checks what it asks to hold, if no record of it could be refused for that.
+    ///
+    /// # Errors
+    /// When it does not hold.
+    pub(super) async fn check_end(&self) -> Result<(), Refused> {
+        self.gate.check_without_records(&self.shared, &self.rules).await
+    }
+
     /// Bytes of all batches.
     pub(super) fn bytes(&self) -> usize {
         self.bytes

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 use tidelog_catalog_api::{KeyLayout, KeyedBatch, ProducerBatch, TopicView};
-use tidelog_ingest::Conditions;
+use tidelog_ingest::{AppendError, Conditions};
 use tidelog_model::limits::{KEY_BATCHES_MAX, PRODUCER_BATCHES_KEPT};
 use tidelog_model::{FencingToken, Offset, PartitionId, ProducerEpoch, ProducerId};
 use tidelog_topic_configs::topic_configs;
 
+use super::input::{NewRecord, Rules};
 use super::whole::{self, KEY as RECORD_KEY};
 use crate::body::Arriving;
 use crate::errors::{self, Code};
@@ -162,7 +163,7 @@ impl Asked {
             let hash = hash(&[key.as_bytes()]);
             let known = shared.parts.catalog.idempotency_key(topic.id, hash);
             if known.is_some_and(|known| known.body != body) {
-                return Err(errors::of_append(&tidelog_ingest::AppendError::KeyReused));
+                return Err(errors::of_append(&AppendError::KeyReused));
             }
             let batch_bytes_max = u32::try_from(rules.batch_bytes_max).expect("bounded far below 4 GiB");
             let now = KeyLayout { partitions: topic.partitions, batch_bytes_max };
@@ -251,6 +252,41 @@ impl Gate {
                 );
                 Err(Refused::new(Code::InvalidRecord, detail).field("partition"))
             }
+        }
+    }
+
+    /// Checks what must hold for a request without records, which has no batch to be refused. It shows no token.
+    ///
+    /// # Errors
+    /// When it does not hold, or it is not said of which partition.
+    pub(super) async fn check_without_records(&self, shared: &Shared, rules: &Rules) -> Result<(), Refused> {
+        let (expected, token) = (self.expected_offset, self.fencing_token);
+        if self.records > 0 || (expected.is_none() && token.is_none()) {
+            return Ok(());
+        }
+        let topic = &rules.topic;
+        let Some(index) = rules.partition.or((topic.partitions == 1).then_some(0)) else {
+            let detail =
+                "there are no records, so it is not known of which partition this is asked; ?partition= says it";
+            return Err(Refused::parameter(Code::InvalidParameter, "partition", detail));
+        };
+        rules.place(&NewRecord { partition: Some(index), ..NewRecord::default() })?;
+        let id = PartitionId { topic: topic.id, index };
+        shared.parts.catalog.read_barrier().await.map_err(|error| errors::of_catalog(&error))?;
+        let Some(view) = shared.parts.catalog.partition(id) else {
+            return Err(errors::of_append(&AppendError::UnknownPartition));
+        };
+        let tail = view.high_watermark;
+        // After the tail: no token goes back, so both hold at the moment at which the tail was looked at.
+        let seen = shared.parts.catalog.fence(id);
+        match (token, seen) {
+            (Some(token), Some(seen)) if seen > token => {
+                Err(errors::of_append(&AppendError::Fenced { token: seen, tail }))
+            }
+            _ if expected.is_some_and(|expected| expected != tail) => {
+                Err(errors::of_append(&AppendError::UnexpectedOffset { tail }))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -144,6 +144,10 @@ impl Flow {
         read: Result<(), Refused>,
         mut arriving: Arriving,
     ) -> Result<Response, Refused> {
+        let read = match read {
+            Ok(()) => self.batches.check_end().await,
+            refused => refused,
+        };
         // What came before what is wrong is stored, unless all of it is taken as a whole.
         if self.failed.is_none() && !(self.is_whole && read.is_err()) {
             self.flush().await;

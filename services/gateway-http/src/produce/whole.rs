@@ -91,6 +91,9 @@ pub(super) async fn json(
     };
     // What was sent is not needed any more, now that there are batches of it.
     drop(whole);
+    if count == 0 {
+        batches.check_end().await?;
+    }
     append(batches, count).await
 }
 
