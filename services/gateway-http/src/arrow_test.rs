@@ -13,6 +13,7 @@ use axum::http::Request;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::testing::{Answer, Door, eventually, open_body};
 
@@ -87,6 +88,41 @@ async fn records_come_out_as_columns() {
         door.get(&format!("{PARTITION}?{wrong}"), ARROW).await.check_problem(400, "invalid_parameter");
     }
     door.get(&format!("{PARTITION}?columns=value"), JSON).await.check_problem(400, "invalid_parameter");
+    door.stop().await;
+}
+
+/// The end of the body ends the stream, as the format has it; but not the end of its connection.
+#[tokio::test]
+async fn the_end_mark_may_be_left_out_where_the_body_is_whole() {
+    let door = Door::start().await;
+    door.create(r#"{"name":"t"}"#).await;
+    let body = stream(&[values(0, 3), values(3, 2)]);
+    let body = body.strip_suffix(&END).expect("a writer sends it");
+    let told = door.post(RECORDS, ARROW, body.to_vec()).await.json();
+    assert_eq!(told["records"], 5);
+    let address = door.listen().await;
+    let send = async |framing: &str, parts: &[&[u8]]| {
+        let head = format!(
+            "POST {RECORDS} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: {ARROW}\r\n{framing}\r\n\r\n"
+        );
+        let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+        stream.write_all(&[&[head.as_bytes()], parts].concat().concat()).await.unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).await.unwrap();
+        said
+    };
+    let (length, chunk) = (format!("content-length: {}", body.len()), format!("{:x}\r\n", body.len()));
+    for said in [
+        send(&length, &[body]).await,
+        send("transfer-encoding: chunked", &[chunk.as_bytes(), body, b"\r\n0\r\n\r\n"]).await,
+    ] {
+        assert!(said.starts_with("HTTP/1.1 200 ") && said.contains("\"records\":5"), "{said}");
+    }
+    let (parts, open) = open_body();
+    parts.send(Ok(Bytes::from(body.to_vec()))).unwrap();
+    parts.send(Err(std::io::ErrorKind::UnexpectedEof.into())).unwrap();
+    let problem = door.post(RECORDS, ARROW, open).await.check_problem(400, "body_cut_off");
+    assert_eq!(problem["stored"]["records"], 5);
     door.stop().await;
 }
 
