@@ -94,6 +94,54 @@ async fn what_is_no_http_is_refused() {
     door.stop().await;
 }
 
+/// What the library refuses by itself has no problem; docs/http.md says of what.
+#[tokio::test]
+async fn heads_that_are_no_heads_are_refused_without_a_body() {
+    let door = Door::start().await;
+    let address = door.listen().await;
+    let many = (0..101).map(|number| format!("x{number}: 1\r\n")).collect::<String>();
+    let long = format!("x: {}\r\n", "y".repeat(40_000));
+    let path = format!("GET /{} HTTP/1.1\r\n\r\n", "y".repeat(40_000));
+    let with = |header: &str| format!("POST /v1/topics HTTP/1.1\r\nhost: x\r\n{header}\r\n");
+    let all = [
+        (400, "GET /livez\r\n\r\n".to_owned()),
+        (400, "GET /livez HTTP/3.0\r\n\r\n".to_owned()),
+        (400, "GET /a b HTTP/1.1\r\n\r\n".to_owned()),
+        (400, with("content-length: some\r\n")),
+        (400, with("content-length: 1\r\ncontent-length: 2\r\n")),
+        (400, with("transfer-encoding: gzip\r\n")),
+        (400, with("no header\r\n")),
+        (400, with("x: \u{1}\r\n")),
+        (431, with(&many)),
+        (431, with(&long)),
+        (431, path),
+    ];
+    for (status, head) in all {
+        let mut stream = connect(&address).await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let told = String::from_utf8(rest(&mut stream).await).unwrap();
+        let start = &head[..head.len().min(60)];
+        assert!(told.starts_with(&format!("HTTP/1.1 {status} ")), "{start:?}: {told}");
+        assert!(told.contains("content-length: 0\r\n") && told.contains("connection: close\r\n"), "{start:?}: {told}");
+        assert!(told.ends_with("\r\n\r\n") && !told.contains("x-request-id"), "{start:?}: {told}");
+    }
+    // Of HTTP/2, whose connection goes on.
+    let stream = TcpStream::connect(&address).await.unwrap();
+    let (client, connection) = h2::client::Builder::new().handshake::<_, bytes::Bytes>(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = axum::http::Request::get("http://x/livez").header("x", "y".repeat(40_000)).body(()).unwrap();
+    let (told, _) = client.clone().ready().await.unwrap().send_request(request, true).unwrap();
+    let told = told.await.unwrap();
+    assert_eq!((told.status().as_u16(), told.headers().contains_key("x-request-id")), (431, false));
+    assert!(told.into_body().data().await.is_none());
+    let request = axum::http::Request::get("http://x/livez").body(()).unwrap();
+    let (told, _) = client.clone().ready().await.unwrap().send_request(request, true).unwrap();
+    assert_eq!(told.await.unwrap().status().as_u16(), 200);
+    drop(client);
+    connection.abort();
+    door.stop().await;
+}
+
 #[tokio::test]
 async fn who_does_not_say_what_it_speaks_is_not_waited_for() {
     let head_timeout = Duration::from_millis(200);
