@@ -54,7 +54,7 @@ fn config_changes() -> RefOr<Schema> {
 
 /// The value of a setting.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "the value of a setting is neither text, nor a number, nor true or false")]
 pub enum ConfigValue {
     /// As Kafka writes it.
     Text(String),

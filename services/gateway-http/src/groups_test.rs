@@ -181,7 +181,7 @@ async fn offsets_are_committed_each_by_itself_and_told_with_their_lag() {
     refused(json!([["t", 0, 1, ""]]), "expected an object").await;
     refused(json!([{"topic": "t", "partition": 0, "offset": "+1"}]), "a string of its digits").await;
     refused(json!([{"topic": "t", "partition": 0, "offset": -1}]), "offset").await;
-    refused(json!([{"topic": "t", "partition": -1, "offset": 0}]), "u32").await;
+    refused(json!([{"topic": "t", "partition": -1, "offset": 0}]), "a whole number").await;
     refused(json!([{"topic": "t", "partition": 0, "offset": 0, "epoch": 1}]), "epoch").await;
     door.put("PUT", "/v1/groups/g/offsets?x=1", &json!({})).await.check_problem(400, "unknown_parameter");
     door.stop().await;

@@ -95,4 +95,6 @@ mod status_test;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
+mod texts_test;
+#[cfg(test)]
 mod topics_test;

@@ -12,6 +12,8 @@ use crate::errors::Code;
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// Seconds after which trying again is sensible.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+/// How much is said in words: some of them repeat what the client has sent.
+const DETAIL_BYTES_MAX: usize = 1_024;
 
 /// Why a request did not do what it should.
 #[derive(Clone, Debug)]
@@ -28,12 +30,17 @@ struct Inner {
 
 impl Refused {
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Refused {
+        let mut detail = detail.into();
+        if detail.len() > DETAIL_BYTES_MAX {
+            detail.truncate(detail.floor_char_boundary(DETAIL_BYTES_MAX));
+            detail.push('…');
+        }
         let problem = Problem {
             kind: format!("urn:tidelog:problem:{}", code.as_str()),
             title: code.title().to_owned(),
             status: code.status().as_u16(),
             code: code.as_str().to_owned(),
-            detail: detail.into(),
+            detail,
             retry: code.retry(),
             ..Problem::default()
         };

@@ -84,8 +84,15 @@ async fn a_list_with_a_wrong_record_stores_nothing() {
     check_refused(&door, &with(r#"{"value":"\ud800"}"#), 400, "invalid_json", second.clone(), "value").await;
     check_refused(&door, &with(r#"{"partition":1}"#), 404, "unknown_partition", second.clone(), "0 to 0").await;
     check_refused(&door, &with(r#"{"partition":-1}"#), 400, "invalid_record", second.clone(), "-1").await;
-    check_refused(&door, &with(r#"{"timestamp":99999999999999999999}"#), 400, "invalid_record", second.clone(), "i64")
-        .await;
+    check_refused(
+        &door,
+        &with(r#"{"timestamp":99999999999999999999}"#),
+        400,
+        "invalid_record",
+        second.clone(),
+        "a whole number",
+    )
+    .await;
     check_refused(&door, &with(r#"{"timestamp":-5}"#), 400, "invalid_timestamp", second.clone(), "-5").await;
     check_refused(&door, &with(r#"{"timestamp":9000000000000}"#), 400, "invalid_timestamp", second.clone(), "within")
         .await;

@@ -73,7 +73,7 @@ async fn what_cannot_be_a_topic_is_refused_with_what_would_work() {
     check_refused(&door, r#"{"name":"x","partitions":0}"#, 400, "invalid_partitions", "1 to 100000").await;
     check_refused(&door, r#"{"name":"x","partitions":100001}"#, 400, "invalid_partitions", "1 to 100000").await;
     check_refused(&door, r#"{"name":"x","partitions":-1}"#, 400, "invalid_body", "-1").await;
-    check_refused(&door, r#"{"name":"x","partitions":1e99}"#, 400, "invalid_body", "u32").await;
+    check_refused(&door, r#"{"name":"x","partitions":1e99}"#, 400, "invalid_body", "a whole number").await;
     check_refused(&door, r#"{"name":"x","configs":{"colour":"red"}}"#, 400, "invalid_config", "colour").await;
     check_refused(&door, r#"{"name":"x","configs":{"retention.ms":"soon"}}"#, 400, "invalid_config", "604800000").await;
     check_refused(&door, r#"{"nme":"x"}"#, 400, "invalid_body", "name").await;

@@ -4,6 +4,9 @@ use crate::errors::Code;
 use crate::options::JSON_DEPTH_MAX;
 use crate::problem::Refused;
 
+/// How much of what was sent is told back.
+const TOLD_CHARS_MAX: usize = 200;
+
 /// A body that should be JSON, as text.
 ///
 /// # Errors
@@ -71,12 +74,47 @@ fn place(bytes: &[u8], at: usize) -> (u64, u64) {
 /// What the reader of JSON says: broken JSON, or JSON that is not what is asked for, which is `otherwise`.
 pub(crate) fn json_error(error: &serde_json::Error, otherwise: Code) -> Refused {
     let code = if error.is_data() { otherwise } else { Code::InvalidJson };
-    let refused = Refused::new(code, error.to_string());
+    let refused = Refused::new(code, in_terms_of_json(error));
     if error.line() == 0 {
         return refused;
     }
     let (line, column) = (error.line() as u64, error.column() as u64);
     refused.at(|place| (place.line, place.column) = (Some(line), Some(column)))
+}
+
+/// What the reader of JSON says, in words of JSON where it has those of Rust. What it repeats of the text is cut.
+pub(crate) fn in_terms_of_json(error: &serde_json::Error) -> String {
+    const FOUND: [(&str, &str); 5] = [
+        ("map", "an object"),
+        ("sequence", "a list"),
+        ("floating point", "number"),
+        ("integer", "number"),
+        ("unit", "null"),
+    ];
+    let text = error.to_string();
+    let place = if error.line() == 0 { "" } else { text.rfind(" at line ").map_or("", |at| &text[at..]) };
+    let said = &text[..text.len() - place.len()];
+    let Some((found, expected)) = said.rsplit_once(", expected ") else { return format!("{}{place}", cut(said)) };
+    let expected = match expected {
+        "u32" => "a whole number from 0 to 4294967295",
+        "i64" => "a whole number",
+        "a map" => "an object",
+        "a sequence" => "a list",
+        other => other,
+    };
+    let what =
+        ["invalid type: ", "invalid value: "].into_iter().find(|what| found.starts_with(what)).unwrap_or_default();
+    let found = &found[what.len()..];
+    let known = FOUND.iter().find_map(|(rust, json)| Some((*json, found.strip_prefix(rust)?)));
+    let (kind, rest) = known.filter(|_| !what.is_empty()).unwrap_or(("", found));
+    format!("{what}{kind}{}, expected {expected}{place}", cut(rest))
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(TOLD_CHARS_MAX) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use tidelog_http_api::{Produced, RecordOutcome, RecordPlace, WireOffset, object_
 use super::batches::Batches;
 use super::conditions::Gate;
 use super::input::{NewRecord, RecordText, Rules, decode_base64};
-use super::json_text::{check_text, json_error};
+use super::json_text::{check_text, in_terms_of_json, json_error};
 use crate::body::Arriving;
 use crate::errors::Code;
 use crate::gateway::Shared;
@@ -82,7 +82,7 @@ pub(super) async fn json(
         for (number, record) in sent.records.iter().enumerate() {
             let number = number as u64;
             let pushed = object_from_str::<RecordText<'_>>(record.get())
-                .map_err(|error| Refused::new(json_error(&error, Code::InvalidRecord).code(), error.to_string()))
+                .map_err(|error| Refused::new(json_error(&error, Code::InvalidRecord).code(), in_terms_of_json(&error)))
                 .and_then(NewRecord::of)
                 .and_then(|record| batches.push(number, &record));
             pushed.map_err(|refused| refused.at(|place| place.record = Some(number)))?;
