@@ -22,13 +22,13 @@ use tokio::time::Instant;
 
 use crate::counted::Counted;
 use crate::gateway::Shared;
-use crate::layers;
 use crate::memory::{Client, Cut, Origin, Taker};
 use crate::opening::Opening;
 use crate::options::{
     CONNECTION_BUFFER_BYTES, CONNECTION_STREAMS_MAX, CONNECTION_WINDOW_BYTES, GatewayOptions, SLOW_WHEN_WANTED_MAX,
     STREAM_WINDOW_BYTES,
 };
+use crate::passage;
 use crate::socket::Socket;
 
 tokio::task_local! {
@@ -88,7 +88,7 @@ pub(crate) async fn serve(shared: &Arc<Shared>, router: Router, mut stream: TcpS
             async move {
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(Taker::new(&client, STREAM.try_with(Arc::clone).ok()));
-                Ok::<_, Infallible>(layers::around(&shared, router, request).await)
+                Ok::<_, Infallible>(passage::around(&shared, router, request).await)
             }
         });
         // In a place of its own: it is ten times as large, and the rarer kind.
@@ -99,7 +99,7 @@ pub(crate) async fn serve(shared: &Arc<Shared>, router: Router, mut stream: TcpS
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(Taker::new(&client, None));
             // In a place of its own: the library keeps one for as long as the connection lives.
-            Box::pin(layers::around(shared, router.clone(), request).map(Ok::<_, Infallible>))
+            Box::pin(passage::around(shared, router.clone(), request).map(Ok::<_, Infallible>))
         });
         let connection = pin!(http1(options).serve_connection(io, service));
         until_ended(shared, &client, leaves_at, connection, http1::Connection::graceful_shutdown).await

@@ -203,7 +203,7 @@ impl Gateway {
     /// Past the listener, for tests that need none.
     #[cfg(test)]
     pub(crate) async fn answer(&self, request: axum::extract::Request) -> axum::response::Response {
-        crate::layers::around(&self.shared, self.router.clone(), request).await
+        crate::passage::around(&self.shared, self.router.clone(), request).await
     }
 
     #[cfg(test)]

@@ -19,7 +19,7 @@
 //! | `http-read-again-repeats` | what was read, given up and is read again begins with its batch | I3 |
 //!
 //! A request's way, in the order of the files: `gateway.rs` accepts → `connection.rs` speaks HTTP → `router.rs` and
-//! `layers.rs` → the handler, in `topics`, `produce`, `read`, `groups` or `status.rs`.
+//! `passage.rs` → the handler, in `topics`, `produce`, `read`, `groups` or `status.rs`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -37,7 +37,6 @@ mod groups;
 mod health;
 mod hosts;
 mod json_body;
-mod layers;
 mod memory;
 mod meters;
 mod metrics;
@@ -46,6 +45,7 @@ mod node_view;
 mod opening;
 mod options;
 mod partitioner;
+mod passage;
 mod problem;
 mod produce;
 mod producers;

@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use crate::gateway::Shared;
 use crate::routes::Routes;
-use crate::{console, cors, groups, health, layers, metrics, negotiate, produce, producers, read, status, topics};
+use crate::{console, cors, groups, health, metrics, negotiate, passage, produce, producers, read, status, topics};
 
 /// Where the document is.
 const DOCUMENT: &str = "/openapi.json";
@@ -78,7 +78,7 @@ pub(crate) fn routes() -> Routes {
     Routes::new(served().into_openapi().paths.paths.into_keys(), others)
 }
 
-/// All routes. What every request passes is around this, see [`layers::around`].
+/// All routes. What every request passes is around this, see [`passage::around`].
 pub(crate) fn router(shared: &Arc<Shared>) -> Router {
     // Shared by all answers, however many are not taken.
     let document = Bytes::from(document().to_json().expect("a document has text keys only"));
@@ -88,11 +88,11 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
         .route(DOCUMENT, get(move || async move { ([(CONTENT_TYPE, negotiate::JSON)], document) }))
         .merge(console::routes())
         .merge(served)
-        .fallback(layers::not_found)
-        .method_not_allowed_fallback(layers::method_not_allowed);
+        .fallback(passage::not_found)
+        .method_not_allowed_fallback(passage::method_not_allowed);
     let all = match cors::layer(&shared.options.cors_allowed_origins) {
         // Pages are to read of panics too.
-        Some(cors) => all.layer(CatchPanicLayer::custom(layers::panicked)).layer(cors),
+        Some(cors) => all.layer(CatchPanicLayer::custom(passage::panicked)).layer(cors),
         None => all,
     };
     all.with_state(shared.clone())
