@@ -15,11 +15,11 @@ use crate::server::ServerArguments;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  tidelog consume greetings                        what is there, and then it ends
-  tidelog consume greetings --follow --from latest what comes from now on, until Ctrl-C
-  tidelog consume orders --from -15m --keys        of the last 15 minutes, key and value with a tab between them
-  tidelog consume orders --json | jq .value        one JSON object a line, with everything
-  tidelog consume orders --group readers --follow  go on where the group is, and note how far it has got
+  tidelog consume greetings                          what is there, and then it ends
+  tidelog consume greetings --follow --from latest   what comes from now on, until Ctrl-C
+  tidelog consume orders --from -15m --keys          of the last 15 minutes, key and value with a tab between them
+  tidelog consume orders --json | jq .value          one JSON object a line, with everything
+  tidelog consume orders --group readers --follow    go on where the group is, and note how far it has got
 
 Reading goes on by itself after the connection was lost. --follow ends with exit code 0 at Ctrl-C, and nothing is half-written.
 docs/cli.md tells more.";

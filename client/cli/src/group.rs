@@ -7,11 +7,44 @@ use crate::failure::Failure;
 use crate::output::{Column, Output};
 use crate::server::{JsonArgument, ServerArguments};
 
-const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  tidelog group list                               state and number of members of each
+  tidelog group describe readers                   who is in it, and what each one reads
+  tidelog group offsets readers                    how far it is, and how far behind
+  tidelog group reset readers --topic orders --to earliest --dry-run
+  tidelog group delete readers
+
+A group comes into being when something is noted in it: `tidelog consume orders --group readers`.
+`tidelog group COMMAND --help` has examples of each.";
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  tidelog group list
+  tidelog group list --json | jq -r '.groups[] | select(.members == 0) | .group'";
+
+const DESCRIBE_EXAMPLES: &str = "\
+Examples:
+  tidelog group describe readers
+  tidelog group describe readers --json | jq '.members[].client_id'";
+
+const OFFSETS_EXAMPLES: &str = "\
 Examples:
   tidelog group offsets readers
+  tidelog group offsets readers | awk '{ lag += $5 } END { print lag }'
+  tidelog group offsets readers --json | jq '.offsets[] | select(.lag > 1000)'";
+
+const RESET_EXAMPLES: &str = "\
+Examples:
   tidelog group reset readers --topic orders --to earliest --dry-run
-  tidelog group reset readers --topic orders --partition 3 --to @2026-01-31T12:00:00Z";
+  tidelog group reset readers --topic orders --to -15m
+  tidelog group reset readers --topic orders --partition 3 --to @2026-01-31T12:00:00Z
+
+Its consumers must have been stopped: they know better where they are.";
+
+const DELETE_EXAMPLES: &str = "\
+Examples:
+  tidelog group delete readers";
 
 const HINT: &str = "`tidelog group list` shows what there is";
 
@@ -19,7 +52,7 @@ const HINT: &str = "`tidelog group list` shows what there is";
 #[derive(Debug, Subcommand)]
 pub enum GroupAction {
     /// List all groups.
-    #[command(after_help = EXAMPLES)]
+    #[command(after_help = LIST_EXAMPLES)]
     List {
         #[command(flatten)]
         json: JsonArgument,
@@ -27,16 +60,16 @@ pub enum GroupAction {
         server: ServerArguments,
     },
     /// Show a group's members and what they read.
-    #[command(after_help = EXAMPLES)]
+    #[command(after_help = DESCRIBE_EXAMPLES)]
     Describe(Named),
     /// Show how far a group is, and how far behind.
-    #[command(after_help = EXAMPLES)]
+    #[command(after_help = OFFSETS_EXAMPLES)]
     Offsets(Named),
     /// Set where a group goes on. Refused while it has members.
-    #[command(after_help = EXAMPLES)]
+    #[command(after_help = RESET_EXAMPLES)]
     Reset(ResetArguments),
     /// Delete a group, with where it is. Refused while it has members.
-    #[command(after_help = EXAMPLES)]
+    #[command(after_help = DELETE_EXAMPLES)]
     Delete {
         /// Its name.
         group: String,

@@ -40,7 +40,7 @@ use output::Output;
 #[derive(Debug, Subcommand)]
 pub enum ClientAction {
     /// Topics: list, create, describe, configure, delete.
-    #[command(subcommand, arg_required_else_help = true)]
+    #[command(subcommand, arg_required_else_help = true, after_help = topic::EXAMPLES)]
     Topic(topic::TopicAction),
     /// Append records: a line each, from standard input or files.
     #[command(after_help = produce::EXAMPLES)]
@@ -49,7 +49,7 @@ pub enum ClientAction {
     #[command(after_help = consume::EXAMPLES)]
     Consume(consume::ConsumeArguments),
     /// Consumer groups: list, describe, offsets, reset, delete.
-    #[command(subcommand, arg_required_else_help = true)]
+    #[command(subcommand, arg_required_else_help = true, after_help = group::EXAMPLES)]
     Group(group::GroupAction),
     /// What the server knows about itself.
     #[command(after_help = status::EXAMPLES)]

@@ -10,17 +10,54 @@ use crate::failure::Failure;
 use crate::output::{Column, Output, bytes};
 use crate::server::{JsonArgument, ServerArguments};
 
-const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
-  tidelog topic create orders --partitions 6 --config retention.ms=3600000
+  tidelog topic create orders --partitions 6 --if-not-exists
+  tidelog topic list                               name, partitions and id of each
+  tidelog topic describe orders                    where its partitions begin and end, and its settings
+  tidelog topic configure orders --set retention.ms=86400000 --partitions 12
+  tidelog topic delete orders --yes                with all its records, and without asking
+
+`tidelog topic COMMAND --help` has examples of each.";
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  tidelog topic list
+  tidelog topic list | cut -f1                     names alone: elsewhere than on a terminal fields have tabs between them
+  tidelog topic list --json | jq -r '.topics[] | select(.partitions > 1) | .name'";
+
+const CREATE_EXAMPLES: &str = "\
+Examples:
+  tidelog topic create greetings
+  tidelog topic create orders --partitions 6 --config retention.ms=3600000 --config max.message.bytes=100000
+  tidelog topic create orders --if-not-exists      in a script that may run again
+
+docs/kafka-compatibility.md tells which settings have an effect.";
+
+const DESCRIBE_EXAMPLES: &str = "\
+Examples:
+  tidelog topic describe orders
+  tidelog topic describe orders --all              settings that have their defaults too
+  tidelog topic describe orders | awk '{ records += $4 } END { print records }'
+  tidelog topic describe orders --json | jq '.configs.\"retention.ms\".value'";
+
+const CONFIGURE_EXAMPLES: &str = "\
+Examples:
   tidelog topic configure orders --set retention.ms=86400000 --unset compression.type
-  tidelog topic list --json | jq -r '.topics[].name'";
+  tidelog topic configure orders --partitions 12   12 in all; keys go elsewhere from then on
+
+What is not named stays as it is.";
+
+const DELETE_EXAMPLES: &str = "\
+Examples:
+  tidelog topic delete orders                      asks before, on a terminal
+  tidelog topic delete orders --yes                in a script";
 
 /// `tidelog topic`.
 #[derive(Debug, Subcommand)]
 pub enum TopicAction {
     /// List all topics.
-    #[command(after_help = EXAMPLES)]
+    #[command(after_help = LIST_EXAMPLES)]
     List {
         #[command(flatten)]
         json: JsonArgument,
@@ -28,10 +65,10 @@ pub enum TopicAction {
         server: ServerArguments,
     },
     /// Create a topic.
-    #[command(after_help = EXAMPLES)]
+    #[command(after_help = CREATE_EXAMPLES)]
     Create(CreateArguments),
     /// Show a topic's partitions and settings.
-    #[command(after_help = EXAMPLES)]
+    #[command(after_help = DESCRIBE_EXAMPLES)]
     Describe {
         /// Its name.
         topic: String,
@@ -44,10 +81,10 @@ pub enum TopicAction {
         server: ServerArguments,
     },
     /// Change a topic's settings, and give it more partitions.
-    #[command(after_help = EXAMPLES)]
+    #[command(after_help = CONFIGURE_EXAMPLES)]
     Configure(ConfigureArguments),
     /// Delete a topic and all its records.
-    #[command(after_help = EXAMPLES)]
+    #[command(after_help = DELETE_EXAMPLES)]
     Delete {
         /// Its name.
         topic: String,

@@ -152,3 +152,48 @@ impl FromArgMatches for SettingFlags {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// The commands of ours among the examples of a help text, without what is piped or redirected and what is said about them.
+    fn examples(help: &str) -> Vec<String> {
+        let lines = help.lines().skip_while(|line| *line != "Examples:").skip(1).take_while(|line| !line.is_empty());
+        let ours = lines.filter_map(|line| line.find("tidelog ").map(|start| &line[start..]));
+        let end = |line: &str| ["  ", " | ", " < ", " > "].iter().filter_map(|mark| line.find(mark)).min();
+        ours.map(|line| line[..end(line).unwrap_or(line.len())].to_owned()).collect()
+    }
+
+    /// Every command has examples, one of them of itself, and all of them can be typed as they are.
+    fn check(command: &Command, path: &str) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let examples = examples(&help);
+        let is_of_itself = |example: &String| example == path || example.starts_with(&format!("{path} "));
+        assert!(examples.iter().any(is_of_itself), "{path} --help has no example of it: {examples:?}");
+        for example in &examples {
+            let parsed = CommandLine::try_parse_from(example.split(' '));
+            assert!(
+                parsed.is_ok(),
+                "{path} --help: {example:?}: {}",
+                parsed.err().map_or_else(String::new, |it| it.to_string())
+            );
+        }
+        for inner in command.get_subcommands() {
+            check(inner, &format!("{path} {}", inner.get_name()));
+        }
+    }
+
+    #[test]
+    fn every_command_has_examples_that_can_be_typed() {
+        check(&CommandLine::command(), "tidelog");
+    }
+
+    #[test]
+    fn an_example_ends_where_something_else_begins() {
+        let help = "Examples:\n  echo a | tidelog produce t\n  tidelog topic list --json | jq .\n  tidelog status  it\n\n  tidelog no";
+        assert_eq!(examples(help), ["tidelog produce t", "tidelog topic list --json", "tidelog status"]);
+    }
+}
