@@ -6,6 +6,9 @@ use tidelog::{Error, ErrorKind};
 
 use crate::exit;
 
+/// What to try when something else listens there.
+const WHERE_HTTP_IS: &str = "--server must name the address of `http.listen`, http://127.0.0.1:8080 unless set";
+
 /// A command that was not done.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -78,9 +81,13 @@ impl From<Error> for Failure {
                 let hint = "`tidelog dev` starts a server, --server or TIDELOG_SERVER says where it is";
                 (exit::UNREACHABLE, format!("{error}; {hint}"))
             }
-            Error::Broken { .. } | Error::NoAnswer { .. } => (exit::UNREACHABLE, error.to_string()),
+            // What waits for another protocol hangs up, or says nothing. Kafka's port is the one that people try by mistake.
+            Error::Broken { .. } | Error::NoAnswer { .. } => {
+                let hint = "if that goes on, what listens there may not speak HTTP, as Kafka's port does not";
+                (exit::UNREACHABLE, format!("{error}; {hint}: {WHERE_HTTP_IS}"))
+            }
             Error::Unintelligible { .. } => {
-                (exit::FAILED, format!("{error}; is it a Tidelog of this version that listens there?"))
+                (exit::FAILED, format!("{error}; is it a Tidelog of this version that listens there? {WHERE_HTTP_IS}"))
             }
             Error::Invalid(_) => (exit::USAGE, error.to_string()),
             Error::Refused(problem) if problem.code == "not_found" => {
@@ -131,6 +138,14 @@ mod tests {
         check(Error::Refused(problem.clone().into()), exit::NOT_FOUND, "`tidelog topic create orders`");
         (problem.code, problem.status, problem.may_have_happened) = ("timeout".to_owned(), 504, true);
         check(Error::Refused(problem.into()), exit::FAILED, "may have happened");
+        // A read never may have happened, and what is wrong with the address is said.
+        for may_have_happened in [true, false] {
+            let (server, why) = ("http://x".into(), "closed".into());
+            let failure = Failure::from(Error::Broken { server, why, may_have_happened });
+            let text = failure.text().unwrap();
+            assert_eq!((failure.code(), text.contains("may have happened")), (exit::UNREACHABLE, may_have_happened));
+            assert!(text.contains("http.listen"), "{text}");
+        }
         let pipe = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
         assert_eq!((pipe.code(), pipe.text()), (exit::DONE, None));
     }

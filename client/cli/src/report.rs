@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn what_is_not_stored_is_told_with_its_lines() {
         let mut report = Report::new("t");
-        let error = Error::NoAnswer { server: "http://x".into(), waited_ms: 7 };
+        let error = Error::NoAnswer { server: "http://x".into(), waited_ms: 7, may_have_happened: true };
         report.failed("x line 3", error.clone());
         for line in ["x line 4", "x line 5"] {
             report.failed(line, Error::EarlierFailed { cause: error.clone().into() });

@@ -34,6 +34,8 @@ pub enum Error {
         server: Arc<str>,
         /// How it ended.
         why: Arc<str>,
+        /// Whether what was asked may have happened all the same: not so if it changes nothing.
+        may_have_happened: bool,
     },
     /// There was no answer in time.
     #[error("{server} has not answered within {waited_ms} ms")]
@@ -42,14 +44,18 @@ pub enum Error {
         server: Arc<str>,
         /// How long was waited.
         waited_ms: u64,
+        /// Whether what was asked may have happened all the same: not so if it changes nothing.
+        may_have_happened: bool,
     },
-    /// The answer is none that a Tidelog gives.
+    /// The answer is none that a Tidelog gives, or none that is HTTP.
     #[error("the answer of {server} is not understood: {why}")]
     Unintelligible {
         /// Who answered.
         server: Arc<str>,
         /// What is wrong with it.
         why: Arc<str>,
+        /// Whether what was asked may have happened all the same: not so if it changes nothing.
+        may_have_happened: bool,
     },
     /// What was asked for makes no sense, so nobody was asked.
     #[error("{0}")]
@@ -101,12 +107,14 @@ impl Error {
         }
     }
 
-    /// Whether what was asked may have happened all the same.
+    /// Whether what was asked may have happened all the same. What only reads never has.
     #[must_use]
     pub fn may_have_happened(&self) -> bool {
         match self {
             Error::Refused(problem) => problem.may_have_happened,
-            Error::Broken { .. } | Error::NoAnswer { .. } | Error::Unintelligible { .. } => true,
+            Error::Broken { may_have_happened, .. }
+            | Error::NoAnswer { may_have_happened, .. }
+            | Error::Unintelligible { may_have_happened, .. } => *may_have_happened,
             Error::Unreachable { .. } | Error::Invalid(_) | Error::EarlierFailed { .. } | Error::Closed => false,
         }
     }
@@ -153,22 +161,63 @@ impl Error {
     }
 
     pub(crate) fn unintelligible(server: &Arc<str>, why: impl Into<String>) -> Error {
-        Error::Unintelligible { server: server.clone(), why: why.into().into() }
+        Error::Unintelligible { server: server.clone(), why: why.into().into(), may_have_happened: true }
+    }
+
+    pub(crate) fn no_answer(server: &Arc<str>, waited: Duration) -> Error {
+        let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+        Error::NoAnswer { server: server.clone(), waited_ms, may_have_happened: true }
+    }
+
+    /// The same of a request that changes nothing.
+    pub(crate) fn of_read(mut self) -> Error {
+        match &mut self {
+            Error::Broken { may_have_happened, .. }
+            | Error::NoAnswer { may_have_happened, .. }
+            | Error::Unintelligible { may_have_happened, .. } => *may_have_happened = false,
+            // A proxy's, say, which does not know what it was about.
+            Error::Refused(problem) if problem.may_have_happened => Arc::make_mut(problem).may_have_happened = false,
+            Error::Refused(_)
+            | Error::Unreachable { .. }
+            | Error::Invalid(_)
+            | Error::EarlierFailed { .. }
+            | Error::Closed => {}
+        }
+        self
+    }
+
+    /// The same of what comes behind a change that was made.
+    pub(crate) fn after_change(self) -> Error {
+        match self {
+            Error::Unreachable { server, why } | Error::Broken { server, why, .. } => {
+                Error::Broken { server, why, may_have_happened: true }
+            }
+            Error::NoAnswer { server, waited_ms, .. } => Error::NoAnswer { server, waited_ms, may_have_happened: true },
+            Error::Unintelligible { server, why, .. } => Error::Unintelligible { server, why, may_have_happened: true },
+            other => other,
+        }
     }
 
     /// What the transport says. Nothing was sent when there was no connection.
     pub(crate) fn of_transport(server: &Arc<str>, waited: Duration, error: &reqwest::Error) -> Error {
-        let (server, why) = (server.clone(), innermost(error).into());
+        let why = innermost(error);
         if error.is_builder() {
-            Error::Invalid(why)
+            Error::Invalid(why.into())
         } else if error.is_connect() {
-            Error::Unreachable { server, why }
+            Error::Unreachable { server: server.clone(), why: why.into() }
         } else if error.is_timeout() {
-            Error::NoAnswer { server, waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX) }
+            Error::no_answer(server, waited)
+        } else if is_no_http(&why) {
+            Error::unintelligible(server, format!("what listens there does not speak HTTP ({why})"))
         } else {
-            Error::Broken { server, why }
+            Error::Broken { server: server.clone(), why: why.into(), may_have_happened: true }
         }
     }
+}
+
+/// Whether the HTTP library says that what came is no answer: other protocols begin otherwise, and some speak first.
+fn is_no_http(why: &str) -> bool {
+    why.starts_with("invalid HTTP ") || why == "received unexpected message from connection"
 }
 
 /// The last of an error's causes says what it is about; those before it are where it came through.
@@ -182,7 +231,11 @@ fn innermost(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
     use super::*;
+    use crate::{Client, Retries};
 
     #[test]
     fn each_error_has_both_answers() {
@@ -192,14 +245,53 @@ mod tests {
         };
         let why: Arc<str> = "x".into();
         check(Error::Unreachable { server: server.clone(), why: why.clone() }, true, false);
-        check(Error::Broken { server: server.clone(), why: why.clone() }, true, true);
-        check(Error::NoAnswer { server: server.clone(), waited_ms: 5 }, true, true);
-        check(Error::Unintelligible { server, why }, false, true);
+        let of_both = |error: Error, is_retriable: bool| {
+            check(error.clone(), is_retriable, true);
+            check(error.of_read(), is_retriable, false);
+        };
+        of_both(Error::Broken { server: server.clone(), why: why.clone(), may_have_happened: true }, true);
+        of_both(Error::no_answer(&server, Duration::from_millis(5)), true);
+        of_both(Error::unintelligible(&server, "x"), false);
         check(Error::EarlierFailed { cause: Error::Closed.into() }, true, false);
         check(Error::Closed, false, false);
         check(Error::invalid("x"), false, false);
         let problem = Problem { retry: true, may_have_happened: true, ..Problem::default() };
-        check(Error::Refused(problem.into()), true, true);
+        of_both(Error::Refused(problem.into()), true);
         check(Error::Refused(Problem::default().into()), false, false);
+    }
+
+    /// Answers a read with these bytes, spoken first or when asked.
+    async fn asked(speaks_first: bool, said: &'static [u8]) -> Error {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = Client::builder(&format!("http://{}", listener.local_addr().unwrap())).retries(Retries::NONE);
+        let client = client.build().unwrap();
+        let other = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            if !speaks_first {
+                stream.read(&mut [0; 1024]).await.unwrap();
+            }
+            stream.write_all(said).await.unwrap();
+            // Until the client has seen enough.
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        };
+        tokio::select! {
+            told = client.status() => told.unwrap_err(),
+            () = async { other.await; std::future::pending().await } => unreachable!("it waits for ever"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_speaks_no_http_is_told_and_a_read_of_it_never_may_have_happened() {
+        let dialects: [(bool, &[u8]); 4] = [
+            (false, b"-ERR unknown command 'GET'\r\n"),
+            (false, b"\x15\x03\x01\x00\x02\x02\x46"),
+            (false, b"SSH-2.0-OpenSSH_9.6\r\n"),
+            (true, b"SSH-2.0-OpenSSH_9.6\r\n"),
+        ];
+        for (speaks_first, said) in dialects {
+            let error = asked(speaks_first, said).await;
+            assert!(error.to_string().contains("does not speak HTTP"), "{said:?}: {error}");
+            assert!(!error.may_have_happened() && !error.is_retriable(), "{said:?}: {error}");
+        }
     }
 }

@@ -260,8 +260,12 @@ impl Client {
     /// Refused while the group has members, who know better where they are.
     pub async fn reset_offsets(&self, group: &str, reset: &ResetOffsets) -> Result<Vec<OffsetChange>, Error> {
         let url = self.url(&["v1", "groups", group, "offsets"])?;
-        let told: Offsets<OffsetChange> = self.say(Safety::Once, Method::POST, url, reset).await?;
-        Ok(told.offsets)
+        let told: Result<Offsets<OffsetChange>, Error> = if reset.dry_run {
+            self.say(Safety::Repeatable, Method::POST, url, reset).await.map_err(Error::of_read)
+        } else {
+            self.say(Safety::Once, Method::POST, url, reset).await
+        };
+        Ok(told?.offsets)
     }
 
     /// Notes how far a group is, as a consumer without members does.

@@ -125,6 +125,17 @@ impl Problem {
         }
     }
 
+    /// Of a topic that is another one than it was.
+    pub(crate) fn of_recreated_topic(topic: &str) -> Problem {
+        Problem {
+            status: 409,
+            code: "topic_recreated".to_owned(),
+            title: "The topic was created again".to_owned(),
+            detail: format!("topic {topic} was deleted and created again while it was read"),
+            ..Problem::default()
+        }
+    }
+
     /// Of an answer that is no problem of Tidelog's: a proxy's, say. What became of the request is known only when the status
     /// says that it was not worked on.
     pub(crate) fn of_stranger(status: u16, said: &str) -> Problem {

@@ -27,8 +27,8 @@ pub(crate) enum Safety {
 impl Client {
     /// Asks with GET.
     pub(crate) async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<T, Error> {
-        let bytes = self.ask(Safety::Repeatable, || self.request(Method::GET, url.clone())).await?;
-        self.understood(&bytes)
+        let asked = self.ask(Safety::Repeatable, || self.request(Method::GET, url.clone())).await;
+        asked.and_then(|bytes| self.understood(&bytes)).map_err(Error::of_read)
     }
 
     /// Says `body` as JSON, and understands the answer.
@@ -102,8 +102,7 @@ impl Client {
     }
 
     fn not_answered(&self, waited: Duration) -> Error {
-        let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
-        Error::NoAnswer { server: self.inner.server.clone(), waited_ms }
+        Error::no_answer(&self.inner.server, waited)
     }
 
     /// One try.

@@ -82,7 +82,7 @@ impl Lane {
     /// connection breaks before the first record.
     pub(super) async fn pin(&mut self) -> Result<(), Error> {
         if self.place == (Place::Topic { start: Start::Latest }) {
-            self.stream = Some(self.connect().await?);
+            self.stream = Some(self.connect().await.map_err(Error::of_read)?);
         }
         Ok(())
     }
@@ -100,6 +100,7 @@ impl Lane {
                     return Ok(Some(piece));
                 }
                 Err(error) => {
+                    let error = error.of_read();
                     if self.stream.take().is_some_and(|stream| stream.since.elapsed() > STABLE_AFTER) {
                         self.backoff.reset();
                     }
@@ -126,10 +127,7 @@ impl Lane {
         let server = &self.client.inner.server;
         let came = match came {
             Ok(came) => came.map_err(|error| self.client.broken(&error)),
-            Err(_) => {
-                let waited_ms = u64::try_from(self.options.silence_max.as_millis()).unwrap_or(u64::MAX);
-                Err(Error::NoAnswer { server: server.clone(), waited_ms })
-            }
+            Err(_) => Err(Error::no_answer(server, self.options.silence_max)),
         };
         // Where it is left for the error to be judged by how long it has lived.
         let stream = self.stream.insert(stream);
@@ -211,7 +209,8 @@ impl Lane {
                 return Ok(Vec::new());
             }
         }
-        Err(Error::Broken { server: self.client.inner.server.clone(), why: "the stream has ended".into() })
+        let (server, why) = (self.client.inner.server.clone(), "the stream has ended".into());
+        Err(Error::Broken { server, why, may_have_happened: false })
     }
 
     async fn connect(&mut self) -> Result<Stream, Error> {
@@ -236,31 +235,18 @@ impl Lane {
         }
         let request = self.client.inner.http.request(Method::GET, url).header(ACCEPT, "text/event-stream");
         let timeout = self.client.inner.request_timeout;
-        let response =
-            tokio::time::timeout(timeout, self.client.begin(request)).await.map_err(|_| Error::NoAnswer {
-                server: self.client.inner.server.clone(),
-                waited_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
-            })??;
+        let answered = tokio::time::timeout(timeout, self.client.begin(request)).await;
+        let response = answered.map_err(|_| Error::no_answer(&self.client.inner.server, timeout))??;
         self.has_connected = true;
         Ok(Stream { response, events: Events::new(self.options.event_bytes_max), since: Instant::now() })
     }
 
     /// An offset of a topic that was deleted and made anew is another record's.
     async fn check_topic(&self) -> Result<(), Error> {
-        let mut url = self.client.url(&["v1", "topics", &self.topic])?;
-        url.query_pairs_mut().append_pair("partition_limit", "1");
-        let answer = self.client.ask_once(self.client.request(Method::GET, url)).await?;
-        let topic: TopicInfo = self.client.understood(&answer)?;
+        let topic = self.client.topic_now(&self.topic).await?;
         if topic.id == self.topic_id {
             return Ok(());
         }
-        let problem = Problem {
-            status: 409,
-            code: "topic_recreated".to_owned(),
-            title: "The topic was created again".to_owned(),
-            detail: format!("topic {} was deleted and created again while it was read", self.topic),
-            ..Problem::default()
-        };
-        Err(Error::Refused(problem.into()))
+        Err(Error::Refused(Problem::of_recreated_topic(&self.topic).into()))
     }
 }

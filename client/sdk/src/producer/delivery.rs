@@ -77,7 +77,7 @@ impl Future for Delivery {
             let Ok(settlement) = settlement else {
                 // The task that would tell was ended with its runtime: a request may have been under way.
                 let why = "the runtime that the producer was on has ended".into();
-                return Err(Error::Broken { server: "the server".into(), why });
+                return Err(Error::Broken { server: "the server".into(), why, may_have_happened: true });
             };
             let told = match &settlement.outcome {
                 Outcome::Stored(places) => Ok(places[index]),

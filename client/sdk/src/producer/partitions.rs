@@ -41,7 +41,8 @@ impl Partitions {
             }
             // What was true a while ago is good enough, if the server is away for a moment.
             (Err(error), Some(count)) if error.is_retriable() => Ok(count),
-            (Err(error), _) => Err(error),
+            // No record was sent.
+            (Err(error), _) => Err(error.of_read()),
         }
     }
 

@@ -39,7 +39,8 @@ impl Session {
         match shared.retrying(Safety::Repeatable, attempt).await {
             Ok(Opened { producer_id, epoch }) => Ok(Session::Known(Sequenced { producer_id, epoch, sequence: 0 })),
             Err(error) if matches!(error.code(), Some("not_found" | "method_not_allowed")) => Ok(Session::None),
-            Err(error) => Err(error),
+            // No record was sent.
+            Err(error) => Err(error.of_read()),
         }
     }
 

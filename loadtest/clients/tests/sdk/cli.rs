@@ -40,7 +40,7 @@ pub fn check(server: &Server, arguments: &[&str], printed: &str) {
 }
 
 /// It ends with this code and one line that says all of this, and prints nothing.
-pub fn check_fails(server: &Server, arguments: &[&str], code: i32, says: &[&str]) {
+pub fn check_fails(server: &Server, arguments: &[&str], code: i32, says: &[&str]) -> String {
     let output = run(server, arguments, "");
     let said = text(&output.stderr);
     assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(code), ""), "{arguments:?}: {said}");
@@ -48,6 +48,7 @@ pub fn check_fails(server: &Server, arguments: &[&str], code: i32, says: &[&str]
     for part in says {
         assert!(said.contains(part), "{arguments:?} does not say {part:?}: {said}");
     }
+    said
 }
 
 /// Appends lines; answers what is said about it.
@@ -155,6 +156,18 @@ fn mistakes_are_one_line_with_what_to_try() {
         let arguments = [command, &["--server", &nobody]].concat();
         check_fails(&server, &arguments, 4, &["cannot reach", &nobody, "refused", "tidelog dev"]);
     }
+    // Kafka's port hangs up on whoever does not speak Kafka. What reads has changed nothing.
+    let kafka = format!("http://{}", server.address());
+    let reading =
+        ["status", "topic list", "topic describe t", "group list", "group describe g", "group offsets g", "consume t"];
+    let dry = "group reset g --topic t --to earliest --dry-run";
+    for command in reading.into_iter().chain([dry]) {
+        let arguments = command.split(' ').chain(["--server", &kafka]).collect::<Vec<_>>();
+        let said = check_fails(&server, &arguments, 4, &[&kafka, "broke", "may not speak HTTP", "`http.listen`"]);
+        assert!(!said.contains("may have happened"), "{command}: {said}");
+    }
+    let said = check_fails(&server, &["topic", "create", "u", "--server", &kafka], 4, &["broke", "`http.listen`"]);
+    assert!(said.contains("may have happened"), "{said}");
     check_fails(&server, &["topic", "list", "--server", "ftp://x"], 2, &["ftp://x", "http://127.0.0.1:8080"]);
 }
 
