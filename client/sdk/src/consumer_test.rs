@@ -1,5 +1,7 @@
 //! A consumer against servers whose streams break in every way.
 
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::TryStreamExt;
@@ -8,9 +10,13 @@ use crate::testing::{After, Reply, Request, Server};
 use crate::{Consumer, Error, Retries, Start};
 
 fn topic(id: &str, tail: u64) -> String {
+    topic_of(2, id, tail)
+}
+
+fn topic_of(count: u32, id: &str, tail: u64) -> String {
     let partition = |partition: u32| serde_json::json!({"partition": partition, "log_start": 0, "high_watermark": tail, "bytes": 0});
-    let partitions = [partition(0), partition(1)];
-    serde_json::json!({"name": "t", "id": id, "partition_count": 2, "partitions": partitions, "configs": {}})
+    let partitions = (0..count).map(partition).collect::<Vec<_>>();
+    serde_json::json!({"name": "t", "id": id, "partition_count": count, "partitions": partitions, "configs": {}})
         .to_string()
 }
 
@@ -194,7 +200,6 @@ async fn a_group_goes_on_where_it_is_and_commits_what_was_handed_out() {
     let commits = server.requests().into_iter().filter(|request| request.line.starts_with("PUT")).map(|it| it.body);
     // Also where partition 1 begins, of which nothing has come: else what comes while nobody reads would be passed over.
     let expected = r#"{"offsets":[{"offset":6,"partition":0,"topic":"t"},{"offset":7,"partition":1,"topic":"t"}]}"#;
-    let value = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap();
     let commits = commits.map(|body| value(&body)).collect::<Vec<_>>();
     assert_eq!(commits, [value(expected)], "once, and not what is only held");
     assert_eq!(offsets(&mut consumer, 1).await, [6]);
@@ -203,6 +208,77 @@ async fn a_group_goes_on_where_it_is_and_commits_what_was_handed_out() {
     assert_eq!(asked, ["from=5", "from=7"], "where nothing was committed it begins at the tail of its start");
     let without = server.client.consumer("t").start().await.unwrap().commit().await;
     assert!(matches!(without, Err(Error::Invalid(_))));
+}
+
+fn value(json: &str) -> serde_json::Value {
+    serde_json::from_str(json).unwrap()
+}
+
+#[tokio::test]
+async fn a_group_reads_partitions_that_its_topic_gets() {
+    let count = Arc::new(AtomicU32::new(1));
+    let counted = count.clone();
+    let is_away = AtomicBool::new(true);
+    let server = Server::start(move |request, _| {
+        let line = request.line.as_str();
+        let of = |partition: u32| line.starts_with(&format!("GET /v1/topics/t/partitions/{partition}/"));
+        if is_stream(request) {
+            let pieces = if of(0) { vec![event("4", 0, 4)] } else { Vec::new() };
+            let pieces = if of(2) { vec![event("0", 2, 0)] } else { pieces };
+            return Reply::Events(pieces, After::Silence);
+        }
+        let count = counted.load(Ordering::SeqCst);
+        match line {
+            "GET /v1/groups/g/offsets?limit=1000" => Reply::json(r#"{"offsets":[]}"#),
+            "PUT /v1/groups/g/offsets" => Reply::json(r#"{"offsets":[{"topic":"t","partition":0}]}"#),
+            // The first look at more fails, which the next makes up for.
+            _ if count > 1 && is_away.swap(false, Ordering::SeqCst) => Reply::Break,
+            _ => Reply::json(topic_of(count, "i", if count == 1 { 4 } else { 0 })),
+        }
+    });
+    let server = server.await;
+    let consumer = server.client.consumer("t").group("g").from(Start::Latest).retries(quick());
+    let mut consumer = consumer.look_every(Duration::from_millis(1)).start().await.unwrap();
+    assert_eq!(offsets(&mut consumer, 1).await, [4]);
+    count.store(3, Ordering::SeqCst);
+    let record = consumer.try_next().await.unwrap().unwrap();
+    assert_eq!((record.partition, record.offset), (2, 0), "from its beginning, wherever the others began");
+    consumer.commit().await.unwrap();
+    let commit = server.requests().into_iter().find(|request| request.line.starts_with("PUT")).unwrap();
+    // Also where the silent one begins.
+    let expected = [(0, 5), (1, 0), (2, 1)];
+    let expected =
+        expected.map(|(partition, offset)| serde_json::json!({"topic": "t", "partition": partition, "offset": offset}));
+    assert_eq!(value(&commit.body), serde_json::json!({ "offsets": expected }));
+    let mut asked = asked(&server);
+    asked.sort();
+    assert_eq!(asked, ["from=4", "from=earliest", "from=earliest"], "each partition has one stream");
+}
+
+#[tokio::test]
+async fn a_group_notes_nothing_of_a_topic_that_is_another_one_now() {
+    let id = Arc::new(Mutex::new("old"));
+    let known = id.clone();
+    let server = Server::start(move |request, _| {
+        if is_stream(request) {
+            return Reply::Events(vec![event("0", 0, 0)], After::Silence);
+        }
+        if request.line.starts_with("GET /v1/groups") {
+            return Reply::json(r#"{"offsets":[]}"#);
+        }
+        Reply::json(topic_of(1, &known.lock().unwrap(), 9))
+    });
+    let server = server.await;
+    let consumer = server.client.consumer("t").group("g").look_every(Duration::from_millis(1));
+    let mut consumer = consumer.start().await.unwrap();
+    assert_eq!(offsets(&mut consumer, 1).await, [0]);
+    *id.lock().unwrap() = "new";
+    assert_eq!(consumer.try_next().await.unwrap_err().code(), Some("topic_recreated"));
+    consumer.commit().await.unwrap();
+    assert!(
+        !server.requests().iter().any(|request| request.line.starts_with("PUT")),
+        "it would be a place in the new one"
+    );
 }
 
 #[tokio::test]

@@ -5,27 +5,29 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
-use futures::stream::{self, SelectAll};
+use futures::stream::SelectAll;
 
 use super::end::End;
+use super::growth::Growth;
 use super::lane::{Lane, Place};
 use super::{Consumer, Group};
 use crate::{Client, Error, Problem, Retries, Start, TopicInfo};
 
 /// The partitions that are read one by one for a group.
 const GROUP_PARTITIONS_MAX: u32 = 256;
+/// How often is looked whether a topic that is read for a group has got more.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// What a [`Consumer`] is told before it starts, by [`Client::consumer`].
 #[derive(Clone)]
 #[must_use]
 pub struct ConsumerBuilder {
-    client: Client,
-    topic: String,
+    pub(super) client: Client,
+    pub(super) topic: String,
     partition: Option<u32>,
     start: Start,
     group: Option<String>,
-    options: Options,
+    pub(super) options: Options,
 }
 
 /// Hears of interruptions.
@@ -40,6 +42,7 @@ pub(super) struct Options {
     pub(super) silence_max: Duration,
     /// An event that is longer is not read.
     pub(super) event_bytes_max: usize,
+    pub(super) look_every: Duration,
     pub(super) interrupted: Option<Interrupted>,
 }
 
@@ -57,6 +60,7 @@ impl ConsumerBuilder {
             retries: Retries { give_up_after: Duration::MAX, ..Retries::default() },
             silence_max: Duration::from_secs(45),
             event_bytes_max: 256 << 20,
+            look_every: LOOK_EVERY,
             interrupted: None,
         };
         let (partition, start, group) = (None, Start::Earliest, None);
@@ -79,6 +83,9 @@ impl ConsumerBuilder {
     /// that was deleted meanwhile. What is
     /// read is noted in the group by [`Consumer::commit`] alone; a commit before anything has come notes where it begins, so that
     /// nothing of what comes while nobody reads is passed over.
+    ///
+    /// Partitions that the topic gets while it is read are read too, a few seconds later, from their beginning; 256 are read at
+    /// most.
     ///
     /// The group is a name for places: its consumers do not share partitions among themselves, so let each read its own.
     pub fn group(mut self, group: impl Into<String>) -> ConsumerBuilder {
@@ -111,39 +118,35 @@ impl ConsumerBuilder {
         self
     }
 
+    /// How often is looked for more partitions.
+    #[cfg(test)]
+    pub(crate) fn look_every(mut self, pause: Duration) -> ConsumerBuilder {
+        self.options.look_every = pause;
+        self
+    }
+
     /// Looks that the topic is there, and where to begin. Reading begins when the consumer is polled.
     ///
     /// # Errors
     /// `unknown_topic`, `unknown_partition`; [`Error::Invalid`] for a place to begin that does not fit.
     pub async fn start(self) -> Result<Consumer, Error> {
         let topic = self.client.topic(&self.topic).await?;
-        let committed = match &self.group {
-            Some(group) => self.committed(group).await?,
-            None => BTreeMap::new(),
-        };
+        let committed = self.committed().await?;
         let places = self.places(&topic, &committed)?;
         let positions = if self.group.is_some() { known_positions(&topic, &places) } else { BTreeMap::new() };
+        let is_growing = self.group.is_some() && self.partition.is_none() && self.options.follow;
+        let growth = is_growing.then(|| Growth::watch(&self, &topic));
         let mut pieces = SelectAll::new();
         for place in places {
             let end = (!self.options.follow).then(|| End::of(&topic, place.partition()));
             let mut lane = Lane::new(&self.client, &topic, place, end, self.options.clone());
             lane.pin().await?;
-            // After an error it is over.
-            pieces.push(
-                stream::unfold(Some(lane), |lane| async move {
-                    let mut lane: Lane = lane?;
-                    match lane.next().await {
-                        Ok(Some(piece)) => Some((Ok(piece), Some(lane))),
-                        Ok(None) => None,
-                        Err(error) => Some((Err(error), None)),
-                    }
-                })
-                .boxed(),
-            );
+            pieces.push(lane.pieces());
         }
         let client = self.client.clone();
         Ok(Consumer {
             pieces,
+            growth,
             ready: Vec::new().into_iter(),
             positions,
             group: self.group.map(|name| Group { client, name, committed }),
@@ -152,8 +155,9 @@ impl ConsumerBuilder {
         })
     }
 
-    /// Where the group is in this topic.
-    async fn committed(&self, group: &str) -> Result<BTreeMap<u32, u64>, Error> {
+    /// Where the group is in this topic, if there is a group.
+    pub(super) async fn committed(&self) -> Result<BTreeMap<u32, u64>, Error> {
+        let Some(group) = &self.group else { return Ok(BTreeMap::new()) };
         match self.client.group_offsets(group).await {
             Ok(offsets) => {
                 let here = offsets.into_iter().filter(|offset| offset.topic == self.topic);
@@ -165,7 +169,7 @@ impl ConsumerBuilder {
         }
     }
 
-    fn places(&self, topic: &TopicInfo, committed: &BTreeMap<u32, u64>) -> Result<Vec<Place>, Error> {
+    pub(super) fn places(&self, topic: &TopicInfo, committed: &BTreeMap<u32, u64>) -> Result<Vec<Place>, Error> {
         let name = &topic.name;
         let count = topic.partition_count;
         if self.partition.is_some_and(|partition| partition >= count) {
@@ -211,7 +215,7 @@ impl ConsumerBuilder {
 }
 
 /// Where partitions begin of which that is known before anything is read.
-fn known_positions(topic: &TopicInfo, places: &[Place]) -> BTreeMap<u32, u64> {
+pub(super) fn known_positions(topic: &TopicInfo, places: &[Place]) -> BTreeMap<u32, u64> {
     let known = places.iter().filter_map(|place| {
         let partition = place.partition()?;
         let offset = match place.start() {

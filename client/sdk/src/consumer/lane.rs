@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use reqwest::header::ACCEPT;
 use reqwest::{Method, Response};
 
@@ -87,8 +89,21 @@ impl Lane {
         Ok(())
     }
 
+    /// What comes, one piece after the other. After an error it is over.
+    pub(super) fn pieces(self) -> BoxStream<'static, Result<Vec<Record>, Error>> {
+        stream::unfold(Some(self), |lane| async move {
+            let mut lane = lane?;
+            match lane.next().await {
+                Ok(Some(piece)) => Some((Ok(piece), Some(lane))),
+                Ok(None) => None,
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+        .boxed()
+    }
+
     /// The next records, at least one; `None` at the end. A caller that stops waiting must not come back.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<Record>>, Error> {
+    async fn next(&mut self) -> Result<Option<Vec<Record>>, Error> {
         loop {
             if self.end.as_ref().is_some_and(End::is_reached) {
                 return Ok(None);

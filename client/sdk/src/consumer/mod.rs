@@ -3,6 +3,7 @@
 mod builder;
 mod end;
 mod events;
+mod growth;
 mod lane;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,8 @@ use futures::stream::{BoxStream, SelectAll, Stream};
 use futures::{FutureExt, StreamExt};
 
 pub use self::builder::ConsumerBuilder;
+use self::growth::Grown;
+use self::lane::Lane;
 
 use crate::{Client, Error, OffsetCommit, Record};
 
@@ -42,6 +45,8 @@ use crate::{Client, Error, OffsetCommit, Record};
 #[must_use = "nothing is read before it is polled"]
 pub struct Consumer {
     pieces: SelectAll<BoxStream<'static, Result<Vec<Record>, Error>>>,
+    /// Partitions that come to a topic that is read for a group.
+    growth: Option<BoxStream<'static, Result<Grown, Error>>>,
     /// Of the last piece, not handed out yet.
     ready: std::vec::IntoIter<Record>,
     /// What comes next in each partition, of those of which that is known.
@@ -77,7 +82,8 @@ impl Consumer {
 
     /// Notes in the group that all records that were handed out are done with. Nothing is sent when there is no news.
     ///
-    /// Commit when you are done with a record, not before: after a crash the group goes on behind what was committed.
+    /// Commit when you are done with a record, not before: after a crash the group goes on behind what was committed. When the
+    /// consumer was ended because its topic is gone or was created again, there is nothing to note any more.
     ///
     /// # Errors
     /// [`Error::Invalid`] without a group; and why the server does not take it. What is committed later makes up for it.
@@ -101,6 +107,16 @@ impl Consumer {
         Ok(())
     }
 
+    /// It is over, and this is why.
+    fn end_with(&mut self, error: Error) -> Poll<Option<Result<Record, Error>>> {
+        self.is_over = true;
+        // What was read is of a topic that is no more: noted, it would be a place in another one.
+        if matches!(error.code(), Some("unknown_topic" | "topic_recreated")) {
+            self.positions.clear();
+        }
+        Poll::Ready(Some(Err(error)))
+    }
+
     /// The record that is here already, if there is one: to work on several at once without waiting for more.
     pub fn next_ready(&mut self) -> Option<Result<Record, Error>> {
         StreamExt::next(self).now_or_never().flatten()
@@ -119,13 +135,20 @@ impl Stream for Consumer {
             if self.is_over {
                 return Poll::Ready(None);
             }
+            match self.growth.as_mut().map(|growth| growth.poll_next_unpin(context)) {
+                Some(Poll::Ready(Some(Ok(Grown { lanes, positions })))) => {
+                    self.positions.extend(positions);
+                    self.pieces.extend(lanes.into_iter().map(Lane::pieces));
+                    // It goes on looking.
+                    continue;
+                }
+                Some(Poll::Ready(Some(Err(error)))) => return self.end_with(error),
+                Some(Poll::Ready(None) | Poll::Pending) | None => {}
+            }
             match self.pieces.poll_next_unpin(context) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok(piece))) => self.ready = piece.into_iter(),
-                Poll::Ready(Some(Err(error))) => {
-                    self.is_over = true;
-                    return Poll::Ready(Some(Err(error)));
-                }
+                Poll::Ready(Some(Err(error))) => return self.end_with(error),
                 Poll::Ready(None) => self.is_over = true,
             }
         }

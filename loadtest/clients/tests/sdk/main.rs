@@ -5,6 +5,7 @@
 mod cli;
 mod cli_groups;
 mod examples;
+mod growth;
 mod kills;
 mod records;
 
