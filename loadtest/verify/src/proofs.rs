@@ -15,52 +15,49 @@ const MUTANTS: &[(&str, &str, &[Mutant])] = &[
         "path",
         "services/node",
         &[
-            Mutant { name: "acknowledge-before-commit", breaks: "I1", by: "" },
-            Mutant { name: "resequence-lost-answers", breaks: "I3 I8", by: "" },
-            Mutant { name: "reordered-seal", breaks: "I5", by: "" },
-            Mutant { name: "upload-overtaken", breaks: "I5", by: "" },
-            Mutant { name: "refusal-overtaken", breaks: "I5", by: "" },
-            Mutant { name: "stale-negative", breaks: "I7", by: "" },
-            Mutant { name: "unchecked-read", breaks: "I6", by: "" },
+            Mutant::of("acknowledge-before-commit", "I1"),
+            Mutant::of("resequence-lost-answers", "I3 I8"),
+            Mutant::of("reordered-seal", "I5"),
+            Mutant::of("upload-overtaken", "I5"),
+            Mutant::of("refusal-overtaken", "I5"),
+            Mutant::of("stale-negative", "I7"),
+            Mutant::of("unchecked-read", "I6"),
         ],
     ),
     (
         "tidelog_catalog",
         "control-plane/catalog",
         &[
-            Mutant { name: "dedup-outside-snapshot", breaks: "I8 I19", by: "" },
-            Mutant { name: "unfenced-orphan", breaks: "I15", by: "" },
-            Mutant { name: "wrong-repeated-outcome", breaks: "I3 I8", by: "" },
-            Mutant { name: "high-watermark-off-by-one", breaks: "I7", by: "" },
-            Mutant { name: "stale-epoch-accepted", breaks: "I9", by: "" },
-            Mutant { name: "continued-anywhere", breaks: "I5", by: "" },
-            Mutant { name: "claim-unchecked", breaks: "I13", by: "" },
-            Mutant { name: "log-start-goes-back", breaks: "I7 I16", by: "" },
-            Mutant { name: "fence-not-raised", breaks: "I10", by: "" },
-            Mutant { name: "expected-offset-ignored", breaks: "I10", by: "" },
-            Mutant { name: "key-other-body", breaks: "I1", by: "" },
-            Mutant { name: "halt-forgotten", breaks: "I5", by: "" },
-            Mutant { name: "guards-outside-snapshot", breaks: "I8 I10 I19", by: "" },
+            Mutant::of("dedup-outside-snapshot", "I8 I19"),
+            Mutant::of("unfenced-orphan", "I15"),
+            Mutant::of("wrong-repeated-outcome", "I3 I8"),
+            Mutant::of("high-watermark-off-by-one", "I7"),
+            Mutant::of("stale-epoch-accepted", "I9"),
+            Mutant::of("continued-anywhere", "I5"),
+            Mutant::of("claim-unchecked", "I13"),
+            Mutant::of("log-start-goes-back", "I7 I16"),
+            Mutant::of("fence-not-raised", "I10"),
+            Mutant::of("expected-offset-ignored", "I10"),
+            Mutant::of("key-other-body", "I1"),
+            Mutant::of("halt-forgotten", "I5"),
+            Mutant::of("guards-outside-snapshot", "I8 I10 I19"),
         ],
     ),
     (
         "tidelog_catalog_raft",
         "control-plane/catalog-raft",
-        &[
-            Mutant { name: "skip_log_fsync", breaks: "I1", by: "" },
-            Mutant { name: "skip_part_fsync", breaks: "I1 I19", by: "" },
-        ],
+        &[Mutant::of("skip_log_fsync", "I1"), Mutant::of("skip_part_fsync", "I1 I19")],
     ),
     (
         "tidelog_gateway_http",
         "services/gateway-http",
         &[
-            Mutant { name: "http-acknowledge-refused", breaks: "I1", by: "conditions_test" },
-            Mutant { name: "http-torn-body-taken", breaks: "I6", by: "encoding_test" },
-            Mutant { name: "http-resume-one-later", breaks: "I2", by: "follow_test" },
-            Mutant { name: "http-last-event-forgotten", breaks: "I3", by: "follow_test" },
-            Mutant { name: "http-cursor-behind", breaks: "I3", by: "read_test" },
-            Mutant { name: "http-read-again-repeats", breaks: "I3", by: "slow_test" },
+            Mutant::of("http-acknowledge-refused", "I1").seen_by("conditions_test"),
+            Mutant::of("http-torn-body-taken", "I6").seen_by("encoding_test"),
+            Mutant::of("http-resume-one-later", "I2").seen_by("follow_test"),
+            Mutant::of("http-last-event-forgotten", "I3").seen_by("follow_test"),
+            Mutant::of("http-cursor-behind", "I3").seen_by("read_test"),
+            Mutant::of("http-read-again-repeats", "I3").seen_by("slow_test"),
         ],
     ),
 ];
@@ -70,8 +67,19 @@ struct Mutant {
     name: &'static str,
     /// The invariants.
     breaks: &'static str,
-    /// What the names of tests contain that are run against it: all when empty. The rest may wait long for what never comes.
-    by: &'static str,
+    /// What the names of tests contain that are run against it; all are, unless said. The rest may wait long for what never comes.
+    tests: Option<&'static str>,
+}
+
+impl Mutant {
+    const fn of(name: &'static str, breaks: &'static str) -> Mutant {
+        Mutant { name, breaks, tests: None }
+    }
+
+    /// Only these tests are run against it.
+    const fn seen_by(self, tests: &'static str) -> Mutant {
+        Mutant { tests: Some(tests), ..self }
+    }
 }
 
 /// Minutes that one run of one of these binaries may take.
@@ -89,13 +97,13 @@ pub fn mutants(machine: &mut Machine, stage: &'static str) -> Tally {
             tally.add(Tally::failed(format!("no test binary {binary} was built")));
             continue;
         };
-        match run_with(machine, stage, program, folder, ("none", "")) {
+        match run_with(machine, stage, program, folder, ("none", None)) {
             Ok((true, counted, _)) if counted.passed > 0 => tally.passed += 1,
             Ok((_, _, red)) => tally.add(Tally { notes: vec![format!("{binary} is red without a bug")], ..red }),
             Err(failed) => tally.add(failed),
         }
-        for Mutant { name, breaks, by } in *mutants {
-            match run_with(machine, stage, program, folder, (name, by)) {
+        for Mutant { name, breaks, tests } in *mutants {
+            match run_with(machine, stage, program, folder, (name, *tests)) {
                 // A test that fails has caught the bug; a run that aborts or hangs has proved nothing.
                 Ok((_, counted, _)) if counted.failed > 0 => {
                     tally.passed += 1;
@@ -121,10 +129,10 @@ fn run_with(
     stage: &'static str,
     program: &Path,
     folder: &str,
-    (mutant, tests): (&str, &str),
+    (mutant, tests): (&str, Option<&str>),
 ) -> Result<(bool, Tally, Tally), Tally> {
     let mut command = Command::new(program);
-    command.args(["--quiet", tests]).current_dir(machine.root.join(folder));
+    command.arg("--quiet").args(tests).current_dir(machine.root.join(folder));
     command.env("TIDELOG_MUTANT", mutant).env("RUST_BACKTRACE", "0");
     let ended = run(machine, stage, command, RUN_MINUTES)?;
     let wrong = with_tail(Tally::failed(""), &ended);
