@@ -4,6 +4,7 @@
 
 mod confluent;
 mod curl;
+mod curl_pages;
 mod groups;
 mod http_groups;
 mod java;
