@@ -84,8 +84,8 @@ impl ConsumerBuilder {
     /// read is noted in the group by [`Consumer::commit`] alone; a commit before anything has come notes where it begins, so that
     /// nothing of what comes while nobody reads is passed over.
     ///
-    /// Partitions that the topic gets while it is read are read too, a few seconds later, from their beginning; 256 are read at
-    /// most.
+    /// Partitions that the topic gets while it is read are read too, a few seconds later, from their beginning. One that gets more
+    /// than 256 ends it with [`Error::Invalid`].
     ///
     /// The group is a name for places: its consumers do not share partitions among themselves, so let each read its own.
     pub fn group(mut self, group: impl Into<String>) -> ConsumerBuilder {
