@@ -32,6 +32,9 @@ pub struct Problem {
     /// Where in the request it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Place>,
+    /// The partition that it is about, where it is about one. What is told of a partition beside this is told of that one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition: Option<u32>,
     /// Of an append of several records that were tried: what became of each, in order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub records: Option<Vec<RecordOutcome>>,
@@ -94,7 +97,12 @@ pub struct RecordOutcome {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let said = if self.detail.is_empty() { &self.title } else { &self.detail };
-        write!(f, "{said} ({})", self.code)
+        match self.partition {
+            Some(partition) if !said.contains(&format!("partition {partition}")) => {
+                write!(f, "{said} ({} in partition {partition})", self.code)
+            }
+            _ => write!(f, "{said} ({})", self.code),
+        }
     }
 }
 
@@ -121,6 +129,7 @@ impl Problem {
             code: "unknown_partition".to_owned(),
             title: "The topic has no such partition".to_owned(),
             detail: format!("topic {topic} has no partition {partition}, but 0 to {}", count.saturating_sub(1)),
+            partition: Some(partition),
             ..Problem::default()
         }
     }
@@ -172,6 +181,7 @@ mod tests {
             retry: true,
             may_have_happened: true,
             request_id: Some("id".to_owned()),
+            partition: Some(3),
             high_watermark: Some(tidelog_http_api::WireOffset(1 << 60)),
             records: Some(vec![tidelog_http_api::RecordOutcome { partition: 3, ..Default::default() }]),
             ..Default::default()
@@ -186,7 +196,12 @@ mod tests {
             (Some(1 << 60), None, Some("id"))
         );
         assert_eq!(read.records.as_deref().unwrap()[0].partition, 3);
-        assert_eq!(read.to_string(), "no such offset (offset_out_of_range)");
+        assert_eq!(
+            (read.partition, read.to_string().as_str()),
+            (Some(3), "no such offset (offset_out_of_range in partition 3)")
+        );
+        let said = Problem { detail: "partition 3 has none".to_owned(), ..read };
+        assert_eq!(said.to_string(), "partition 3 has none (offset_out_of_range)", "it is not said twice");
     }
 
     #[test]

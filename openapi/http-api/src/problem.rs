@@ -40,6 +40,10 @@ pub struct Problem {
     /// Where in the request it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Place>,
+    /// The partition that it is about, where it is about one: an offset that is not there, records that are damaged, a batch that
+    /// was refused. What is told of a partition beside this is told of that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<u32>,
     /// Of an append of lines: what is stored all the same. Nothing else of the request is, unless `may_have_happened`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored: Option<ProducedLines>,

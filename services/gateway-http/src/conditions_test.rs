@@ -247,7 +247,7 @@ async fn a_lower_token_is_fenced() {
     assert_eq!(fence(&door, r#"{"token":7}"#).await.json(), json!({"token": 7, "tail": 1}));
     assert_eq!(fence(&door, r#"{"token":"7"}"#).await.json(), json!({"token": 7, "tail": 1}));
     let problem = fence(&door, r#"{"token":6}"#).await.check_problem(412, "fenced");
-    assert_eq!((&problem["fencing_token"], &problem["tail"]), (&json!(7), &json!(1)));
+    assert_eq!((&problem["fencing_token"], &problem["tail"], &problem["partition"]), (&json!(7), &json!(1), &json!(0)));
     one(&door, &with("6")).await.check_problem(412, "fenced");
     assert_eq!(offsets(&one(&door, &[]).await), [(0, 1)], "whoever has none is taken");
     assert_eq!(offsets(&one(&door, &with("18446744073709551615")).await), [(0, 2)]);
@@ -256,10 +256,14 @@ async fn a_lower_token_is_fenced() {
     let both = r#"{"records":[{"partition":0},{"partition":1}]}"#;
     let problem = send(&door, RECORDS, JSON, &with("9"), both).await.check_problem(412, "fenced");
     assert_eq!(problem["records"][1], json!({"partition": 1, "offset": 0}), "each partition has its own fence");
+    assert_eq!((&problem["partition"], &problem["tail"]), (&json!(0), &json!(3)), "which one it is that is told of");
     fence(&door, r#"{"token":-1}"#).await.check_problem(400, "invalid_body");
     fence(&door, r#"{"tokn":1}"#).await.check_problem(400, "invalid_body");
     let missing = Request::put("/v1/topics/t/partitions/9/fence").header("content-type", JSON);
     door.send(missing.body(Body::from(r#"{"token":1}"#)).unwrap()).await.check_problem(404, "unknown_partition");
+    let other = r#"{"records":[{"partition":0},{"partition":9}]}"#;
+    let problem = send(&door, RECORDS, JSON, &[], other).await.check_problem(404, "unknown_partition");
+    assert_eq!(problem["partition"], 9);
     let missing = Request::put("/v1/topics/none/partitions/0/fence").header("content-type", JSON);
     door.send(missing.body(Body::from(r#"{"token":1}"#)).unwrap()).await.check_problem(404, "unknown_topic");
     door.stop().await;

@@ -11,8 +11,8 @@ use tidelog_groups::describe::DeleteError;
 use tidelog_groups::{CommitError, GroupError};
 use tidelog_http_api::WireOffset;
 use tidelog_ingest::{AdmitError, AppendError};
-use tidelog_model::FirstTry;
 use tidelog_model::limits::OFFSET_METADATA_BYTES_MAX;
+use tidelog_model::{FirstTry, PartitionId};
 
 use crate::problem::Refused;
 
@@ -201,15 +201,17 @@ pub(crate) fn of_admit(error: &AdmitError) -> Refused {
     Refused::new(code, error.to_string())
 }
 
-/// A read that gave nothing.
-pub(crate) fn of_read(error: &ReadError) -> Refused {
+/// A read of a partition that gave nothing.
+pub(crate) fn of_read(partition: PartitionId, error: &ReadError) -> Refused {
     match error {
         ReadError::UnknownPartition => {
             Refused::new(Code::UnknownTopic, "the topic or the partition does not exist any more")
         }
-        ReadError::OutOfRange { view } => Refused::new(Code::OffsetOutOfRange, error.to_string()).within(*view),
-        ReadError::Corrupt(_) => Refused::new(Code::RecordsDamaged, error.to_string()),
-        ReadError::Unavailable(_) => Refused::new(Code::Unavailable, error.to_string()),
+        ReadError::OutOfRange { view } => {
+            Refused::new(Code::OffsetOutOfRange, error.to_string()).within(partition, *view)
+        }
+        ReadError::Corrupt(_) => Refused::new(Code::RecordsDamaged, error.to_string()).of_partition(partition.index),
+        ReadError::Unavailable(_) => Refused::new(Code::Unavailable, error.to_string()).of_partition(partition.index),
     }
 }
 

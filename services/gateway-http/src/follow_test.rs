@@ -196,6 +196,7 @@ async fn a_stream_that_was_overtaken_says_in_which_partition() {
     for events in [&mut of_topic, &mut of_partition] {
         let problem = events.problem().await;
         assert_eq!((&problem["code"], &problem["log_start"]), (&json!("offset_out_of_range"), &json!(2)));
+        assert_eq!(problem["partition"], 1);
         assert_eq!(problem["detail"], "partition 1 has no offset 0; it begins at 2, and the next is 3");
     }
     door.stop().await;

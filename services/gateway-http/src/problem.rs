@@ -6,6 +6,7 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use tidelog_catalog_api::PartitionView;
 use tidelog_http_api::{Place, Problem, ProducedLines, RecordOutcome, WireOffset};
+use tidelog_model::PartitionId;
 
 use crate::errors::Code;
 
@@ -96,8 +97,15 @@ impl Refused {
         self
     }
 
+    /// About one partition, of which there may be several.
+    pub(crate) fn of_partition(mut self, index: u32) -> Refused {
+        self.0.problem.partition = Some(index);
+        self
+    }
+
     /// With the bounds of the partition.
-    pub(crate) fn within(mut self, view: PartitionView) -> Refused {
+    pub(crate) fn within(mut self, partition: PartitionId, view: PartitionView) -> Refused {
+        self = self.of_partition(partition.index);
         self.0.problem.log_start = Some(WireOffset(view.log_start.0));
         self.0.problem.high_watermark = Some(WireOffset(view.high_watermark.0));
         self

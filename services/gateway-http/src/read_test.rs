@@ -90,7 +90,8 @@ async fn what_makes_no_sense_is_refused() {
         door.get(&format!("{PATH}{query}"), "*/*").await.check_problem(status, code)
     };
     let problem = check("?from=3", 416, "offset_out_of_range").await;
-    assert_eq!((&problem["log_start"], &problem["high_watermark"]), (&json!(0), &json!(2)));
+    let told = ["partition", "log_start", "high_watermark"].map(|field| problem[field].clone());
+    assert_eq!(told, [0, 0, 2]);
     check("?from=-1", 400, "invalid_parameter").await;
     check("?from=99999999999999999999", 400, "invalid_parameter").await;
     check("?from=@x", 400, "invalid_parameter").await;
@@ -220,7 +221,8 @@ async fn a_cursor_goes_on_where_new_partitions_begin_and_else_says_why_not() {
     let check = async |cursor: &str, detail: &str| {
         for accept in [NDJSON, "application/vnd.apache.arrow.stream", "text/event-stream"] {
             let problem = door.get(&path(cursor), accept).await.check_problem(416, "offset_out_of_range");
-            assert_eq!((&problem["log_start"], &problem["high_watermark"]), (&json!(3), &json!(4)), "{accept}");
+            let told = ["partition", "log_start", "high_watermark"].map(|field| problem[field].clone());
+            assert_eq!(told, [1, 3, 4], "{accept}");
             assert_eq!(
                 (&problem["at"], &problem["detail"]),
                 (&json!({"parameter": "cursor"}), &json!(detail)),

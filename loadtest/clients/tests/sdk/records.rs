@@ -99,7 +99,9 @@ async fn reading_begins_where_it_is_told() {
     assert_eq!(values(Start::Cursor(fifth)).await, "6789");
     let error = client.consumer("t").partition(0).from(Start::Offset(11)).start().await.unwrap().try_next().await;
     let error = error.unwrap_err();
-    assert_eq!((error.code(), error.problem().unwrap().high_watermark), (Some("offset_out_of_range"), Some(10)));
+    let problem = error.problem().unwrap();
+    let told = (error.code(), problem.partition, problem.high_watermark);
+    assert_eq!(told, (Some("offset_out_of_range"), Some(0), Some(10)));
 }
 
 #[tokio::test]
@@ -159,6 +161,7 @@ async fn conditions_keys_and_fences_are_kept() {
     assert_eq!((fence.token, fence.tail), (6, 1));
     let fenced = append("b", 1, 5).await.unwrap_err();
     assert_eq!((fenced.kind(), fenced.problem().unwrap().fencing_token), (ErrorKind::Fenced, Some(6)));
+    assert_eq!(fenced.problem().unwrap().partition, Some(0));
     assert!(!fenced.is_retriable() && !fenced.may_have_happened());
     let keyed = |value: &'static str| client.append("t").partition(0).idempotency_key("k").send([value]);
     let first = keyed("c").await.unwrap();

@@ -112,7 +112,7 @@ fn partitions(topic: &TopicView, asked: Option<&[u32]>) -> Result<Vec<PartitionI
         asked.map_or_else(|| (0..topic.partitions).collect(), |asked| asked.iter().copied().collect::<BTreeSet<_>>());
     if let Some(index) = indexes.iter().find(|index| **index >= topic.partitions) {
         let detail = format!("there is no partition {index}; topic {} has 0 to {}", topic.name, topic.partitions - 1);
-        return Err(Refused::new(Code::UnknownPartition, detail).field("partitions"));
+        return Err(Refused::new(Code::UnknownPartition, detail).field("partitions").of_partition(*index));
     }
     Ok(indexes.into_iter().map(|index| PartitionId { topic: topic.id, index }).collect())
 }

@@ -257,7 +257,7 @@ impl Pending {
             },
             Err(refused) => Err(refused),
         };
-        let outcome = outcome.map_err(|refused| refused.repeatable(self.is_repeatable));
+        let outcome = outcome.map_err(|refused| refused.repeatable(self.is_repeatable).of_partition(self.partition));
         (self.partition, self.spans, outcome)
     }
 }

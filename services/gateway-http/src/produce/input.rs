@@ -107,7 +107,7 @@ impl Rules {
             (Some(partition), _) if partition < partitions => Ok(partition),
             (Some(partition), _) => {
                 let detail = format!("partition {partition} is none of the topic's, which are 0 to {}", partitions - 1);
-                Err(Refused::new(Code::UnknownPartition, detail).field("partition"))
+                Err(Refused::new(Code::UnknownPartition, detail).field("partition").of_partition(partition))
             }
             (None, Some(key)) => Ok(partition_of_key(key, self.spread)),
             (None, None) => Ok(self.sticky),

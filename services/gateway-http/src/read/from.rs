@@ -58,7 +58,7 @@ impl From {
     pub(crate) async fn nearest(self, shared: &Shared, partition: PartitionId) -> Result<Offset, Refused> {
         if let From::Time(time) = self {
             let found = shared.parts.fetch.offset_for_time(partition, time).await;
-            if let Some((offset, _)) = found.map_err(|error| errors::of_read(&error))? {
+            if let Some((offset, _)) = found.map_err(|error| errors::of_read(partition, &error))? {
                 return Ok(offset);
             }
         }
@@ -91,12 +91,13 @@ impl From {
     pub(super) async fn resolve(self, shared: &Arc<Shared>, partition: PartitionId) -> Result<Offset, Refused> {
         let fetch = &shared.parts.fetch;
         if let From::Time(time) = self {
-            let found = fetch.offset_for_time(partition, time).await.map_err(|error| errors::of_read(&error))?;
+            let found =
+                fetch.offset_for_time(partition, time).await.map_err(|error| errors::of_read(partition, &error))?;
             if let Some((offset, _)) = found {
                 return Ok(offset);
             }
         }
-        let view = fetch.bounds(partition).await.map_err(|error| errors::of_read(&error))?;
+        let view = fetch.bounds(partition).await.map_err(|error| errors::of_read(partition, &error))?;
         match self {
             From::Earliest => Ok(view.log_start),
             From::Latest | From::Time(_) => Ok(view.high_watermark),
@@ -121,7 +122,7 @@ pub(super) fn within(partition: PartitionId, offset: Offset, view: PartitionView
 pub(super) fn out_of_range(partition: PartitionId, offset: Offset, view: PartitionView) -> Refused {
     let (index, start, end) = (partition.index, view.log_start, view.high_watermark);
     let detail = format!("partition {index} has no offset {offset}; it begins at {start}, and the next is {end}");
-    Refused::new(Code::OffsetOutOfRange, detail).within(view)
+    Refused::new(Code::OffsetOutOfRange, detail).within(partition, view)
 }
 
 /// An offset fits Kafka's 63 bits.

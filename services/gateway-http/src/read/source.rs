@@ -246,7 +246,7 @@ impl Part {
             let read = Read { partition: self.id, offset: self.next, bytes_max, at_least_one: true };
             let outcome = shared.parts.fetch.read(read).await.map_err(|error| match error {
                 ReadError::OutOfRange { view } => from::out_of_range(self.id, self.next, view),
-                error => errors::of_read(&error),
+                error => errors::of_read(self.id, &error),
             })?;
             if outcome.bytes > bytes_max {
                 // One large batch: once more, with room for it.

@@ -73,7 +73,7 @@ pub(crate) async fn fence(
     let proposal = shared.parts.catalog.propose(Command::RaiseFence { partition, token });
     match in_time(&shared, proposal).await? {
         Outcome::FenceRaised(result) => {
-            let view = result.map_err(|error| errors::of_fence(&error))?;
+            let view = result.map_err(|error| errors::of_fence(&error).of_partition(partition.index))?;
             let fence = Fence { token: WireOffset(view.token.0), tail: WireOffset(view.tail.0) };
             let body = serde_json::to_vec(&fence).expect("numbers and texts");
             Ok(([(CONTENT_TYPE, JSON)], body).into_response())

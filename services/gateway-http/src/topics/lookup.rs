@@ -68,5 +68,5 @@ pub(crate) fn partition_of(topic: &TopicView, text: &str) -> Result<PartitionId,
         return Ok(PartitionId { topic: topic.id, index });
     }
     let detail = format!("topic {} has the partitions 0 to {}", topic.name, topic.partitions - 1);
-    Err(Refused::parameter(Code::UnknownPartition, "partition", detail))
+    Err(Refused::parameter(Code::UnknownPartition, "partition", detail).of_partition(index))
 }
