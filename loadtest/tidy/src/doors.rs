@@ -29,11 +29,11 @@ pub const DOORS: &[(&str, &[&str])] = &[
     ("tracing-opentelemetry", &["tidelog-server"]),
     ("prost", &["tidelog-server"]),
     ("axum", &["tidelog-gateway-http"]),
-    // The server sends spans to a collector.
-    ("hyper", &["tidelog-gateway-http", "tidelog-server"]),
-    ("hyper-util", &["tidelog-gateway-http", "tidelog-server"]),
+    // The server sends spans to a collector; the proxy before a store is HTTP on both sides.
+    ("hyper", &["tidelog-gateway-http", "tidelog-server", "tidelog-store-proxy"]),
+    ("hyper-util", &["tidelog-gateway-http", "tidelog-server", "tidelog-store-proxy"]),
     ("http-body", &["tidelog-gateway-http"]),
-    ("http-body-util", &["tidelog-gateway-http", "tidelog-server"]),
+    ("http-body-util", &["tidelog-gateway-http", "tidelog-server", "tidelog-store-proxy"]),
     ("tower", &["tidelog-gateway-http"]),
     ("tower-http", &["tidelog-gateway-http"]),
     ("form_urlencoded", &["tidelog-gateway-http"]),
@@ -48,7 +48,10 @@ pub const DOORS: &[(&str, &[&str])] = &[
     ("socket2", &["tidelog-gateway-kafka", "tidelog-gateway-http"]),
     ("figment", &["tidelog-server"]),
     ("tracing-subscriber", &["tidelog-server"]),
-    ("clap", &["tidelog-server", "tidelog-cli", "tidelog-clients", "tidelog-bench", "tidelog-fuzz"]),
+    (
+        "clap",
+        &["tidelog-server", "tidelog-cli", "tidelog-clients", "tidelog-bench", "tidelog-fuzz", "tidelog-store-proxy"],
+    ),
     ("clap_complete", &["tidelog-cli"]),
     ("indicatif", &["tidelog-cli"]),
     ("rdkafka", &["tidelog-clients", "tidelog-bench"]),
@@ -64,6 +67,8 @@ pub const DOORS: &[(&str, &[&str])] = &[
             "tidelog-fuzz",
             "tidelog-parity",
             "tidelog-catalog-raft",
+            // Its program; the library has its own.
+            "tidelog-store-proxy",
         ],
     ),
     // Domain types are not serialisable by accident: layouts are written by hand in `format`.
@@ -80,6 +85,8 @@ pub const DOORS: &[(&str, &[&str])] = &[
             // The other side of the same JSON.
             "tidelog",
             "tidelog-cli",
+            // What is said at its control address.
+            "tidelog-store-proxy",
         ],
     ),
 ];

@@ -7,7 +7,7 @@ pub const LAYERS: &[&[&str]] = &[
     &["model", "http-api", "console", "history", "schemas", "verify", "tidy"],
     // What users of the SDK get has no crate of ours behind it; its tests compare with what the server says.
     &["host", "format", "kafka-wire", "tidelog"],
-    &["blob", "catalog-api", "cli"],
+    &["blob", "catalog-api", "cli", "store-proxy"],
     &["cache", "catalog"],
     &["cache-nvme", "catalog-raft"],
     &["ingest", "fetch", "access", "groups"],
@@ -105,6 +105,8 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     ("schemas", &[]),
     ("clients", &["history"]),
     ("bench", &[]),
+    // Knows what S3 says, not who says it.
+    ("store-proxy", &["host"]),
     // Starts servers as the tests with real clients do.
     ("parity", &["clients"]),
     // Feeds noise to everything that decodes, and to a node.

@@ -30,6 +30,7 @@ const OUTSIDE: &[&str] = &[
     "tidelog-bench",
     "tidelog-parity",
     "tidelog-fuzz",
+    "tidelog-store-proxy",
     "tidelog-verify",
     "tidelog-tidy",
 ];
