@@ -229,7 +229,8 @@ fn ecosystem(machine: &mut Machine, stage: &'static str) -> Tally {
     tally
 }
 
-/// About 6 minutes once built: 3 of them kills, and twice half a minute in which the store does not answer.
+/// About 7 minutes once built: 3 of them kills, twice half a minute in which the store does not answer, and half a minute of
+/// faults.
 fn s3(machine: &mut Machine, stage: &'static str) -> Tally {
     if !machine.has(Tool::Python) {
         return Tally::skipped("all S3 tests skipped: Python not found");

@@ -3,6 +3,7 @@
 //!
 //! Each promise is a function over a server, and is kept on moto, which is quick, and on radosgw, which is real.
 
+mod proxied;
 mod retries;
 
 use std::time::{Duration, Instant};
@@ -29,7 +30,7 @@ const SLACK: Duration = Duration::from_secs(10);
 
 #[test]
 fn moto_keeps_what_was_acknowledged() {
-    what_was_acknowledged_survives(&mut moto());
+    what_was_acknowledged_survives(&mut moto(), "survives");
 }
 
 #[test]
@@ -46,7 +47,9 @@ fn moto_may_stop_answering() {
 #[test]
 fn radosgw_does_all_of_it() {
     let mut store = RadosGateway::start().expect("radosgw comes up");
-    what_was_acknowledged_survives(&mut store);
+    what_was_acknowledged_survives(&mut store, "survives");
+    // It checks signatures, which moto does not.
+    what_was_acknowledged_survives(&mut proxied::Proxied::new(&mut store), "proxied");
     a_fresh_folder_on_a_used_prefix_is_refused(&mut store);
     a_frozen_store_fails_writes_in_time(&mut store);
     a_store_that_crashes_is_waited_for(&mut store);
@@ -67,8 +70,8 @@ fn moto() -> Moto {
     Moto::start().expect("moto comes up")
 }
 
-fn what_was_acknowledged_survives(store: &mut dyn S3Server) {
-    let mut server = start(store.options("survives"));
+fn what_was_acknowledged_survives(store: &mut dyn S3Server, prefix: &str) {
+    let mut server = start(store.options(prefix));
     for ability in ["conditional put: yes", "ranged get: yes", "list after put: yes", "delete: yes"] {
         assert!(server.output().contains(ability), "{ability} is not in the banner:\n{}", server.output());
     }
@@ -95,7 +98,8 @@ fn what_was_acknowledged_survives(store: &mut dyn S3Server) {
 
     // The large ones are in the bucket, and in no folder.
     let large: usize = records.iter().map(Vec::len).filter(|bytes| *bytes == LARGE_BYTES).sum();
-    let stored: usize = store.objects("survives/data/").expect("a listing").iter().map(|(_, bytes)| bytes).sum();
+    let stored: usize =
+        store.objects(&format!("{prefix}/data/")).expect("a listing").iter().map(|(_, bytes)| bytes).sum();
     assert!(stored >= large, "{stored} of at least {large} bytes are in the bucket");
     assert!(!server.folder().join("data/objects").exists());
 

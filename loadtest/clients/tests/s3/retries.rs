@@ -51,9 +51,20 @@ fn what_is_tried_again_beside_its_first_try_lands_once() {
             wait(answer).expect("a client that tries again succeeds");
         }
     }
+    let (count, problems) = read_again(&read_all(&server));
+    if !problems.is_empty() || count != sent {
+        // Producer ids and sequences of what is doubled are in its log and objects.
+        let folder = server.keep_folder();
+        panic!("seed {seed}: {count} of {sent} records, {problems:#?}, kept for you: {}", folder.display());
+    }
+    println!("seed {seed}: {sent} records, each once");
+}
+
+/// How many records there are, and which of them are there again or out of their producer's order. A record begins with the
+/// number of its producer and two numbers that rise.
+pub fn read_again(read: &[Vec<Vec<u8>>]) -> (usize, Vec<String>) {
     let mut last = BTreeMap::new();
     let mut problems = Vec::new();
-    let read = read_all(&server);
     for (partition, records) in read.iter().enumerate() {
         for (offset, value) in records.iter().enumerate() {
             let numbers: Vec<usize> = String::from_utf8_lossy(value)
@@ -68,11 +79,5 @@ fn what_is_tried_again_beside_its_first_try_lands_once() {
             }
         }
     }
-    let count: usize = read.iter().map(Vec::len).sum();
-    if !problems.is_empty() || count != sent {
-        // Producer ids and sequences of what is doubled are in its log and objects.
-        let folder = server.keep_folder();
-        panic!("seed {seed}: {count} of {sent} records, {problems:#?}, kept for you: {}", folder.display());
-    }
-    println!("seed {seed}: {sent} records, each once");
+    (read.iter().map(Vec::len).sum(), problems)
 }
