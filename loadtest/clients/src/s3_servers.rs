@@ -90,6 +90,6 @@ pub trait S3Server {
         let mut flags = vec!["--store".to_owned(), format!("s3://{BUCKET}/{prefix}")];
         flags.extend(["--store-endpoint".to_owned(), self.endpoint()]);
         flags.extend(["--store-region", "us-east-1", "--store-path-style", "--store-allow-http"].map(str::to_owned));
-        Options { flags, environment: self.environment() }
+        Options { flags, environment: self.environment(), ..Options::default() }
     }
 }

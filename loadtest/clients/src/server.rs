@@ -27,6 +27,8 @@ pub struct Options {
     pub flags: Vec<String>,
     /// More environment.
     pub environment: Vec<(String, String)>,
+    /// Which binary, where it is not the one beside the program that starts it.
+    pub binary: Option<PathBuf>,
 }
 
 /// The process, or between lives, its folder and port. Dropped, it is killed and its folder removed.
@@ -107,7 +109,7 @@ impl Server {
     /// The binary cannot be started.
     pub fn start_again(&mut self, failpoint: Option<&str>) -> anyhow::Result<()> {
         assert!(self.life.is_none(), "the last life has not ended");
-        let binary = binary()?;
+        let binary = self.options.binary.clone().map_or_else(binary, Ok)?;
         let mut command = Command::new(&binary);
         command.arg("dev").arg("--data-dir").arg(self.folder().join("data"));
         command.args(["--kafka-listen", &self.address, "--http-listen", &self.http_address]).args(&self.options.flags);
