@@ -50,11 +50,19 @@ pub const DOORS: &[(&str, &[&str])] = &[
     ("tracing-subscriber", &["tidelog-server"]),
     (
         "clap",
-        &["tidelog-server", "tidelog-cli", "tidelog-clients", "tidelog-bench", "tidelog-fuzz", "tidelog-store-proxy"],
+        &[
+            "tidelog-server",
+            "tidelog-cli",
+            "tidelog-clients",
+            "tidelog-bench",
+            "tidelog-fuzz",
+            "tidelog-loadgen",
+            "tidelog-store-proxy",
+        ],
     ),
     ("clap_complete", &["tidelog-cli"]),
-    ("indicatif", &["tidelog-cli"]),
-    ("rdkafka", &["tidelog-clients", "tidelog-bench"]),
+    ("indicatif", &["tidelog-cli", "tidelog-loadgen"]),
+    ("rdkafka", &["tidelog-clients", "tidelog-bench", "tidelog-loadgen"]),
     ("rskafka", &["tidelog-clients"]),
     // Errors without a kind are for programs, not for libraries.
     // The example of catalog-raft is a program.
@@ -66,6 +74,7 @@ pub const DOORS: &[(&str, &[&str])] = &[
             "tidelog-bench",
             "tidelog-fuzz",
             "tidelog-parity",
+            "tidelog-loadgen",
             "tidelog-catalog-raft",
             // Its program; the library has its own.
             "tidelog-store-proxy",
@@ -79,6 +88,8 @@ pub const DOORS: &[(&str, &[&str])] = &[
             "tidelog-server",
             "tidelog-history",
             "tidelog-clients",
+            // Workloads and results.
+            "tidelog-loadgen",
             "tidelog-tidy",
             "tidelog-http-api",
             "tidelog-gateway-http",
@@ -95,7 +106,7 @@ pub const DOORS: &[(&str, &[&str])] = &[
 pub const TESTS_ONLY: &[&str] = &["proptest", "tempfile", "kafka-protocol"];
 
 /// Crates that put up test servers, so what others use in tests is what they ship.
-const TEST_CRATES: &[&str] = &["tidelog-clients", "tidelog-bench", "tidelog-parity", "tidelog-fuzz"];
+const TEST_CRATES: &[&str] = &["tidelog-clients", "tidelog-bench", "tidelog-parity", "tidelog-fuzz", "tidelog-loadgen"];
 
 /// A crate and what it must not know, tests excepted.
 pub const UNKNOWN: &[(&str, &[&str])] = &[

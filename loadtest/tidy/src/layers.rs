@@ -16,7 +16,7 @@ pub const LAYERS: &[&[&str]] = &[
     &["node"],
     &["server"],
     &["clients", "bench", "fuzz"],
-    &["parity"],
+    &["parity", "loadgen"],
 ];
 
 /// What each crate may ship with. Its tests may use anything of a lower layer.
@@ -109,6 +109,7 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     ("store-proxy", &["host"]),
     // Starts servers as the tests with real clients do.
     ("parity", &["clients"]),
+    ("loadgen", &["clients"]),
     // Feeds noise to everything that decodes, and to a node.
     ("fuzz", &["model", "host", "format", "catalog", "catalog-api", "kafka-wire", "gateway-http", "node", "schemas"]),
     ("verify", &[]),

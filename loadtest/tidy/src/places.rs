@@ -31,6 +31,7 @@ const OUTSIDE: &[&str] = &[
     "tidelog-parity",
     "tidelog-fuzz",
     "tidelog-store-proxy",
+    "tidelog-loadgen",
     "tidelog-verify",
     "tidelog-tidy",
 ];

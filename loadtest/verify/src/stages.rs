@@ -31,6 +31,7 @@ pub const STAGES: &[Stage] = &[
     Stage { name: "unit", about: "every crate's own tests", run: unit },
     Stage { name: "clippy", about: "cargo clippy, warnings are errors", run: clippy },
     Stage { name: "clients", about: "real Kafka clients against the real binary", run: clients },
+    Stage { name: "load", about: "the load generator against the real binary, by each of its drivers", run: load },
     Stage { name: "console", about: "the console and the reference of the API in a real browser", run: console },
     Stage {
         name: "openapi",
@@ -64,8 +65,8 @@ pub const STAGES: &[Stage] = &[
 /// Short names for groups of stages.
 const GROUPS: &[(&str, &[&str])] = &[("lint", &["fmt", "clippy"]), ("advisories", &["tidy"])];
 
-/// Tests with real processes live in this crate; `unit` leaves them to the stages that prepare for them.
-const CLIENTS_FOLDER: &str = "clients";
+/// Tests with real processes live in these crates; `unit` leaves them to the stages that prepare for them.
+const WITH_PROCESSES: &[&str] = &["clients", "loadgen"];
 const TIDY_CRATE: &str = "tidelog-tidy";
 
 /// Pinned: a newer one may judge an old checkout differently.
@@ -103,7 +104,7 @@ fn tidy(machine: &mut Machine, stage: &'static str) -> Tally {
 /// Everything that needs no server process of ours beside it. Always the whole workspace with targets picked by name, here
 /// and below: picking packages would resolve other features, and build the dependencies once more.
 fn unit(machine: &mut Machine, stage: &'static str) -> Tally {
-    let tests = integration_tests(&machine.root, CLIENTS_FOLDER);
+    let tests = integration_tests(&machine.root, WITH_PROCESSES);
     let mut arguments = vec!["--workspace", "--lib", "--bins"];
     for test in &tests {
         arguments.extend(["--test", test]);
@@ -114,11 +115,12 @@ fn unit(machine: &mut Machine, stage: &'static str) -> Tally {
     tally
 }
 
-/// Names of the integration tests in every crate but one.
-fn integration_tests(root: &Path, without: &str) -> Vec<String> {
+/// Names of the integration tests in every crate but some.
+fn integration_tests(root: &Path, without: &[&str]) -> Vec<String> {
     let mut names = Vec::new();
     for area in ["storage", "control-plane", "services", "client", "loadtest"] {
-        for package in entries(&root.join(area)).into_iter().filter(|package| !package.ends_with(without)) {
+        let is_wanted = |package: &PathBuf| !without.iter().any(|name| package.ends_with(name));
+        for package in entries(&root.join(area)).into_iter().filter(is_wanted) {
             for test in entries(&package.join("tests")) {
                 let is_file = test.extension().is_some_and(|extension| extension == "rs");
                 if is_file || test.join("main.rs").exists() {
@@ -196,6 +198,15 @@ fn clients(machine: &mut Machine, stage: &'static str) -> Tally {
     }
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     tally.add(cargo_test(machine, stage, &arguments, 20));
+    tally
+}
+
+/// Less than a minute once built.
+fn load(machine: &mut Machine, stage: &'static str) -> Tally {
+    let mut tally = build_server(machine, stage);
+    if tally.failed == 0 {
+        tally.add(cargo_test(machine, stage, &["--workspace", "--test", "loadgen"], 10));
+    }
     tally
 }
 

@@ -1,0 +1,105 @@
+//! The server that a run is made against: one that is there, or one of our own that ends with the run.
+
+use std::net::{TcpStream, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tidelog_clients::server::{Options, Server};
+
+use crate::failure::Failure;
+use crate::workload::Protocol;
+
+const CONNECT_WAIT: Duration = Duration::from_secs(5);
+
+/// `host:port` for each protocol.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Addresses {
+    pub(crate) kafka: String,
+    pub(crate) http: String,
+}
+
+/// Which server.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// One that is started for the run, in a new folder below the working folder, on free ports.
+    Start {
+        /// `tidelog`.
+        binary: PathBuf,
+        /// More flags, which count as part of what is measured.
+        flags: Vec<String>,
+    },
+    /// One that is there.
+    There {
+        /// `host:port` of its Kafka listener.
+        kafka: Option<String>,
+        /// `host:port` of its HTTP listener.
+        http: Option<String>,
+        /// Its process, where it is on this machine and shall be measured.
+        process: Option<u32>,
+        /// What it is, for the result.
+        name: String,
+    },
+}
+
+/// A target that answers.
+pub(crate) struct Reached {
+    pub(crate) addresses: Addresses,
+    pub(crate) process: Option<u32>,
+    pub(crate) name: String,
+    /// Lives as long as this.
+    _server: Option<Server>,
+}
+
+impl Target {
+    /// Starts it, or looks whether it is there.
+    pub(crate) fn reach(&self, protocol: Protocol) -> Result<Reached, Failure> {
+        match self {
+            Target::Start { binary, flags } => start(binary, flags),
+            Target::There { kafka, http, process, name } => {
+                let address = match protocol {
+                    Protocol::KafkaLibrdkafka => kafka.clone().ok_or("--kafka host:port"),
+                    Protocol::Http => http.clone().ok_or("--http host:port"),
+                };
+                let address =
+                    address.map_err(|flag| Failure::Refused(format!("this workload needs {flag} or --start")))?;
+                look(&address)?;
+                let addresses =
+                    Addresses { kafka: kafka.clone().unwrap_or_default(), http: http.clone().unwrap_or_default() };
+                Ok(Reached { addresses, process: *process, name: name.clone(), _server: None })
+            }
+        }
+    }
+}
+
+fn look(address: &str) -> Result<(), Failure> {
+    let unreachable = |why: String| Failure::Unreachable(format!("{address} is not reachable: {why}"));
+    let addresses = address.to_socket_addrs().map_err(|error| unreachable(error.to_string()))?;
+    let mut why = "no such name".to_owned();
+    for one in addresses {
+        match TcpStream::connect_timeout(&one, CONNECT_WAIT) {
+            Ok(_) => return Ok(()),
+            Err(error) => why = error.to_string(),
+        }
+    }
+    Err(unreachable(why))
+}
+
+fn start(binary: &Path, flags: &[String]) -> Result<Reached, Failure> {
+    let failed = |what: String| Failure::Unreachable(format!("{} does not start: {what}", binary.display()));
+    // Beside the working folder, so that the disk is the one that is meant.
+    let folder = TempDir::with_prefix_in("tidelog-load-", ".").map_err(|error| failed(error.to_string()))?;
+    let binary = std::path::absolute(binary).map_err(|error| failed(error.to_string()))?;
+    let options = Options { flags: flags.to_vec(), binary: Some(binary.clone()), ..Options::default() };
+    let server =
+        Server::start_in(folder, options).map_err(|error| failed(format!("{error:#}").replace('\n', " | ")))?;
+    let version = Command::new(&binary).arg("--version").output().ok();
+    let name = version.map_or("tidelog".to_owned(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    Ok(Reached {
+        addresses: Addresses { kafka: server.address().to_owned(), http: server.http_address().to_owned() },
+        process: server.process(),
+        name,
+        _server: Some(server),
+    })
+}

@@ -1,0 +1,132 @@
+//! The program against the real server, as it is used: exit codes, the result, and one plain line where there is none.
+
+#![allow(clippy::unwrap_used)]
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tidelog_loadgen::{Report, Workload};
+
+/// A short run, whatever else the machine does meanwhile.
+const SHORT: &[&str] = &[
+    "partitions=8",
+    "connections=4",
+    "consumers=2",
+    "record_bytes=512",
+    "warm_up_seconds=1",
+    "rate_per_second=2000",
+    "duration_seconds=2",
+    "lag_ms_max=1000",
+];
+
+fn loadgen(arguments: &[&str]) -> Output {
+    let folder = std::env::temp_dir();
+    Command::new(env!("CARGO_BIN_EXE_tidelog-loadgen")).current_dir(folder).args(arguments).output().unwrap()
+}
+
+/// Runs `w4`, shortened and with `set`, against a server of its own.
+fn run(set: &[&str]) -> Report {
+    let server = tidelog_clients::server::binary().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("result.json");
+    let mut arguments = vec!["w4", "--busy", "--start", server.to_str().unwrap(), "--json", json.to_str().unwrap()];
+    for one in SHORT.iter().chain(set) {
+        arguments.extend(["--set", one]);
+    }
+    let output = loadgen(&arguments);
+    let (told, wrong) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{told}\n{wrong}");
+    assert!(told.contains("every acknowledged record came"), "{told}");
+    read(&json)
+}
+
+fn read(json: &Path) -> Report {
+    let text = std::fs::read_to_string(json).unwrap();
+    assert!(serde_json::from_str::<Value>(&text).unwrap()["workload"]["stages"].is_array());
+    serde_json::from_str(&text).unwrap()
+}
+
+/// What holds of every short run.
+fn check(report: &Report, client: &str) {
+    assert!(report.client.starts_with(client), "{}", report.client);
+    assert!(report.server.starts_with("tidelog"), "{}", report.server);
+    assert_eq!((report.sent, report.received), (6000, 6000));
+    assert_eq!((report.acknowledge.count, report.receive.count), (4000, 4000), "the warm-up is not counted");
+    assert!(report.acknowledge.p50_ms > 0.0 && report.receive.p99_ms >= report.receive.p50_ms);
+    assert!(report.server_cpu_seconds_per_gibibyte.unwrap() > 0.0);
+    assert!(report.server_resident_mebibytes_max.unwrap() > 10.0);
+    assert!(report.acknowledge_series.len() == 3 && report.samples.len() >= 3);
+    assert!(!report.is_quotable, "nobody looked whether the machine was busy");
+}
+
+#[test]
+fn librdkafka_sends_and_everything_comes() {
+    check(&run(&[]), "librdkafka");
+}
+
+#[test]
+fn http_sends_and_everything_comes() {
+    check(&run(&["protocol=http", "linger_ms=2"]), "HTTP/1.1");
+    let report = run(&["protocol=http", "topics=2", "groups=2", "duration_seconds=1", "warm_up_seconds=0"]);
+    assert_eq!((report.sent, report.received), (2000, 4000));
+}
+
+#[test]
+fn every_spread_and_codec_and_several_topics_and_groups() {
+    let set = ["topics=2", "groups=2", "compression=zstd", "linger_ms=5"];
+    for spread in ["spread=sticky", "spread=own", "spread=round-robin"] {
+        let report = run(&[&set[..], &[spread, "duration_seconds=1", "warm_up_seconds=0"]].concat());
+        assert_eq!((report.sent, report.received), (2000, 4000), "{spread}");
+    }
+}
+
+#[test]
+fn a_group_that_begins_late_reads_everything_too() {
+    let report = run(&["catch_up_after_seconds=2", "duration_seconds=3", "warm_up_seconds=0"]);
+    assert_eq!((report.sent, report.received), (6000, 12_000));
+    let catch_up = report.catch_up.unwrap();
+    assert!(catch_up.caught_up_seconds.is_some() && catch_up.before.count > 0, "{catch_up:?}");
+}
+
+/// One plain line, and the exit code that says whose fault it is.
+fn check_refusal(arguments: &[&str], code: i32, says: &str) {
+    let output = loadgen(arguments);
+    let wrong = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{wrong}");
+    assert!(wrong.contains(says), "{says:?} is not in {wrong}");
+    assert_eq!(wrong.lines().count(), 1, "{wrong}");
+}
+
+#[test]
+fn what_cannot_be_run_is_refused_in_one_line() {
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    check_refusal(&["w4", "--busy", "--kafka", &gone], 3, "is not reachable");
+    check_refusal(&["w4", "--busy", "--start", "no-such-binary"], 3, "does not start");
+    check_refusal(&["w4", "--busy"], 2, "needs --kafka host:port or --start");
+    check_refusal(&["w4", "--busy", "--http", &gone, "--set", "protocol=http"], 3, "is not reachable");
+    check_refusal(&["w99", "--busy", "--kafka", &gone], 2, "there are w1, ");
+    check_refusal(&["w4", "--set", "rat=1", "--kafka", &gone], 2, "unknown field `rat`");
+    check_refusal(&["w4", "--kafka", &gone, "--load-average-max=-1"], 2, "the machine is busy");
+}
+
+#[test]
+fn a_target_that_is_missed_fails_the_run() {
+    let server = tidelog_clients::server::binary().unwrap();
+    let mut arguments = vec!["w4", "--busy", "--start", server.to_str().unwrap()];
+    for one in SHORT.iter().chain(&["receive_p99_ms_max=0.001", "warm_up_seconds=0", "duration_seconds=1"]) {
+        arguments.extend(["--set", one]);
+    }
+    let output = loadgen(&arguments);
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("p99 from intended send to receive is") && told.contains("not to be quoted"), "{told}");
+}
+
+#[test]
+fn the_list_names_every_workload() {
+    let output = loadgen(&["--list"]);
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(Workload::named().all(|(name, about)| told.contains(name) && told.contains(&about)), "{told}");
+}
