@@ -2,6 +2,7 @@
 
 mod http;
 mod librdkafka;
+mod raw;
 mod sockets;
 
 use std::time::Duration;
@@ -76,6 +77,7 @@ pub(crate) trait Receiver {
 pub(crate) fn of(protocol: Protocol, addresses: &Addresses) -> Box<dyn Driver> {
     match protocol {
         Protocol::KafkaLibrdkafka => Box::new(librdkafka::Librdkafka::new(addresses)),
+        Protocol::KafkaRaw => Box::new(raw::Raw::new(addresses)),
         Protocol::Http => Box::new(http::Http::new(addresses)),
     }
 }

@@ -28,6 +28,8 @@ const JUDGED_AFTER: Duration = Duration::from_secs(1);
 const SENDER_THREADS_MAX: u32 = 2;
 /// What one wait of a consumer takes, at most.
 const RECEIVE_WAIT: Duration = Duration::from_millis(20);
+/// A record that is no older than that is at the tail.
+const TAIL: Duration = Duration::from_secs(1);
 /// Of the records of a stage, how many must be sent in it.
 const ON_TIME_SHARE_MIN: f64 = 0.99;
 
@@ -54,8 +56,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) acknowledge: Mutex<Recorder>,
     pub(crate) receive: Mutex<Recorder>,
     lags: Mutex<Vec<Lag>>,
-    /// Moment at which the late group had caught up with the moment itself.
-    caught_up: AtomicU64,
+    /// When the last consumer of the late group had come to the tail, and how many of them have.
+    caught_up: Mutex<(Moment, u32)>,
     broken: Mutex<Option<anyhow::Error>>,
 }
 
@@ -92,7 +94,7 @@ impl<'a> Shared<'a> {
             acknowledge: Mutex::new(Recorder::new(schedule)),
             receive: Mutex::new(Recorder::new(schedule)),
             lags: Mutex::new(schedule.stages().iter().map(|_| lag()).collect()),
-            caught_up: AtomicU64::new(u64::MAX),
+            caught_up: Mutex::new((Moment(0), 0)),
             broken: Mutex::new(None),
         }
     }
@@ -201,7 +203,7 @@ pub(crate) fn carry_out(plan: &Plan, driver: &dyn Driver, gauge: &Gauge) -> anyh
         checks.add(&received.checks);
         checks.lost += received.lost(&acknowledged, |place| place % plan.workload.consumers == one);
     }
-    let caught_up = shared.caught_up.into_inner();
+    let (caught_up, who) = shared.caught_up.into_inner().expect("nobody panics with it");
     Ok(Outcome {
         checks,
         first_error,
@@ -213,7 +215,7 @@ pub(crate) fn carry_out(plan: &Plan, driver: &dyn Driver, gauge: &Gauge) -> anyh
         samples: watched.samples,
         sent: shared.sent.into_inner(),
         received: shared.received.into_inner(),
-        caught_up: (caught_up != u64::MAX).then_some(Moment(caught_up)),
+        caught_up: (who == plan.workload.consumers).then_some(caught_up),
     })
 }
 
@@ -273,11 +275,13 @@ fn watch(shared: &Shared<'_>, gauge: &Gauge, have_senders_ended: impl Fn() -> bo
 fn receive(shared: &Shared<'_>, driver: &dyn Driver, group: u32, one: u32) -> anyhow::Result<Received> {
     let plan = shared.plan;
     let late = plan.workload.catch_up_after_seconds.filter(|_| group == plan.workload.groups);
-    if let Some(seconds) = late {
-        shared.clock.sleep_until(Moment::of_seconds(u64::from(seconds)));
+    let begins = Moment::of_seconds(u64::from(late.unwrap_or(0)));
+    while shared.clock.now() < begins && !shared.is_broken() {
+        shared.clock.sleep_until(begins.min(shared.clock.now().plus(LOOK_EVERY)));
     }
     let mut receiver = driver.receiver(plan, shared.clock, &plan.places_of(one))?;
     let mut received = Received::of_run(plan.run);
+    let mut is_at_the_tail = false;
     let mut came: Vec<(Moment, Moment)> = Vec::new();
     while shared.stop_receiving.load(Relaxed) == 0 && !shared.is_broken() {
         receiver.turn(RECEIVE_WAIT, &mut |arrived: &Arrived<'_>| {
@@ -288,19 +292,16 @@ fn receive(shared: &Shared<'_>, driver: &dyn Driver, group: u32, one: u32) -> an
             }
         })?;
         shared.received.fetch_add(came.len() as u64, Relaxed);
-        match came.last() {
-            // Catching up is no latency of anybody.
-            Some((intended, at)) if late.is_some() => {
-                let is_at_the_tail = intended.plus(Duration::from_secs(1)) > *at;
-                if is_at_the_tail {
-                    let _ = shared.caught_up.fetch_min(at.0, Relaxed);
-                }
-            }
-            None => {}
-            Some(_) => {
-                let mut recorder = shared.receive.lock().expect("nobody panics with it");
-                came.iter().for_each(|(intended, at)| recorder.record(*intended, *at));
-            }
+        if late.is_none() && !came.is_empty() {
+            let mut recorder = shared.receive.lock().expect("nobody panics with it");
+            came.iter().for_each(|(intended, at)| recorder.record(*intended, *at));
+        }
+        // Catching up is no latency of anybody; only when it is over counts.
+        let tail = came.last().filter(|(intended, at)| late.is_some() && intended.plus(TAIL) > *at);
+        if let Some((_, at)) = tail.filter(|_| !is_at_the_tail) {
+            is_at_the_tail = true;
+            let mut caught_up = shared.caught_up.lock().expect("nobody panics with it");
+            *caught_up = (caught_up.0.max(*at), caught_up.1 + 1);
         }
         came.clear();
     }

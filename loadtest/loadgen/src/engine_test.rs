@@ -138,8 +138,14 @@ fn outcome(fault: Fault) -> (Plan, Outcome) {
         "rate_per_second=400",
         "duration_seconds=2",
         "drain_seconds=1",
+        // Half of the stall, and more than a busy machine adds.
+        "lag_ms_max=250",
     ];
     let workload = Workload::load("w4", &set.map(str::to_owned)).unwrap();
+    carried_out(fault, workload)
+}
+
+fn carried_out(fault: Fault, workload: Workload) -> (Plan, Outcome) {
     let plan = Plan::new(workload, 5);
     let fake = Fake { fault, logs: Mutex::new(vec![Vec::new(); 2]) };
     let outcome = carry_out(&plan, &fake, &Gauge::new(None)).unwrap();
@@ -221,4 +227,17 @@ fn a_schedule_that_is_not_held_fails_the_run() {
     assert!(report.acknowledge.max_ms >= 480.0, "{:?}", report.acknowledge);
     let found = report.complaints.iter().any(|line| line.starts_with("the schedule was not held"));
     assert!(found, "{:?}", report.complaints);
+}
+
+#[test]
+fn a_sweep_ends_well_at_the_first_stage_that_is_too_much() {
+    let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+    let text = "name = \"sweep\"\npartitions = 2\nconnections = 2\nconsumers = 1\nrecord_bytes = 64\nuntil_saturated = true\nlag_ms_max = 250\n\
+        stages = [{ rate_per_second = 300, seconds = 1 }, { rate_per_second = 400, seconds = 1 }, { rate_per_second = 500, seconds = 9 }]\n";
+    std::fs::write(file.path(), text).unwrap();
+    let workload = Workload::load(file.path().to_str().unwrap(), &[]).unwrap();
+    let report = report(carried_out(Fault::TakesNothing, workload));
+    assert_eq!(report.complaints, [""; 0]);
+    assert_eq!((report.saturated_above_per_second, report.stages.len(), report.acknowledge.count), (Some(300), 1, 300));
+    assert!(report.sent < 3000, "nothing of the last stage is sent any more: {}", report.sent);
 }

@@ -40,6 +40,20 @@ impl Machine {
     }
 }
 
+/// Lets this process, and a server that it starts, have as many sockets as the system permits them. Those wanted must be among them.
+pub(crate) fn allow_open_files(wanted: u64) -> Result<(), String> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is to a value of the right type, and lives as long as the call.
+    let told = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: as above.
+    let raised = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    if told != 0 || raised != 0 || limit.rlim_max < wanted {
+        return Err(format!("this needs {wanted} open files, and {} are permitted; raise ulimit -n", limit.rlim_max));
+    }
+    Ok(())
+}
+
 /// How many programs wanted a processor in the last minute; nothing where it is not told.
 pub(crate) fn load_average() -> Option<f64> {
     read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()

@@ -31,7 +31,7 @@ impl Plan {
     /// Whether values have to be text.
     pub(crate) fn is_text(&self) -> bool {
         match self.workload.protocol {
-            Protocol::KafkaLibrdkafka => false,
+            Protocol::KafkaLibrdkafka | Protocol::KafkaRaw => false,
             Protocol::Http => true,
         }
     }

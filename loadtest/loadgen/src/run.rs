@@ -10,7 +10,7 @@ use crate::measure::Gauge;
 use crate::plan::Plan;
 use crate::report::{Circumstances, Report};
 use crate::target::Target;
-use crate::workload::Workload;
+use crate::workload::{Protocol, Workload};
 
 /// Of the machine's processors, what may be in use before a run.
 const LOAD_SHARE_MAX: f64 = 0.5;
@@ -41,6 +41,7 @@ pub fn run(workload: Workload, options: &Options) -> Result<Report, Failure> {
             "the machine is busy: its load average is {load}, {max} may be; wait, or say --busy for a result that is not to be quoted"
         )));
     }
+    machine::allow_open_files(open_files(&workload)).map_err(Failure::Refused)?;
     let reached = options.target.reach(workload.protocol)?;
     let driver = driver::of(workload.protocol, &reached.addresses);
     let plan = Plan::new(workload, number_of_this_run());
@@ -52,10 +53,21 @@ pub fn run(workload: Workload, options: &Options) -> Result<Report, Failure> {
         client: format!("{}, tidelog-loadgen {}", driver.name(), env!("CARGO_PKG_VERSION")),
         load_average_before,
         load_average_after: machine::load_average(),
-        is_busy,
+        is_busy: is_busy || options.busy,
         date: machine::date(),
     };
     Ok(Report::of(plan.workload, outcome, around))
+}
+
+/// What a run has open, about: a library has more than a socket for each of its clients.
+fn open_files(workload: &Workload) -> u64 {
+    let (senders, readers) = (u64::from(workload.connections), u64::from(workload.groups_in_all()));
+    let consumers = readers * u64::from(workload.consumers);
+    100 + match workload.protocol {
+        Protocol::KafkaLibrdkafka => (senders + consumers) * 8,
+        Protocol::KafkaRaw => senders + consumers,
+        Protocol::Http => senders + readers * u64::from(workload.places()),
+    }
 }
 
 fn one_line(error: &anyhow::Error) -> String {

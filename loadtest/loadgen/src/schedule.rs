@@ -152,7 +152,7 @@ impl<'a> Pace<'a> {
     pub(crate) fn new(schedule: &'a Schedule, connections: u32, threads: u32, thread: u32) -> Pace<'a> {
         let (connections, threads, thread) = (u64::from(connections), u64::from(threads), u64::from(thread));
         let mut pace = Pace { schedule, connections, threads, thread, next: 0, stretch: 0 };
-        pace.to_own();
+        pace.skip_to_own();
         pace
     }
 
@@ -165,10 +165,10 @@ impl<'a> Pace<'a> {
     /// It was sent.
     pub(crate) fn pass(&mut self) {
         self.next += 1;
-        self.to_own();
+        self.skip_to_own();
     }
 
-    fn to_own(&mut self) {
+    fn skip_to_own(&mut self) {
         while self.next % self.connections % self.threads != self.thread {
             self.next += 1;
         }

@@ -195,3 +195,35 @@ impl Sending<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::Workload;
+
+    /// Where a connection's records go that are due a millisecond apart.
+    fn check(set: &[&str], connection: u32, expected: &[u32]) {
+        let always = ["partitions=5", "connections=2", "consumers=1", "record_bytes=500", "batch_bytes=1024"];
+        let set: Vec<String> = always.iter().chain(set).map(|one| (*one).to_owned()).collect();
+        let plan = Plan::new(Workload::load("w4", &set).unwrap(), 1);
+        let mut places = Places::new(&plan);
+        let found: Vec<u32> =
+            (0..expected.len() as u64).map(|at| places.next(connection, Moment(at * 1_000_000))).collect();
+        assert_eq!(found, expected, "{set:?}");
+    }
+
+    #[test]
+    fn a_connection_stays_with_a_place_for_a_batch() {
+        check(&["spread=sticky", "linger_ms=1000"], 1, &[1, 1, 2, 2, 3, 3, 4, 4, 0, 0]);
+        check(&["spread=sticky", "linger_ms=1000", "batch_bytes=100000"], 0, &[0; 10]);
+        check(&["spread=sticky", "linger_ms=3", "batch_bytes=100000"], 0, &[0, 0, 0, 1, 1, 1, 2, 2, 2, 3]);
+    }
+
+    #[test]
+    fn or_goes_to_the_next_with_each_record_or_to_its_own() {
+        check(&["spread=round-robin"], 1, &[1, 2, 3, 4, 0, 1]);
+        check(&["spread=own"], 0, &[0, 2, 4, 0, 2, 4]);
+        check(&["spread=own"], 1, &[1, 3, 1, 3]);
+        check(&["spread=own", "connections=7"], 6, &[1, 1, 1]);
+    }
+}

@@ -59,7 +59,7 @@ impl Target {
             Target::Start { binary, flags } => start(binary, flags),
             Target::There { kafka, http, process, name } => {
                 let address = match protocol {
-                    Protocol::KafkaLibrdkafka => kafka.clone().ok_or("--kafka host:port"),
+                    Protocol::KafkaLibrdkafka | Protocol::KafkaRaw => kafka.clone().ok_or("--kafka host:port"),
                     Protocol::Http => http.clone().ok_or("--http host:port"),
                 };
                 let address =

@@ -85,6 +85,9 @@ pub struct Workload {
     /// Records that may be refused or not answered.
     #[serde(default)]
     pub errors_max: u64,
+    /// A run fails whose server has so many MiB more at most in the last quarter than it had in the second.
+    #[serde(default)]
+    pub resident_growth_mebibytes_max: Option<f64>,
     /// A run whose p99 from intended send to receive is above fails.
     #[serde(default)]
     pub receive_p99_ms_max: Option<f64>,
@@ -100,6 +103,8 @@ pub enum Protocol {
     /// Kafka, by librdkafka, as most programs do.
     #[default]
     KafkaLibrdkafka,
+    /// Kafka, by connections of our own: many on few threads.
+    KafkaRaw,
     /// HTTP/1.1: lines to append, events to read.
     Http,
 }

@@ -30,8 +30,9 @@ fn loadgen(arguments: &[&str]) -> Output {
 fn run(set: &[&str]) -> Report {
     let server = tidelog_clients::server::binary().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let json = folder.path().join("result.json");
-    let mut arguments = vec!["w4", "--busy", "--start", server.to_str().unwrap(), "--json", json.to_str().unwrap()];
+    let (json, html) = (folder.path().join("result.json"), folder.path().join("result.html"));
+    let mut arguments = vec!["w4", "--busy", "--start", server.to_str().unwrap()];
+    arguments.extend(["--json", json.to_str().unwrap(), "--html", html.to_str().unwrap()]);
     for one in SHORT.iter().chain(set) {
         arguments.extend(["--set", one]);
     }
@@ -39,6 +40,10 @@ fn run(set: &[&str]) -> Report {
     let (told, wrong) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{told}\n{wrong}");
     assert!(told.contains("every acknowledged record came"), "{told}");
+    let page = std::fs::read_to_string(html).unwrap();
+    // Latencies, to acknowledge and to receive, how many are faster, records, processors, memory.
+    assert_eq!(page.matches("<svg").count(), 6);
+    assert!(!page.contains("http://") && !page.contains("https://"), "the page needs nothing else");
     read(&json)
 }
 
@@ -58,7 +63,7 @@ fn check(report: &Report, client: &str) {
     assert!(report.server_cpu_seconds_per_gibibyte.unwrap() > 0.0);
     assert!(report.server_resident_mebibytes_max.unwrap() > 10.0);
     assert!(report.acknowledge_series.len() == 3 && report.samples.len() >= 3);
-    assert!(!report.is_quotable, "nobody looked whether the machine was busy");
+    assert!(!report.is_quotable, "--busy was said");
 }
 
 #[test]
@@ -74,11 +79,29 @@ fn http_sends_and_everything_comes() {
 }
 
 #[test]
+fn our_own_connections_send_and_everything_comes() {
+    check(&run(&["protocol=kafka-raw", "linger_ms=2"]), "raw Kafka");
+}
+
+#[test]
+fn our_own_connections_may_be_many() {
+    let set = ["protocol=kafka-raw", "connections=500", "linger_ms=5", "partitions=50", "spread=own"];
+    let report = run(&set);
+    assert_eq!((report.sent, report.received), (6000, 6000));
+}
+
+#[test]
 fn every_spread_and_codec_and_several_topics_and_groups() {
-    let set = ["topics=2", "groups=2", "compression=zstd", "linger_ms=5"];
-    for spread in ["spread=sticky", "spread=own", "spread=round-robin"] {
-        let report = run(&[&set[..], &[spread, "duration_seconds=1", "warm_up_seconds=0"]].concat());
-        assert_eq!((report.sent, report.received), (2000, 4000), "{spread}");
+    let runs = [
+        ["protocol=kafka-librdkafka", "spread=sticky", "compression=zstd"],
+        ["protocol=kafka-librdkafka", "spread=round-robin", "compression=none"],
+        ["protocol=kafka-raw", "spread=own", "compression=lz4"],
+        ["protocol=kafka-raw", "spread=round-robin", "compression=zstd"],
+    ];
+    let set = ["topics=2", "groups=2", "linger_ms=5", "duration_seconds=1", "warm_up_seconds=0"];
+    for of_run in runs {
+        let report = run(&[&set[..], &of_run].concat());
+        assert_eq!((report.sent, report.received), (2000, 4000), "{of_run:?}");
     }
 }
 

@@ -50,22 +50,19 @@ impl Socket {
         Ok(())
     }
 
-    /// Reads what is there, up to a bound: the others have their turn too.
-    fn read(&mut self) -> anyhow::Result<()> {
-        let from = self.input.len();
-        self.input.resize(from + READ_BYTES, 0);
-        let read = self.stream.read(&mut self.input[from..]);
-        let count = match &read {
-            Ok(count) => *count,
-            Err(_) => 0,
-        };
-        self.input.truncate(from + count);
-        match read {
+    /// Reads what is there, up to a bound: the others have their turn too. `part` is memory for all of them: a buffer of each that is
+    /// cleared for each read would take longer than the rest of a turn.
+    fn read(&mut self, part: &mut [u8]) -> anyhow::Result<()> {
+        match self.stream.read(part) {
             Ok(0) => bail!("the server ended a connection"),
+            Ok(count) => {
+                self.input.extend_from_slice(&part[..count]);
+                Ok(())
+            }
             Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
                 Err(error).context("reading from the server")
             }
-            _ => Ok(()),
+            Err(_) => Ok(()),
         }
     }
 }
@@ -74,13 +71,14 @@ impl Socket {
 pub(super) struct Sockets {
     pub(super) all: Vec<Socket>,
     polled: Vec<libc::pollfd>,
+    part: Vec<u8>,
     /// Which of them have something new.
     pub(super) ready: Vec<usize>,
 }
 
 impl Sockets {
     pub(super) fn new(all: Vec<Socket>) -> Sockets {
-        Sockets { all, polled: Vec::new(), ready: Vec::new() }
+        Sockets { all, polled: Vec::new(), part: vec![0; READ_BYTES], ready: Vec::new() }
     }
 
     /// How long a turn should be at least.
@@ -107,7 +105,7 @@ impl Sockets {
                 socket.write()?;
             }
             if polled.revents & !libc::POLLOUT != 0 {
-                socket.read()?;
+                socket.read(&mut self.part)?;
                 self.ready.push(index);
             }
         }

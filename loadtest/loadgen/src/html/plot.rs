@@ -11,6 +11,9 @@ const BOTTOM: f64 = 40.0;
 /// Lines of the grid, about.
 const TICKS: f64 = 6.0;
 
+/// A power of ten may come out a little larger than it is.
+const ROUNDING: f64 = 1e-6;
+
 /// How values become places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scale {
@@ -60,7 +63,7 @@ impl Axis {
             }
             Scale::Logarithmic | Scale::Percentile => {
                 let from = min.max(1e-3).log10().floor();
-                let to = max.max(1e-3).log10().ceil().max(from + 1.0);
+                let to = (max.max(1e-3).log10() - ROUNDING).ceil().max(from + 1.0);
                 let label = |power: f64| match scale {
                     Scale::Percentile => format!("{}", 100.0 - 100.0 / 10f64.powf(power)),
                     _ => short(10f64.powf(power)),
@@ -69,6 +72,16 @@ impl Axis {
                 Axis { scale, from, to, ticks: ticks.collect() }
             }
         }
+    }
+
+    /// Ends with its last value, as time does, and not with the next round number.
+    fn up_to(mut self, values: impl Iterator<Item = f64>) -> Axis {
+        let last = values.fold(0.0, f64::max);
+        if self.scale == Scale::Linear && last > 0.0 {
+            self.to = last;
+            self.ticks.retain(|(tick, _)| *tick <= last);
+        }
+        self
     }
 
     /// Between 0 and 1.
@@ -102,7 +115,7 @@ impl Plot {
 impl fmt::Display for Plot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let points = || self.lines.iter().flat_map(|line| &line.points);
-        let x = Axis::of(self.x_scale, points().map(|point| point.0));
+        let x = Axis::of(self.x_scale, points().map(|point| point.0)).up_to(points().map(|point| point.0));
         let y = Axis::of(self.y_scale, points().map(|point| point.1));
         let (width, height) = (WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM);
         let (right, bottom) = (LEFT + width, TOP + height);
@@ -159,7 +172,7 @@ mod tests {
             ["0.1", "1", "10", "100", "1000"]
         );
         assert_eq!((axis.place(0.1), axis.place(1000.0)), (0.0, 1.0));
-        let axis = Axis::of(Scale::Percentile, [1.0, 1000.0].into_iter());
+        let axis = Axis::of(Scale::Percentile, [1.0, 1.0 / (1.0 - 0.999)].into_iter());
         assert_eq!(axis.ticks.iter().map(|tick| tick.1.as_str()).collect::<Vec<_>>(), ["0", "90", "99", "99.9"]);
     }
 
