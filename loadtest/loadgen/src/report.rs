@@ -10,6 +10,9 @@ use crate::measure::Sample;
 use crate::schedule::{Moment, Schedule};
 use crate::workload::Workload;
 
+/// A p99 that is no more than so many times that of before counts as the same.
+const STEADY_FACTOR: f64 = 2.0;
+
 /// A run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -80,6 +83,9 @@ pub struct StageReport {
     pub acknowledge: Latency,
     /// From intended send to receive.
     pub receive: Latency,
+    /// Of a stage behind one with a higher rate: seconds until the p99 of acknowledgements stays below twice that of the first
+    /// stage; nothing when it never did.
+    pub steady_after_seconds: Option<f64>,
 }
 
 /// A group that began late, beside those at the tail.
@@ -103,7 +109,7 @@ pub(crate) struct Circumstances {
     pub(crate) client: String,
     pub(crate) load_average_before: Option<f64>,
     pub(crate) load_average_after: Option<f64>,
-    /// The machine was busy, or nobody looked.
+    /// The machine was busy, or was allowed to be.
     pub(crate) is_busy: bool,
     pub(crate) date: String,
 }
@@ -118,7 +124,7 @@ impl Report {
         let (acknowledge, receive) = (outcome.acknowledge.whole(outcome.stages), outcome.receive.whole(outcome.stages));
         let gibibytes = acknowledge.count as f64 * workload.record_bytes as f64 / f64::from(1 << 30);
         let is_all_measured = outcome.stages == schedule.stages().len() && gibibytes > 0.0;
-        let complaints = complaints(&workload, &outcome, &stages, &acknowledge, &receive);
+        let complaints = complaints(&workload, &schedule, &outcome, &stages, &acknowledge, &receive);
         Report {
             date: around.date,
             server: around.server,
@@ -158,7 +164,30 @@ fn stage_report(workload: &Workload, schedule: &Schedule, outcome: &Outcome, sta
         is_held: is_held(lag, stretch.count, workload.lag_ms_max),
         acknowledge: outcome.acknowledge.stage(stage),
         receive: outcome.receive.stage(stage),
+        steady_after_seconds: stage.checked_sub(1).and_then(|before| {
+            let is_behind_a_burst = schedule.stages()[before].rate_per_second > stretch.rate_per_second;
+            let bound_ms = outcome.acknowledge.stage(0).p99_ms * STEADY_FACTOR;
+            let of_stage = (stretch.begins.seconds(), stretch.ends.seconds());
+            is_behind_a_burst.then(|| steady_after(&outcome.acknowledge.series(), of_stage, bound_ms)).flatten()
+        }),
     }
+}
+
+/// Seconds from the beginning of a stage until the p99 stays below a bound.
+fn steady_after(series: &[Point], (begins, ends): (f64, f64), bound_ms: f64) -> Option<f64> {
+    let of_stage: Vec<&Point> = series.iter().filter(|point| (begins..ends).contains(&point.at_seconds)).collect();
+    let steady = of_stage.iter().rev().take_while(|point| point.p99_ms < bound_ms).last()?;
+    Some(steady.at_seconds - begins)
+}
+
+/// Memory that a server has at most in the second and in the last quarter of what is measured: what it grows by when it should not.
+fn resident_growth(samples: &[Sample], (begins, ends): (f64, f64)) -> Option<f64> {
+    let most = |from: f64, to: f64| {
+        let (from, to) = (begins + (ends - begins) * from, begins + (ends - begins) * to);
+        let inside = samples.iter().filter(|sample| (from..to).contains(&sample.at_seconds));
+        inside.filter_map(|sample| sample.server_resident_mebibytes).reduce(f64::max)
+    };
+    Some(most(0.75, 1.0)? - most(0.25, 0.5)?)
 }
 
 fn catch_up(schedule: &Schedule, outcome: &Outcome, seconds: u32) -> CatchUp {
@@ -175,6 +204,7 @@ fn catch_up(schedule: &Schedule, outcome: &Outcome, seconds: u32) -> CatchUp {
 
 fn complaints(
     workload: &Workload,
+    schedule: &Schedule,
     outcome: &Outcome,
     stages: &[StageReport],
     acknowledge: &Latency,
@@ -200,9 +230,16 @@ fn complaints(
             found.push(format!("p99 from intended send to {what} is {:.1} ms, {bound} may be", latency.p99_ms));
         }
     }
-    let late_group_came = workload.catch_up_after_seconds.is_none() || outcome.caught_up.is_some();
-    if !late_group_came {
-        found.push("the group that began late did not catch up".to_owned());
+    let measured = (schedule.warm_up_ends().seconds(), schedule.ends().seconds());
+    let growth = resident_growth(&outcome.samples, measured);
+    if let (Some(growth), Some(bound)) = (growth, workload.resident_growth_mebibytes_max) {
+        if growth > bound {
+            found.push(format!("memory grew by {growth:.0} MiB from the second to the last quarter, {bound} may be"));
+        }
+    } else if workload.resident_growth_mebibytes_max.is_some() {
+        found.push(
+            "whether memory grows is not known: say --start or --server-pid, and measure for some seconds".to_owned(),
+        );
     }
     found
 }
@@ -231,5 +268,58 @@ impl Usage {
             resident_max: resident.reduce(f64::max),
             generator: last.generator_cpu_seconds - first.generator_cpu_seconds,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(at_seconds: f64, resident: f64) -> Sample {
+        Sample {
+            at_seconds,
+            server_cpu_seconds: Some(at_seconds / 2.0),
+            server_resident_mebibytes: Some(resident),
+            generator_cpu_seconds: 0.0,
+            sent: 0,
+            acknowledged: 0,
+            received: 0,
+        }
+    }
+
+    #[test]
+    fn memory_that_settles_is_flat_and_one_that_goes_on_is_not() {
+        let run = |resident: fn(f64) -> f64| {
+            let samples: Vec<Sample> = (0..110).map(f64::from).map(|at| sample(at, resident(at))).collect();
+            resident_growth(&samples, (10.0, 110.0)).unwrap()
+        };
+        assert_eq!(run(|at| at.min(20.0)), 0.0);
+        assert_eq!(run(|at| at), 50.0);
+        assert_eq!(resident_growth(&[], (10.0, 110.0)), None);
+    }
+
+    #[test]
+    fn what_was_used_is_counted_between_the_nearest_samples() {
+        let samples: Vec<Sample> = (0..10).map(|at| sample(f64::from(at) + 0.01, 5.0)).collect();
+        let usage = Usage::between(&samples, (2.0, 8.0));
+        assert!((usage.seconds - 6.0).abs() < 1e-9 && (usage.server.unwrap() - 3.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_p99_is_steady_when_it_stays_so() {
+        let point = |(at, p99_ms): (usize, &f64)| Point {
+            at_seconds: at as f64,
+            count: 1,
+            p50_ms: 0.0,
+            p99_ms: *p99_ms,
+            max_ms: 0.0,
+        };
+        let check = |p99_ms: &[f64], steady: Option<f64>| {
+            let series: Vec<Point> = p99_ms.iter().enumerate().map(point).collect();
+            assert_eq!(steady_after(&series, (2.0, 6.0), 10.0), steady, "{p99_ms:?}");
+        };
+        check(&[99.0, 99.0, 1.0, 1.0, 1.0, 1.0, 99.0], Some(0.0));
+        check(&[1.0, 1.0, 99.0, 1.0, 99.0, 1.0, 99.0], Some(3.0));
+        check(&[1.0, 1.0, 1.0, 1.0, 1.0, 99.0, 1.0], None);
     }
 }

@@ -31,6 +31,9 @@ impl fmt::Display for Table<'_> {
                 }
             }
         }
+        for stage in report.stages.iter().filter(|stage| stage.steady_after_seconds.is_some()) {
+            figure(f, "  steady again after, s", stage.steady_after_seconds, 0)?;
+        }
         if let Some(catch_up) = &report.catch_up {
             row(f, "receive at the tail, before", &catch_up.before)?;
             row(f, "  while others catch up", &catch_up.meanwhile)?;
@@ -74,7 +77,8 @@ fn verdict(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         writeln!(f, "{green}held{end}: every acknowledged record came, once and in order, and the schedule was kept")?;
     }
     if !report.is_quotable {
-        let why = if report.complaints.is_empty() { "the machine was busy" } else { "a check failed" };
+        let why =
+            if report.complaints.is_empty() { "the machine was busy, or was allowed to be" } else { "a check failed" };
         writeln!(f, "not to be quoted: {why}")?;
     }
     Ok(())
