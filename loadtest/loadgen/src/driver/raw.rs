@@ -24,6 +24,8 @@ use wire::{Api, Body, Reader, frame, take_frame};
 
 /// A request that prepares the run.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Until a server that has just started is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// What all connections together may hold of records that wait.
 const WAITING_BYTES_MAX: usize = 512 << 20;
 
@@ -53,7 +55,7 @@ impl Driver for Raw {
             let mut consumer = Consumer::connect(&self.address, plan, clock, places)?;
             while let Err(error) = consumer.probe() {
                 ensure!(Instant::now() < deadline, "the topics are not there: {error:#}");
-                std::thread::sleep(Duration::from_millis(50));
+                std::thread::sleep(ASK_AGAIN);
             }
         }
         Ok(())
@@ -68,8 +70,7 @@ impl Driver for Raw {
         let mut sockets = Vec::new();
         for _ in connections {
             let mut socket = Socket::connect(&self.address)?;
-            // No transaction, and a time-out that nobody uses.
-            socket.send(&[&frame(Api::InitProducerId, 0, &Body::default().null_string().i32(60_000))])?;
+            socket.send(&[&ask_for_producer()])?;
             sockets.push(socket);
         }
         let mut sockets = Sockets::new(sockets);
@@ -78,10 +79,16 @@ impl Driver for Raw {
         while lanes.iter().any(Option::is_none) {
             ensure!(Instant::now() < deadline, "the server gives out no producer ids");
             sockets.turn(Duration::from_millis(100))?;
+            let mut not_yet = Vec::new();
             for index in &sockets.ready {
                 if let Some(answer) = take_frame(&mut sockets.all[*index].input)? {
-                    lanes[*index] = Some(Lane::new(plan, &answer)?);
+                    lanes[*index] = Lane::new(plan, &answer)?;
+                    not_yet.extend(lanes[*index].is_none().then_some(*index));
                 }
+            }
+            if !not_yet.is_empty() {
+                std::thread::sleep(ASK_AGAIN);
+                not_yet.iter().try_for_each(|index| sockets.all[*index].send(&[&ask_for_producer()]))?;
             }
         }
         let bytes_max = WAITING_BYTES_MAX / plan.workload.connections as usize;
@@ -138,6 +145,11 @@ impl Senders for Connections<'_> {
         }
         Ok(())
     }
+}
+
+/// Without a transaction, and so with a time-out that nobody uses.
+fn ask_for_producer() -> Vec<u8> {
+    frame(Api::InitProducerId, 0, &Body::default().null_string().i32(60_000))
 }
 
 /// What an error code means; nothing for none.

@@ -5,7 +5,7 @@ use std::fmt;
 const WIDTH: f64 = 900.0;
 const HEIGHT: f64 = 260.0;
 const LEFT: f64 = 64.0;
-const RIGHT: f64 = 16.0;
+const RIGHT: f64 = 24.0;
 const TOP: f64 = 28.0;
 const BOTTOM: f64 = 40.0;
 /// Lines of the grid, about.
@@ -188,7 +188,7 @@ mod tests {
             lines: vec![line],
         };
         let svg = plot.to_string();
-        assert!(svg.contains("points=\"64.0,220.0 884.0,28.0\""), "{svg}");
+        assert!(svg.contains("points=\"64.0,220.0 876.0,28.0\""), "{svg}");
         plot.lines[0].points.clear();
         assert!(plot.is_empty());
     }

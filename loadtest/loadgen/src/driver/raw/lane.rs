@@ -19,6 +19,7 @@ use crate::workload::Compression;
 const UNDER_WAY_MAX: usize = 5;
 /// Bytes of a request, about.
 const REQUEST_BYTES_MAX: usize = 1 << 20;
+const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
 const TIMEOUT_MS: i32 = 30_000;
 
 pub(super) struct Lane {
@@ -51,11 +52,14 @@ struct Request {
 }
 
 impl Lane {
-    /// Of a producer that `answer` is about.
-    pub(super) fn new(plan: &Plan, answer: &[u8]) -> anyhow::Result<Lane> {
+    /// Of a producer that `answer` is about; nothing when the server is not ready to say (Apache Kafka soon after it has started).
+    pub(super) fn new(plan: &Plan, answer: &[u8]) -> anyhow::Result<Option<Lane>> {
         let mut reader = Reader::of_answer(answer, 0)?;
         reader.i32()?;
         let code = reader.i16()?;
+        if code == COORDINATOR_LOAD_IN_PROGRESS {
+            return Ok(None);
+        }
         ensure!(code == 0, "no producer id is given out: error {code}");
         let codec = match plan.workload.compression {
             Compression::None => Codec::None,
@@ -64,7 +68,7 @@ impl Lane {
             Compression::Lz4 => Codec::Lz4,
             Compression::Zstd => Codec::Zstd,
         };
-        Ok(Lane {
+        Ok(Some(Lane {
             producer: ProducerId(reader.i64()?),
             epoch: ProducerEpoch(reader.i16()?),
             linger: Duration::from_millis(u64::from(plan.workload.linger_ms)),
@@ -75,7 +79,7 @@ impl Lane {
             sequences: HashMap::new(),
             under_way: VecDeque::new(),
             correlation: 0,
-        })
+        }))
     }
 
     /// Puts a record into the batch of its place.
@@ -197,3 +201,7 @@ impl Lane {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "lane_test.rs"]
+mod tests;
