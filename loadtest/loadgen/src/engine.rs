@@ -10,6 +10,7 @@ use hdrhistogram::Histogram;
 
 use crate::check::{Acknowledged, Checks, Received};
 use crate::driver::{Answer, Arrived, Driver};
+use crate::interrupt;
 use crate::latency::Recorder;
 use crate::measure::{Gauge, Sample};
 use crate::plan::Plan;
@@ -250,6 +251,9 @@ fn watch(shared: &Shared<'_>, gauge: &Gauge, have_senders_ended: impl Fn() -> bo
             } else {
                 watched.stages += 1;
             }
+        }
+        if interrupt::is_caught() {
+            shared.breaks(anyhow!("it was interrupted"));
         }
         // Nothing is lost track of when the last answers come between the two looks: the first one is at the senders.
         let has_all = have_senders_ended() && shared.received.load(Relaxed) >= shared.answered.load(Relaxed) * groups;

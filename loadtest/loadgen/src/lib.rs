@@ -13,6 +13,7 @@ mod driver;
 mod engine;
 mod failure;
 mod html;
+mod interrupt;
 mod latency;
 mod machine;
 mod measure;
@@ -29,6 +30,7 @@ mod workload;
 
 pub use failure::Failure;
 pub use html::page;
+pub use interrupt::break_off_when_interrupted;
 pub use report::Report;
 pub use run::{Options, run};
 pub use table::Table;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tidelog_loadgen::{Failure, Options, Report, Table, Target, Workload, page, run};
+use tidelog_loadgen::{Failure, Options, Report, Table, Target, Workload, break_off_when_interrupted, page, run};
 
 #[derive(Parser)]
 #[command(about = "Sends records at their time, whatever became of those before, and checks each of them", version)]
@@ -61,6 +61,7 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
+    break_off_when_interrupted();
     match carry_out(&arguments) {
         Ok(report) => {
             print!("{}", Table(&report));

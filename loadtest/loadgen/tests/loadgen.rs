@@ -4,7 +4,8 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tidelog_loadgen::{Report, Workload};
@@ -152,4 +153,28 @@ fn the_list_names_every_workload() {
     let output = loadgen(&["--list"]);
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(Workload::named().all(|(name, about)| told.contains(name) && told.contains(&about)), "{told}");
+}
+
+#[test]
+fn an_interrupted_run_leaves_nothing_behind() {
+    let server = tidelog_clients::server::binary().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_tidelog-loadgen"));
+    run.current_dir(folder.path()).args(["w4", "--busy", "--set", "duration_seconds=600", "--start"]).arg(server);
+    let run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let entries = || std::fs::read_dir(folder.path()).unwrap().count();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while entries() == 0 {
+        assert!(Instant::now() < deadline, "no server is started");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // SAFETY: a signal to our own child, which has not been waited for.
+    assert_eq!(unsafe { libc::kill(run.id() as i32, libc::SIGINT) }, 0);
+    let output = run.wait_with_output().unwrap();
+    let wrong = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        (output.status.code(), wrong.trim()),
+        (Some(1), "tidelog-loadgen: the run broke off: it was interrupted")
+    );
+    assert_eq!(entries(), 0);
 }
