@@ -268,7 +268,7 @@ mod tests {
         let other = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             if !speaks_first {
-                stream.read(&mut [0; 1024]).await.unwrap();
+                assert_ne!(stream.read(&mut [0; 1024]).await.unwrap(), 0, "it asks");
             }
             stream.write_all(said).await.unwrap();
             // Until the client has seen enough.
