@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::encoding::{self, Encoding, Unfolding};
 use crate::errors::Code;
 use crate::gateway::Shared;
-use crate::memory::{Origin, Share};
+use crate::memory::{Address, Share};
 use crate::options::{
     BEGUN_UPLOAD_BYTES_MAX, BODY_BYTES_FREE, BYTES_PER_SECOND_MIN, ROOM_TURNOVER_WHEN_WANTED_S, SLOW_LOOK,
     SLOW_WHEN_WANTED_MAX,
@@ -33,7 +33,7 @@ const STOPPING_GRACE: Duration = Duration::from_millis(500);
 /// A body of which some may be still on its way.
 pub(crate) struct Arriving {
     shared: Arc<Shared>,
-    origin: Origin,
+    address: Address,
     body: Coming,
     /// How long its client was waited for, before what is waited for now.
     waited: Duration,
@@ -76,9 +76,9 @@ impl Room {
 }
 
 impl Arriving {
-    pub(crate) fn new(shared: &Arc<Shared>, origin: Origin, body: Body) -> Arriving {
+    pub(crate) fn new(shared: &Arc<Shared>, address: Address, body: Body) -> Arriving {
         let (body, waited) = (Coming::AsItIs(body), Duration::ZERO);
-        Arriving { shared: shared.clone(), origin, body, waited, is_ended: false, room: None, comes_until: None }
+        Arriving { shared: shared.clone(), address, body, waited, is_ended: false, room: None, comes_until: None }
     }
 
     /// The same of a body that comes encoded, when there is room for what unfolds it.
@@ -87,12 +87,12 @@ impl Arriving {
     /// When there was none in time.
     pub(crate) async fn unfolded(
         shared: &Arc<Shared>,
-        origin: Origin,
+        address: Address,
         body: Body,
         encoding: Encoding,
     ) -> Result<Arriving, Refused> {
-        let unfolding = encoding::unfold(shared, origin, body, encoding).await?;
-        let arriving = Arriving::new(shared, origin, Body::empty());
+        let unfolding = encoding::unfold(shared, address, body, encoding).await?;
+        let arriving = Arriving::new(shared, address, Body::empty());
         Ok(Arriving { body: Coming::Unfolding(Box::new(unfolding)), ..arriving })
     }
 
@@ -245,7 +245,7 @@ impl Arriving {
     async fn wait_for_room(&mut self, bytes_max: usize) -> Result<(), Refused> {
         let (memory, clock) = (&self.shared.memory, &self.shared.parts.clock);
         let detail = "there is no room for the body, because others are slow with theirs; try again in a moment";
-        let share = memory.room_in_time(clock, &memory.uploads, (self.origin, bytes_max), detail).await?;
+        let share = memory.room_in_time(clock, &memory.uploads, (self.address, bytes_max), detail).await?;
         let share_bytes = bytes_max.min(self.shared.options.uploads_bytes_max);
         self.room = Some(Room::new(&self.shared, share_bytes, share, false));
         Ok(())
@@ -324,7 +324,7 @@ impl Arriving {
             self.make_room_for_whole(bytes.len() + piece.len(), 2 * expected).await?;
             bytes.extend_from_slice(&piece);
         }
-        Ok(Whole { bytes, origin: self.origin, room: self.room })
+        Ok(Whole { bytes, address: self.address, room: self.room })
     }
 
     /// Throws away what still comes, for a while.
@@ -346,14 +346,14 @@ impl Arriving {
 /// A body that is here.
 pub(crate) struct Whole {
     pub(crate) bytes: Vec<u8>,
-    origin: Origin,
+    address: Address,
     room: Option<Room>,
 }
 
 impl Whole {
     /// As a body that arrives at once, in the room that it has.
     pub(crate) fn again(self, shared: &Arc<Shared>) -> Arriving {
-        let Whole { bytes, origin, room } = self;
-        Arriving { room, ..Arriving::new(shared, origin, Body::from(bytes)) }
+        let Whole { bytes, address, room } = self;
+        Arriving { room, ..Arriving::new(shared, address, Body::from(bytes)) }
     }
 }

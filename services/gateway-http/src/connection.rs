@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::counted::Counted;
 use crate::gateway::Shared;
-use crate::memory::{Client, Cut, Origin, Taker};
+use crate::memory::{Address, Client, Cut, Taker};
 use crate::opening::Opening;
 use crate::options::{
     CONNECTION_BUFFER_BYTES, CONNECTION_STREAMS_MAX, CONNECTION_WINDOW_BYTES, GatewayOptions, SLOW_WHEN_WANTED_MAX,
@@ -79,7 +79,7 @@ pub(crate) async fn serve(shared: &Arc<Shared>, router: Router, mut stream: TcpS
         Err(error) => return Ended::Http(Some(error.to_string())),
     };
     let is_http2 = opening.is_http2();
-    let client = shared.memory.enter(clock, Origin::of(address));
+    let client = shared.memory.enter(clock, Address::of(address));
     let io = TokioIo::new(Counted::new(Socket::new(stream, opening, &client), shared));
     if is_http2 {
         let service = service_fn(|request: Request<Incoming>| {

@@ -14,7 +14,7 @@ use crate::body::Arriving;
 use crate::encoding;
 use crate::errors::Code;
 use crate::gateway::Shared;
-use crate::memory::{Origin, Room, Taker};
+use crate::memory::{Address, Room, Taker};
 use crate::negotiate::{self, JSON};
 use crate::problem::Refused;
 use crate::produce::{check_text, json_error};
@@ -26,13 +26,13 @@ use crate::topics::content_length;
 /// When it is no JSON, none of this kind, larger than `bytes_max`, or does not come.
 pub(crate) async fn read<T: DeserializeOwned>(
     shared: &Arc<Shared>,
-    (origin, headers): (Origin, &HeaderMap),
+    (address, headers): (Address, &HeaderMap),
     body: Body,
     bytes_max: usize,
 ) -> Result<T, Refused> {
     negotiate::content_type(headers, &[JSON])?;
     encoding::none_of_body(headers)?;
-    let whole = Arriving::new(shared, origin, body).whole(content_length(headers), bytes_max).await?;
+    let whole = Arriving::new(shared, address, body).whole(content_length(headers), bytes_max).await?;
     let text = check_text(&whole.bytes)?;
     object_from_str(text).map_err(|error| json_error(&error, Code::InvalidBody))
 }

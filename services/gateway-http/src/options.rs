@@ -64,7 +64,7 @@ pub(crate) const SMALL_PAGES_BYTES_MAX: usize = 32 << 20;
 pub(crate) const ROOM_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Requests that wait for that at once, and those of one address: further ones are told to come again.
 pub(crate) const ROOM_WAITERS_MAX: usize = 8_192;
-pub(crate) const ROOM_WAITERS_OF_ORIGIN_MAX: usize = 2_048;
+pub(crate) const ROOM_WAITERS_OF_ADDRESS_MAX: usize = 2_048;
 /// What the system holds of an answer before it is sent. It takes megabytes otherwise, of clients that take nothing too, and they
 /// would seem to have taken as much.
 pub(crate) const UNSENT_BYTES_MAX: u32 = 64 * 1024;

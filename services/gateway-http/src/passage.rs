@@ -17,7 +17,7 @@ use tracing::Instrument;
 
 use crate::errors::Code;
 use crate::gateway::Shared;
-use crate::memory::{Client, Origin, Taker, Tracked};
+use crate::memory::{Address, Client, Taker, Tracked};
 use crate::meters::Measured;
 use crate::problem::{self, Refused};
 use crate::{encoding, hosts, quotas};
@@ -37,7 +37,7 @@ pub(crate) async fn around(shared: &Arc<Shared>, router: Router, mut request: Re
     let taker = request.extensions().get::<Arc<Taker>>().cloned();
     // Without a connection, as in tests, each is its own client.
     let taker = taker.unwrap_or_else(|| {
-        let taker = Taker::new(&Client::new(&shared.parts.clock, Origin::NOWHERE), None);
+        let taker = Taker::new(&Client::new(&shared.parts.clock, Address::NOWHERE), None);
         request.extensions_mut().insert(taker.clone());
         taker
     });

@@ -16,7 +16,7 @@ use zstd::stream::raw::{DParameter, Decoder as ZstdDecoder, Operation};
 use super::Encoding;
 use crate::errors::Code;
 use crate::gateway::Shared;
-use crate::memory::{Origin, Share};
+use crate::memory::{Address, Share};
 use crate::options::{
     GZIP_DECODER_BYTES, UNFOLDED_BYTES_FREE, UNFOLDED_TIMES_MAX, ZSTD_DECODER_BYTES, ZSTD_WINDOW_LOG_MAX,
 };
@@ -44,7 +44,7 @@ enum BadEncoding {
 /// When as many bodies are being unfolded as may be, and none of them made way in time.
 pub(crate) async fn unfold(
     shared: &Shared,
-    origin: Origin,
+    address: Address,
     body: Body,
     encoding: Encoding,
 ) -> Result<Unfolding, Refused> {
@@ -54,7 +54,7 @@ pub(crate) async fn unfold(
     };
     let (memory, clock) = (&shared.memory, &shared.parts.clock);
     let detail = "as many encoded bodies as may be are being unfolded; try again in a moment, or send it as it is";
-    let share = memory.room_in_time(clock, &memory.decoders, (origin, bytes), detail).await?;
+    let share = memory.room_in_time(clock, &memory.decoders, (address, bytes), detail).await?;
     let internal = |error: io::Error| Refused::new(Code::Internal, format!("no body can be unfolded: {error}"));
     let decoder = Decoder::new(encoding).map_err(internal)?;
     let (input, came_bytes, unfolded_bytes) = (Bytes::new(), 0, 0);

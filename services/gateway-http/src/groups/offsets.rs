@@ -177,7 +177,7 @@ pub(crate) async fn commit(
     Query::parse(query.as_deref(), &[])?;
     let key = key(&shared, &name)?;
     let input: OffsetsInput =
-        json_body::read(&shared, (taker.origin(), &headers), body, OFFSETS_BODY_BYTES_MAX).await?;
+        json_body::read(&shared, (taker.address(), &headers), body, OFFSETS_BODY_BYTES_MAX).await?;
     check(&input)?;
     let topics = topics(&shared, &input).await?;
     let judged = input.offsets.iter().map(|offset| judge(topics[offset.topic.as_str()].as_deref(), offset));

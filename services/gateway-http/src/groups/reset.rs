@@ -57,7 +57,7 @@ pub(crate) async fn reset(
     Query::parse(query.as_deref(), &[])?;
     let key = key(&shared, &name)?;
     let input: OffsetsResetInput =
-        json_body::read(&shared, (taker.origin(), &headers), body, ADMIN_BODY_BYTES_MAX).await?;
+        json_body::read(&shared, (taker.address(), &headers), body, ADMIN_BODY_BYTES_MAX).await?;
     let to = From::parse(&input.to)
         .ok_or_else(|| Refused::new(Code::InvalidBody, format!("to is {:?}; {PLACES} work", input.to)).field("to"))?;
     let topic = shared.topic(&input.topic).await?;

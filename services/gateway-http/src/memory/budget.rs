@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::turns::{Origin, Turns};
+use super::turns::{Address, Turns};
 
 /// Bytes per permit, so that the count fits a semaphore.
 const UNIT: usize = 1024;
@@ -46,13 +46,13 @@ impl Budget {
 
     /// The same for a client: whoever comes from where others wait already is behind those, and not before or behind anybody
     /// else. Room that is there while nobody waits is had at once.
-    pub(crate) async fn take_in_turn(&self, origin: Origin, bytes: usize) -> Share {
+    pub(crate) async fn take_in_turn(&self, address: Address, bytes: usize) -> Share {
         if let Some(at_once) = self.try_take(bytes) {
             return at_once;
         }
         let units = self.units_of(bytes);
         let _counted = Counted::new(&self.waiting, units as usize);
-        let _turn = self.turns.come(origin).await;
+        let _turn = self.turns.come(address).await;
         self.room.clone().acquire_many_owned(units).await.expect("the semaphore is never closed")
     }
 
@@ -109,9 +109,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn origins_have_their_turn_however_many_wait_of_one() {
+    fn addresses_have_their_turn_however_many_wait_of_one() {
         let budget = Budget::new(2 * UNIT);
-        let (one, other) = (Origin::of([127, 0, 0, 1].into()), Origin::of([127, 0, 0, 2].into()));
+        let (one, other) = (Address::of([127, 0, 0, 1].into()), Address::of([127, 0, 0, 2].into()));
         let held = budget.take_in_turn(one, 2 * UNIT).now_or_never().expect("all of it is there");
         let mut waiting = (0..100).map(|_| Box::pin(budget.take_in_turn(one, UNIT))).collect::<Vec<_>>();
         for one in &mut waiting {
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(budget.missing_bytes(), 102 * UNIT, "all of them are waited for");
         drop(held);
         let first = waiting[0].as_mut().now_or_never().expect("it came first");
-        assert!(waiting[1].as_mut().now_or_never().is_none(), "the other origin is before it");
+        assert!(waiting[1].as_mut().now_or_never().is_none(), "the other address is before it");
         drop(first);
         assert!(late.now_or_never().is_some());
         assert!(waiting[1].as_mut().now_or_never().is_some());

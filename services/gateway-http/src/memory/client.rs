@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::budget::{Budget, Share, shrink};
-use super::turns::Origin;
+use super::turns::Address;
 use super::{Memory, Of};
 use crate::errors::Code;
 use crate::options::{BYTES_PER_SECOND_MIN, CONNECTION_ANSWERS_BYTES_MAX, ROOM_WAIT_MAX, SMALL_PAGE_BYTES_MAX};
@@ -55,7 +55,7 @@ impl Cut {
 /// Who is at the other end of a connection.
 pub(crate) struct Client {
     clock: Clock,
-    origin: Origin,
+    address: Address,
     /// Few, and none as a rule of a client that waits: a list of as many takes far less than a tree.
     pub(super) answers: Mutex<Vec<Answer>>,
     next: AtomicU64,
@@ -91,10 +91,10 @@ impl Answer {
 }
 
 impl Client {
-    pub(crate) fn new(clock: &Clock, origin: Origin) -> Arc<Client> {
+    pub(crate) fn new(clock: &Clock, address: Address) -> Arc<Client> {
         Arc::new(Client {
             clock: clock.clone(),
-            origin,
+            address,
             answers: Mutex::default(),
             next: AtomicU64::new(0),
             room: Budget::new(CONNECTION_ANSWERS_BYTES_MAX),
@@ -167,13 +167,13 @@ impl Taker {
     /// this. A cancelled caller leaves nothing behind.
     pub(crate) async fn room(&self, memory: &Memory, of: Of, bytes: usize) -> Room {
         let of_client = self.client.room.take(bytes).await;
-        let (budget, origin) = (memory.budget(of), self.client.origin);
+        let (budget, address) = (memory.budget(of), self.client.address);
         let mut taken = pin!(async {
             match of {
-                // Whoever waits for its turn must be listening when that comes, else all of its origin wait for it. Of a piece
+                // Whoever waits for its turn must be listening when that comes, else all of its address wait for it. Of a piece
                 // that is not certain: it is asked for when the connection wants it.
                 Of::Pieces => budget.take(bytes).await,
-                Of::Pages | Of::SmallPages => budget.take_in_turn(origin, bytes).await,
+                Of::Pages | Of::SmallPages => budget.take_in_turn(address, bytes).await,
             }
         });
         if let Some(share) = taken.as_mut().now_or_never() {
@@ -190,8 +190,8 @@ impl Taker {
     }
 
     /// Where its client is.
-    pub(crate) fn origin(&self) -> Origin {
-        self.client.origin
+    pub(crate) fn address(&self) -> Address {
+        self.client.address
     }
 
     /// Waits for room for an answer as a whole, though not for ever: there may be very many who do not take theirs.
@@ -203,7 +203,7 @@ impl Taker {
         if let Some(room) = self.try_room(memory, of, bytes) {
             return Ok(room);
         }
-        let _waits = memory.places.wait(self.client.origin)?;
+        let _waits = memory.places.wait(self.client.address)?;
         tokio::select! {
             biased;
             room = self.room(memory, of, bytes) => Ok(room),

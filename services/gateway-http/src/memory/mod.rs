@@ -17,7 +17,7 @@ pub(crate) use budget::{Budget, Share};
 pub(crate) use client::{Client, Cut, Room, Taker, TakerOf};
 pub(crate) use kept::Kept;
 pub(crate) use tracked::Tracked;
-pub(crate) use turns::Origin;
+pub(crate) use turns::Address;
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -111,8 +111,8 @@ impl Memory {
     }
 
     /// A client that has connected, until this is dropped.
-    pub(crate) fn enter(&self, clock: &Clock, origin: Origin) -> Entered<'_> {
-        let (number, client) = (self.next.fetch_add(1, Ordering::Relaxed), Client::new(clock, origin));
+    pub(crate) fn enter(&self, clock: &Clock, address: Address) -> Entered<'_> {
+        let (number, client) = (self.next.fetch_add(1, Ordering::Relaxed), Client::new(clock, address));
         self.clients.lock().insert(number, client.clone());
         Entered { memory: self, number, client }
     }
@@ -126,16 +126,16 @@ impl Memory {
         &self,
         clock: &Clock,
         budget: &Budget,
-        (origin, bytes): (Origin, usize),
+        (address, bytes): (Address, usize),
         detail: &str,
     ) -> Result<Share, Refused> {
         if let Some(share) = budget.try_take(bytes) {
             return Ok(share);
         }
-        let _waits = self.places.wait(origin)?;
+        let _waits = self.places.wait(address)?;
         tokio::select! {
             biased;
-            share = budget.take_in_turn(origin, bytes) => Ok(share),
+            share = budget.take_in_turn(address, bytes) => Ok(share),
             () = clock.sleep(ROOM_WAIT_MAX) => Err(Refused::new(Code::Overloaded, detail)),
         }
     }
@@ -205,7 +205,7 @@ mod tests {
 
     use super::*;
 
-    const HERE: Origin = Origin::NOWHERE;
+    const HERE: Address = Address::NOWHERE;
 
     #[tokio::test]
     async fn what_was_read_is_kept_until_others_need_its_room() {

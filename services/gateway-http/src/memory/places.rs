@@ -2,16 +2,16 @@
 //!
 //! Whoever waits for room waits for other clients, up to [`ROOM_WAIT_MAX`](crate::options::ROOM_WAIT_MAX), and is not being
 //! worked on: else clients that take no answers would use up, by waiting for each other, the places of all requests, also of
-//! those that need no room. There are so many places to wait in, and no more of them for one origin than leaves some to others.
+//! those that need no room. There are so many places to wait in, and no more of them for one address than leaves some to others.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use super::turns::Origin;
+use super::turns::Address;
 use crate::errors::Code;
-use crate::options::{ROOM_WAITERS_MAX, ROOM_WAITERS_OF_ORIGIN_MAX};
+use crate::options::{ROOM_WAITERS_MAX, ROOM_WAITERS_OF_ADDRESS_MAX};
 use crate::problem::Refused;
 
 /// Counts the requests of a node.
@@ -20,14 +20,14 @@ pub(crate) struct Places {
     /// Begun and not answered, those that wait included.
     begun: AtomicUsize,
     waiting: AtomicUsize,
-    /// Those of each origin that has some.
-    of_origins: Mutex<BTreeMap<Origin, usize>>,
+    /// Those of each address that has some.
+    of_addresses: Mutex<BTreeMap<Address, usize>>,
 }
 
 impl Places {
     pub(super) fn new(working_max: usize) -> Places {
         let (begun, waiting) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Places { working_max, begun, waiting, of_origins: Mutex::default() }
+        Places { working_max, begun, waiting, of_addresses: Mutex::default() }
     }
 
     /// A place to be worked on, while one is free. Who has waited for room goes on without asking, so that for a moment there
@@ -42,16 +42,16 @@ impl Places {
     ///
     /// # Errors
     /// When there are as many as may be.
-    pub(crate) fn wait(&self, origin: Origin) -> Result<Waits<'_>, Refused> {
-        let mut of_origins = self.of_origins.lock();
-        let of_origin = of_origins.get(&origin).copied().unwrap_or_default();
-        if of_origin >= ROOM_WAITERS_OF_ORIGIN_MAX || self.waiting.load(Ordering::Relaxed) >= ROOM_WAITERS_MAX {
+    pub(crate) fn wait(&self, address: Address) -> Result<Waits<'_>, Refused> {
+        let mut of_addresses = self.of_addresses.lock();
+        let of_address = of_addresses.get(&address).copied().unwrap_or_default();
+        if of_address >= ROOM_WAITERS_OF_ADDRESS_MAX || self.waiting.load(Ordering::Relaxed) >= ROOM_WAITERS_MAX {
             let detail = "as many requests as may be wait for room; try again in a moment";
             return Err(Refused::new(Code::Overloaded, detail));
         }
-        of_origins.insert(origin, of_origin + 1);
+        of_addresses.insert(address, of_address + 1);
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        Ok(Waits { places: self, origin })
+        Ok(Waits { places: self, address })
     }
 
     #[cfg(test)]
@@ -72,17 +72,17 @@ impl Drop for Begun<'_> {
 /// A request that waits.
 pub(crate) struct Waits<'a> {
     places: &'a Places,
-    origin: Origin,
+    address: Address,
 }
 
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
-        let mut of_origins = self.places.of_origins.lock();
+        let mut of_addresses = self.places.of_addresses.lock();
         self.places.waiting.fetch_sub(1, Ordering::Relaxed);
-        let of_origin = of_origins.get_mut(&self.origin).expect("it is there while somebody waits");
-        *of_origin -= 1;
-        if *of_origin == 0 {
-            of_origins.remove(&self.origin);
+        let of_address = of_addresses.get_mut(&self.address).expect("it is there while somebody waits");
+        *of_address -= 1;
+        if *of_address == 0 {
+            of_addresses.remove(&self.address);
         }
     }
 }
@@ -93,11 +93,11 @@ mod tests {
 
     #[test]
     fn who_waits_leaves_its_place_to_others() {
-        let (places, origin) = (Places::new(1), Origin::of([127, 0, 0, 1].into()));
+        let (places, address) = (Places::new(1), Address::of([127, 0, 0, 1].into()));
         let first = places.begin().expect("nobody is worked on");
         assert!(places.begin().is_none());
         assert!(places.begin().is_none(), "who was refused has no place");
-        let waits = places.wait(origin).unwrap();
+        let waits = places.wait(address).unwrap();
         let second = places.begin().expect("the first one waits");
         assert!(places.begin().is_none());
         drop(waits);
@@ -107,17 +107,17 @@ mod tests {
     }
 
     #[test]
-    fn no_origin_takes_all_places_to_wait_in() {
+    fn no_address_takes_all_places_to_wait_in() {
         let places = Places::new(1);
-        let origin = |number: u8| Origin::of([127, 0, 0, number].into());
-        let all = (0..ROOM_WAITERS_OF_ORIGIN_MAX).map(|_| places.wait(origin(1)).unwrap()).collect::<Vec<_>>();
-        assert!(places.wait(origin(1)).is_err());
-        let other = places.wait(origin(2)).unwrap();
+        let address = |number: u8| Address::of([127, 0, 0, number].into());
+        let all = (0..ROOM_WAITERS_OF_ADDRESS_MAX).map(|_| places.wait(address(1)).unwrap()).collect::<Vec<_>>();
+        assert!(places.wait(address(1)).is_err());
+        let other = places.wait(address(2)).unwrap();
         drop((all, other));
-        assert!(places.of_origins.lock().is_empty());
+        assert!(places.of_addresses.lock().is_empty());
         let mut all = Vec::new();
         for number in 0..=255 {
-            all.extend((0..ROOM_WAITERS_OF_ORIGIN_MAX).map_while(|_| places.wait(origin(number)).ok()));
+            all.extend((0..ROOM_WAITERS_OF_ADDRESS_MAX).map_while(|_| places.wait(address(number)).ok()));
         }
         assert_eq!((all.len(), places.waiting()), (ROOM_WAITERS_MAX, ROOM_WAITERS_MAX));
     }

@@ -1,7 +1,7 @@
-//! Whose turn it is to get room: those who wait are served in turn by where they come from, and each of them in order.
+//! Whose turn it is to get room: those who wait are served in turn by their addresses, and each of them in order.
 //!
 //! First come, first served would let one machine with thousands of connections be before everybody else: clients that take
-//! nothing, and ask again as soon as they are cut off, would hold up all others. So each origin has a line, and the first of
+//! nothing, and ask again as soon as they are cut off, would hold up all others. So each address has a line, and the first of
 //! each line alone waits for the room itself.
 
 use std::collections::BTreeMap;
@@ -13,14 +13,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Where a client is: its address, of IPv6 the network, as those of whom 64 bits are the same are one customer's as a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Origin(IpAddr);
+pub(crate) struct Address(IpAddr);
 
-impl Origin {
+impl Address {
     /// Of requests that came over no connection, as in tests.
-    pub(crate) const NOWHERE: Origin = Origin(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    pub(crate) const NOWHERE: Address = Address(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
 
-    pub(crate) fn of(address: IpAddr) -> Origin {
-        Origin(match address.to_canonical() {
+    pub(crate) fn of(address: IpAddr) -> Address {
+        Address(match address.to_canonical() {
             IpAddr::V4(address) => IpAddr::V4(address),
             IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
         })
@@ -30,8 +30,8 @@ impl Origin {
 /// The lines in front of a budget.
 #[derive(Default)]
 pub(super) struct Turns {
-    /// Of the origins that somebody waits from.
-    lines: Mutex<BTreeMap<Origin, Line>>,
+    /// Of the addresses that somebody waits from.
+    lines: Mutex<BTreeMap<Address, Line>>,
 }
 
 struct Line {
@@ -41,17 +41,17 @@ struct Line {
 
 impl Turns {
     /// Waits until the first of its line; it is so until what this returns is dropped. A cancelled caller leaves nothing behind.
-    pub(super) async fn come(&self, origin: Origin) -> Turn<'_> {
-        let (waiting, turn) = self.enter(origin);
+    pub(super) async fn come(&self, address: Address) -> Turn<'_> {
+        let (waiting, turn) = self.enter(address);
         let first = turn.acquire_owned().await.expect("the semaphore is never closed");
         Turn { _first: first, _waiting: waiting }
     }
 
-    fn enter(&self, origin: Origin) -> (Waiting<'_>, Arc<Semaphore>) {
+    fn enter(&self, address: Address) -> (Waiting<'_>, Arc<Semaphore>) {
         let mut lines = self.lines.lock();
-        let line = lines.entry(origin).or_insert_with(|| Line { waiting: 0, turn: Arc::new(Semaphore::new(1)) });
+        let line = lines.entry(address).or_insert_with(|| Line { waiting: 0, turn: Arc::new(Semaphore::new(1)) });
         line.waiting += 1;
-        (Waiting { turns: self, origin }, line.turn.clone())
+        (Waiting { turns: self, address }, line.turn.clone())
     }
 }
 
@@ -64,16 +64,16 @@ pub(super) struct Turn<'a> {
 
 struct Waiting<'a> {
     turns: &'a Turns,
-    origin: Origin,
+    address: Address,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut lines = self.turns.lines.lock();
-        let line = lines.get_mut(&self.origin).expect("it is there while somebody waits in it");
+        let line = lines.get_mut(&self.address).expect("it is there while somebody waits in it");
         line.waiting -= 1;
         if line.waiting == 0 {
-            lines.remove(&self.origin);
+            lines.remove(&self.address);
         }
     }
 }
@@ -85,8 +85,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_is_an_address_or_a_network() {
-        let of = |address: &str| Origin::of(address.parse().unwrap());
+    fn an_address_of_ipv6_is_its_network() {
+        let of = |address: &str| Address::of(address.parse().unwrap());
         assert_eq!(of("10.0.0.1"), of("::ffff:10.0.0.1"));
         assert_ne!(of("10.0.0.1"), of("10.0.0.2"));
         assert_eq!(of("2001:db8:1:2:3::4"), of("2001:db8:1:2::"));
@@ -95,12 +95,12 @@ mod tests {
 
     #[test]
     fn lines_are_in_order_and_gone_when_nobody_waits() {
-        let (turns, origin) = (Turns::default(), Origin::of([127, 0, 0, 1].into()));
-        let first = turns.come(origin).now_or_never().expect("nobody is before it");
-        let mut second = Box::pin(turns.come(origin));
+        let (turns, address) = (Turns::default(), Address::of([127, 0, 0, 1].into()));
+        let first = turns.come(address).now_or_never().expect("nobody is before it");
+        let mut second = Box::pin(turns.come(address));
         assert!(second.as_mut().now_or_never().is_none());
-        let other = turns.come(Origin::of([127, 0, 0, 2].into())).now_or_never().expect("it has a line of its own");
-        let mut third = Box::pin(turns.come(origin));
+        let other = turns.come(Address::of([127, 0, 0, 2].into())).now_or_never().expect("it has a line of its own");
+        let mut third = Box::pin(turns.come(address));
         assert!(third.as_mut().now_or_never().is_none());
         drop(first);
         assert!(third.as_mut().now_or_never().is_none());

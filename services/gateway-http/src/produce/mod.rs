@@ -100,13 +100,13 @@ pub(crate) async fn append(
     let query = Query::parse(query.as_deref(), known)?;
     let partition = query.number("partition", 0..=u32::MAX)?;
     let asked = Asked::of(&headers)?;
-    let origin = Taker::of(&extensions).origin();
+    let address = Taker::of(&extensions).address();
     let arriving = match encoding::of_body(&headers)? {
-        None => Arriving::new(&shared, origin, body),
+        None => Arriving::new(&shared, address, body),
         Some(encoding) => {
             // It tells of the body as it was sent.
             headers.remove(CONTENT_LENGTH);
-            Box::pin(Arriving::unfolded(&shared, origin, body, encoding)).await?
+            Box::pin(Arriving::unfolded(&shared, address, body, encoding)).await?
         }
     };
     let topic = topics::create_on_first_use(&shared, &name).await?;

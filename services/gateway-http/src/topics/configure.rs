@@ -65,7 +65,7 @@ pub(crate) async fn configure(
     let query = Query::parse(query.as_deref(), &["validate_only"])?;
     let validate_only = query.flag("validate_only")?;
     let changes: TopicChanges =
-        json_body::read(&shared, (taker.origin(), &headers), body, ADMIN_BODY_BYTES_MAX).await?;
+        json_body::read(&shared, (taker.address(), &headers), body, ADMIN_BODY_BYTES_MAX).await?;
     if changes.configs.len() > CHANGES_MAX {
         let detail = format!("a request may change {CHANGES_MAX} settings at most");
         return Err(Refused::new(Code::InvalidConfig, detail).field("configs"));

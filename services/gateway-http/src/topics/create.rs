@@ -49,7 +49,7 @@ pub(crate) async fn create(
     body: Body,
 ) -> Result<Response, Refused> {
     Query::parse(query.as_deref(), &[])?;
-    let input: TopicInput = json_body::read(&shared, (taker.origin(), &headers), body, ADMIN_BODY_BYTES_MAX).await?;
+    let input: TopicInput = json_body::read(&shared, (taker.address(), &headers), body, ADMIN_BODY_BYTES_MAX).await?;
     let new = judge(&shared, input)?;
     let created = TopicCreated { name: new.name.clone(), id: new.id.to_string(), partitions: new.partitions };
     propose(&shared, new).await?.map_err(|error| errors::of_create_topic(&error))?;

@@ -66,7 +66,7 @@ pub(crate) async fn fence(
         other => other?,
     };
     let whole =
-        Arriving::new(&shared, taker.origin(), body).whole(content_length(&headers), ADMIN_BODY_BYTES_MAX).await?;
+        Arriving::new(&shared, taker.address(), body).whole(content_length(&headers), ADMIN_BODY_BYTES_MAX).await?;
     let text = check_text(&whole.bytes)?;
     let input: FenceInput = object_from_str(text).map_err(|error| json_error(&error, Code::InvalidBody))?;
     let token = FencingToken(input.token.0);
