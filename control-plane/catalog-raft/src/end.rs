@@ -22,11 +22,16 @@ impl End {
         End { reason: Arc::new(watch::Sender::new(None)) }
     }
 
-    /// Waits until Raft has stopped, and tells everybody.
-    pub(crate) async fn wait_for(&self, raft: &RaftHandle) {
+    /// Waits until Raft has stopped, and tells everybody. Not to be cancelled: whoever joins openraft's core and goes leaves
+    /// the next who asks with a panic.
+    pub(crate) async fn watch(self, raft: RaftHandle) {
         // Of all that can be watched this changes least; it ends when Raft does.
         let mut server = raft.server_metrics();
         while server.changed().await.is_ok() {}
+        // Joins the core before anybody is told, for the same reason: who is told may be about to join it, and goes.
+        if let Err(error) = raft.shutdown().await {
+            tracing::debug!(%error, "raft had stopped by itself");
+        }
         let reason = match &raft.metrics().borrow_watched().running_state {
             Ok(()) => "it ended without a reason".to_owned(),
             Err(fatal) => fatal.to_string(),

@@ -191,7 +191,8 @@ async fn open_on_raft_threads(
         tokio::task::spawn_blocking(open).await.map_err(|error| OpenError::Raft(error.to_string()))??
     };
     let cluster = folder.cluster;
-    let started = start_raft(&options, &log, &machine).await;
+    let (tasks, end) = (Tasks::on_current_runtime(), End::new());
+    let started = start_raft(&options, &log, &machine, &tasks, &end).await;
     let raft = match started {
         Ok(raft) => raft,
         Err(error) => {
@@ -199,7 +200,6 @@ async fn open_on_raft_threads(
             return Err(error);
         }
     };
-    let end = End::new();
     let (proposer, proposed) = Proposer::new(log.clone(), end.clone());
     let catalog = Arc::new(RaftCatalog {
         machine: machine.clone(),
@@ -208,13 +208,12 @@ async fn open_on_raft_threads(
         raft: raft.clone(),
         log,
         options,
-        tasks: Tasks::on_current_runtime(),
+        tasks,
         snapshot: Arc::default(),
         held: Mutex::new(None),
     });
     let tasks = &catalog.tasks;
     tasks.spawn("raft-propose", OnPanic::EndProcess, propose::forward(raft.clone(), proposed));
-    tasks.spawn("raft-end", OnPanic::EndProcess, watch_end(&catalog, end.clone()));
     tasks.spawn("raft-read", OnPanic::EndProcess, read_rounds(&catalog, end));
     tasks.spawn("raft-snapshot", OnPanic::EndProcess, take_snapshots(&catalog, clock.clone()));
 
@@ -244,7 +243,13 @@ async fn catch_up(catalog: &RaftCatalog, cluster: [u8; 16], random: &Random) -> 
     Ok(())
 }
 
-async fn start_raft(options: &RaftOptions, log: &RaftLog, machine: &Machine) -> Result<RaftHandle, OpenError> {
+async fn start_raft(
+    options: &RaftOptions,
+    log: &RaftLog,
+    machine: &Machine,
+    tasks: &Tasks,
+    end: &End,
+) -> Result<RaftHandle, OpenError> {
     let failed = |error: &dyn std::fmt::Display| OpenError::Raft(error.to_string());
     let config = Config {
         cluster_name: "tidelog".to_owned(),
@@ -261,6 +266,15 @@ async fn start_raft(options: &RaftOptions, log: &RaftLog, machine: &Machine) -> 
     let node = options.node.0;
     let raft =
         RaftHandle::new(node, config, NoPeers, log.clone(), machine.clone()).await.map_err(|error| failed(&error))?;
+    // Goes on until Raft ends, also while the replica is closed: who waits then is told by it.
+    tasks.spawn_detached("raft-end", OnPanic::EndProcess, end.clone().watch(raft.clone()));
+    end.or(lead(&raft, node)).await.map_err(|error| failed(&error))??;
+    Ok(raft)
+}
+
+/// Waits until this node leads.
+async fn lead(raft: &RaftHandle, node: u64) -> Result<(), OpenError> {
+    let failed = |error: &dyn std::fmt::Display| OpenError::Raft(error.to_string());
     if !raft.is_initialized().await.map_err(|error| failed(&error))? {
         let members = std::collections::BTreeMap::from([(node, BasicNode::default())]);
         raft.initialize(members).await.map_err(|error| failed(&error))?;
@@ -270,18 +284,7 @@ async fn start_raft(options: &RaftOptions, log: &RaftLog, machine: &Machine) -> 
     }
     let elected = raft.wait(Some(ELECTION_TIMEOUT)).current_leader(node, "a voter alone leads").await;
     elected.map_err(|error| failed(&error))?;
-    Ok(raft)
-}
-
-/// Tells those who wait when Raft has stopped. While the replica is closed nothing is sent to Raft any more.
-fn watch_end(catalog: &RaftCatalog, end: End) -> impl Future<Output = ()> + Send + 'static {
-    let (raft, tasks) = (catalog.raft.clone(), catalog.tasks.clone());
-    async move {
-        tokio::select! {
-            () = end.wait_for(&raft) => {}
-            () = tasks.stopping() => {}
-        }
-    }
+    Ok(())
 }
 
 /// Makes rounds of ReadIndex for those who wait at the barrier.
