@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -267,8 +268,8 @@ impl Sealer {
                     continue;
                 }
             }
-            // Whoever is about to append now comes along: what a flush costs is shared by all that is in it.
-            tokio::task::yield_now().await;
+            let_ready_run().await;
+            let bytes = self.waiting_bytes();
             let given_up = self.buffer.take_given_up();
             if !given_up.is_empty() {
                 // They fail where the order is kept, so that nothing of their connections passes them.
@@ -355,6 +356,21 @@ impl Sealer {
         }
         *last = Some(self.clock.now());
     }
+}
+
+/// Lets those run that are ready now, whoever is about to append among them: what a flush costs is shared by all that is in it.
+///
+/// Not tokio's own, after which it is waited until the worker has nothing else to do, or some dozen tasks later.
+async fn let_ready_run() {
+    let mut has_let = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut has_let, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// A client may have stated any offset.
