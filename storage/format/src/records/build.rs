@@ -170,6 +170,10 @@ impl BatchBuilder {
     pub fn finish_as(&mut self, producer: ProducerId, epoch: ProducerEpoch, sequence: i32) -> BuiltBatch {
         assert!(self.records > 0, "a batch has a record at least");
         let mut batch = std::mem::take(&mut self.bytes);
+        if batch.capacity() > 2 * batch.len() {
+            // What is held of it is counted by its length.
+            batch.shrink_to_fit();
+        }
         let records = i32::try_from(self.records).expect("bounded when it was pushed");
         let length = wire_length(batch.len() - LENGTH_OVERHEAD_BYTES);
         batch[8..12].copy_from_slice(&length.to_be_bytes());
