@@ -18,6 +18,8 @@ pub(super) struct Grown {
     pub(super) lanes: Vec<Lane>,
     /// Where they begin, as far as that is known.
     pub(super) positions: BTreeMap<u32, u64>,
+    /// What the group had committed of them.
+    pub(super) committed: BTreeMap<u32, u64>,
 }
 
 /// Looks at a topic, for as long as it is read.
@@ -67,13 +69,14 @@ impl Growth {
         if topic.partition_count <= self.count {
             return Ok(None);
         }
-        let committed = self.builder.committed().await?;
+        let mut committed = self.builder.committed().await?;
         let mut places = self.builder.places(&topic, &committed)?;
         places.retain(|place| place.partition().is_some_and(|partition| partition >= self.count));
+        committed.retain(|partition, _| *partition >= self.count);
         let positions = known_positions(&topic, &places);
         let options = &self.builder.options;
         let lanes = places.into_iter().map(|place| Lane::new(client, &topic, place, None, options.clone())).collect();
         self.count = topic.partition_count;
-        Ok(Some(Grown { lanes, positions }))
+        Ok(Some(Grown { lanes, positions, committed }))
     }
 }

@@ -136,8 +136,11 @@ impl Stream for Consumer {
                 return Poll::Ready(None);
             }
             match self.growth.as_mut().map(|growth| growth.poll_next_unpin(context)) {
-                Some(Poll::Ready(Some(Ok(Grown { lanes, positions })))) => {
+                Some(Poll::Ready(Some(Ok(Grown { lanes, positions, committed })))) => {
                     self.positions.extend(positions);
+                    if let Some(group) = &mut self.group {
+                        group.committed.extend(committed);
+                    }
                     self.pieces.extend(lanes.into_iter().map(Lane::pieces));
                     // It goes on looking.
                     continue;
