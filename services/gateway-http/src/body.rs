@@ -161,6 +161,10 @@ impl Arriving {
         match frame {
             None => {
                 self.is_ended = true;
+                if let Coming::Unfolding(_) = self.body {
+                    // Others may have the decoder while what came is stored.
+                    self.body = Coming::AsItIs(Body::empty());
+                }
                 Ok(None)
             }
             // Trailers say nothing here.

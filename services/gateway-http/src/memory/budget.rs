@@ -47,7 +47,7 @@ impl Budget {
     /// The same for a client: whoever comes from where others wait already is behind those, and not before or behind anybody
     /// else. Room that is there while nobody waits is had at once.
     pub(crate) async fn take_in_turn(&self, address: Address, bytes: usize) -> Share {
-        if let Some(at_once) = self.try_take(bytes) {
+        if let Some(at_once) = self.try_take_unwanted(bytes) {
             return at_once;
         }
         let units = self.units_of(bytes);
@@ -56,7 +56,12 @@ impl Budget {
         self.room.clone().acquire_many_owned(units).await.expect("the semaphore is never closed")
     }
 
-    /// Room that is there now, and that nobody waits for.
+    /// Room that is there now and that nobody waits for, in a line or for the turn of one.
+    pub(crate) fn try_take_unwanted(&self, bytes: usize) -> Option<Share> {
+        if self.is_wanted() { None } else { self.try_take(bytes) }
+    }
+
+    /// Room that is there now, before those whose turn to wait for it has not come.
     pub(crate) fn try_take(&self, bytes: usize) -> Option<Share> {
         self.room.clone().try_acquire_many_owned(self.units_of(bytes)).ok()
     }
@@ -126,6 +131,23 @@ mod tests {
         drop(first);
         assert!(late.now_or_never().is_some());
         assert!(waiting[1].as_mut().now_or_never().is_some());
+    }
+
+    #[test]
+    fn nobody_passes_those_who_wait() {
+        let budget = Budget::new(UNIT);
+        let address = Address::of([127, 0, 0, 1].into());
+        let held = budget.try_take_unwanted(UNIT).expect("nobody waits");
+        let mut first = Box::pin(budget.take_in_turn(address, UNIT));
+        let mut second = Box::pin(budget.take_in_turn(address, UNIT));
+        assert!(first.as_mut().now_or_never().is_none() && second.as_mut().now_or_never().is_none());
+        drop(held);
+        drop(first.now_or_never().expect("its turn has come"));
+        // The turn is the second's by now, which has not run since.
+        assert!(budget.try_take_unwanted(UNIT).is_none());
+        assert!(budget.take_in_turn(address, UNIT).now_or_never().is_none());
+        assert!(second.now_or_never().is_some());
+        assert!(budget.try_take_unwanted(UNIT).is_some());
     }
 
     #[tokio::test]

@@ -214,10 +214,10 @@ impl Taker {
         }
     }
 
-    /// Room that is there now.
+    /// Room that is there now, and that nobody waits for.
     pub(crate) fn try_room(&self, memory: &Memory, of: Of, bytes: usize) -> Option<Room> {
         let of_client = self.client.room.try_take(bytes)?;
-        Some(Room { of, of_client, share: memory.budget(of).try_take(bytes)? })
+        Some(Room { of, of_client, share: memory.budget(of).try_take_unwanted(bytes)? })
     }
 
     /// Bytes of an answer, with the room that they take until they are taken.

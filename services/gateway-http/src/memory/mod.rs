@@ -129,7 +129,7 @@ impl Memory {
         (address, bytes): (Address, usize),
         detail: &str,
     ) -> Result<Share, Refused> {
-        if let Some(share) = budget.try_take(bytes) {
+        if let Some(share) = budget.try_take_unwanted(bytes) {
             return Ok(share);
         }
         let _waits = self.places.wait(address)?;
