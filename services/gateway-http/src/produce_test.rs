@@ -131,6 +131,22 @@ async fn a_topic_comes_into_being_when_it_is_wanted() {
 }
 
 #[tokio::test]
+async fn the_line_that_is_wrong_has_one_number() {
+    let door = Door::start().await;
+    door.create(r#"{"name":"t"}"#).await;
+    let deep = "[".repeat(1_000);
+    let wrong = ["{bad", r#"{"val":1}"#, r#"{"partition":-1}"#, &deep].map(|text| text.as_bytes().to_vec());
+    for wrong in wrong.into_iter().chain([b"\"\xff\"".to_vec()]) {
+        let body = [b"{\"value\":1}\n\n".to_vec(), wrong, b"\n".to_vec()].concat();
+        let answer = door.post(RECORDS, NDJSON, Bytes::from(body)).await;
+        let problem = answer.json();
+        assert_eq!(problem["at"]["line"], json!(3), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains("line 3"), "{problem}");
+    }
+    door.stop().await;
+}
+
+#[tokio::test]
 async fn lines_are_stored_and_told_as_runs() {
     let door = Door::start().await;
     let body = "{\"value\":1}\n\n  {\"value\":\"two\"}\r\n{\"value_base64\":\"Mw==\"}";

@@ -15,22 +15,34 @@ pub(crate) fn check_text(bytes: &[u8]) -> Result<&str, Refused> {
     check_text_within(bytes, 0)
 }
 
+/// The same of a line of a body, which has others before it.
+///
+/// # Errors
+/// Those of [`check_text`].
+pub(crate) fn check_line(bytes: &[u8], line: u64) -> Result<&str, Refused> {
+    check(bytes, 0, line)
+}
+
 /// The same of what is to be written within so many levels of other JSON, which it must leave some.
 ///
 /// # Errors
 /// Those of [`check_text`].
 pub(crate) fn check_text_within(bytes: &[u8], levels_around: usize) -> Result<&str, Refused> {
+    check(bytes, levels_around, 1)
+}
+
+fn check(bytes: &[u8], levels_around: usize, first_line: u64) -> Result<&str, Refused> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        let (line, column) = place(bytes, error.valid_up_to());
+        let (line, column) = place(bytes, error.valid_up_to(), first_line);
         let detail = format!("the bytes at line {line}, column {column} are not UTF-8; send bytes as …_base64");
         Refused::new(Code::InvalidUtf8, detail).at(|it| (it.line, it.column) = (Some(line), Some(column)))
     })?;
-    check_depth(bytes, JSON_DEPTH_MAX - levels_around)?;
+    check_depth(bytes, JSON_DEPTH_MAX - levels_around, first_line)?;
     Ok(text)
 }
 
 /// Looks at brackets outside of strings: a reader that recurses must not see more than it can take.
-fn check_depth(bytes: &[u8], levels_max: usize) -> Result<(), Refused> {
+fn check_depth(bytes: &[u8], levels_max: usize, first_line: u64) -> Result<(), Refused> {
     // A record has few of them, as a rule, and counting is many times faster than looking where they are.
     if memchr::memchr2_iter(b'{', b'[', bytes).take(levels_max + 1).count() <= levels_max {
         return Ok(());
@@ -46,7 +58,7 @@ fn check_depth(bytes: &[u8], levels_max: usize) -> Result<(), Refused> {
             (false, b'{' | b'[') => {
                 depth += 1;
                 if depth > levels_max {
-                    let (line, column) = place(bytes, at);
+                    let (line, column) = place(bytes, at, first_line);
                     let detail = format!(
                         "at line {line}, column {column} the JSON is nested deeper than {levels_max} levels; \
                          send what is deeper as a string"
@@ -63,26 +75,33 @@ fn check_depth(bytes: &[u8], levels_max: usize) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Line and column of a byte, from 1.
-fn place(bytes: &[u8], at: usize) -> (u64, u64) {
+/// Line and column of a byte, from 1, when these bytes begin on `first_line`.
+fn place(bytes: &[u8], at: usize, first_line: u64) -> (u64, u64) {
     let before = &bytes[..at];
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line = before.iter().filter(|byte| **byte == b'\n').count() as u64 + first_line;
     let column = at - before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1) + 1;
-    (line as u64, column as u64)
+    (line, column as u64)
 }
 
 /// What the reader of JSON says: broken JSON, or JSON that is not what is asked for, which is `otherwise`.
 pub(crate) fn json_error(error: &serde_json::Error, otherwise: Code) -> Refused {
+    line_error(error, otherwise, 1)
+}
+
+/// The same of a line of a body, which has others before it.
+pub(crate) fn line_error(error: &serde_json::Error, otherwise: Code, first_line: u64) -> Refused {
     let code = if error.is_data() { otherwise } else { Code::InvalidJson };
-    let refused = Refused::new(code, in_terms_of_json(error));
+    let detail = in_terms_of_json(error);
     if error.line() == 0 {
-        return refused;
+        return Refused::new(code, detail);
     }
-    let (line, column) = (error.line() as u64, error.column() as u64);
+    let (line, column) = (error.line() as u64 + first_line - 1, error.column() as u64);
+    let refused = Refused::new(code, format!("{detail} at line {line} column {column}"));
     refused.at(|place| (place.line, place.column) = (Some(line), Some(column)))
 }
 
-/// What the reader of JSON says, in words of JSON where it has those of Rust. What it repeats of the text is cut.
+/// What the reader of JSON says but for the place, in words of JSON where it has those of Rust. What it repeats of the text is
+/// cut.
 pub(crate) fn in_terms_of_json(error: &serde_json::Error) -> String {
     const FOUND: [(&str, &str); 5] = [
         ("map", "an object"),
@@ -92,9 +111,9 @@ pub(crate) fn in_terms_of_json(error: &serde_json::Error) -> String {
         ("unit", "null"),
     ];
     let text = error.to_string();
-    let place = if error.line() == 0 { "" } else { text.rfind(" at line ").map_or("", |at| &text[at..]) };
-    let said = &text[..text.len() - place.len()];
-    let Some((found, expected)) = said.rsplit_once(", expected ") else { return format!("{}{place}", cut(said)) };
+    let place = if error.line() == 0 { None } else { text.rfind(" at line ") };
+    let said = &text[..place.unwrap_or(text.len())];
+    let Some((found, expected)) = said.rsplit_once(", expected ") else { return cut(said) };
     let expected = match expected {
         "u32" => "a whole number from 0 to 4294967295",
         "i64" => "a whole number",
@@ -107,7 +126,7 @@ pub(crate) fn in_terms_of_json(error: &serde_json::Error) -> String {
     let found = &found[what.len()..];
     let known = FOUND.iter().find_map(|(rust, json)| Some((*json, found.strip_prefix(rust)?)));
     let (kind, rest) = known.filter(|_| !what.is_empty()).unwrap_or(("", found));
-    format!("{what}{kind}{}, expected {expected}{place}", cut(rest))
+    format!("{what}{kind}{}, expected {expected}", cut(rest))
 }
 
 fn cut(text: &str) -> String {

@@ -10,7 +10,7 @@ use tidelog_http_api::object_from_str;
 use super::conditions::Gate;
 use super::flow::{Flow, GATHERED_BYTES};
 use super::input::{NewRecord, RecordText, Rules};
-use super::json_text::{check_text, json_error};
+use super::json_text::{check_line, line_error};
 use crate::body::Arriving;
 use crate::errors::Code;
 use crate::gateway::Shared;
@@ -131,13 +131,12 @@ impl Lines {
         if line.is_empty() {
             return Ok(());
         }
-        let pushed = check_text(line)
+        let pushed = check_line(line, number)
             .and_then(|text| {
-                object_from_str::<RecordText<'_>>(text).map_err(|error| json_error(&error, Code::InvalidRecord))
+                object_from_str::<RecordText<'_>>(text).map_err(|error| line_error(&error, Code::InvalidRecord, number))
             })
             .and_then(NewRecord::of)
             .and_then(|record| self.flow.push(number, &record));
-        // The reader of JSON has seen one line only, and calls it the first.
         pushed.map_err(|refused| refused.at(|place| place.line = Some(number)))
     }
 }
