@@ -19,8 +19,8 @@ use crate::record::read;
 use crate::schedule::{Clock, Moment, Schedule};
 use crate::senders::{Sent, send};
 
-/// From the start of the threads to the first record.
-const LEAD: Duration = Duration::from_millis(300);
+/// From the start of the threads to the first record: a consumer of librdkafka takes half a second to begin.
+const LEAD: Duration = Duration::from_secs(1);
 /// How often the run is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// After a stage, until what was late in it has shown.
@@ -31,15 +31,17 @@ const SENDER_THREADS_MAX: u32 = 2;
 const RECEIVE_WAIT: Duration = Duration::from_millis(20);
 /// A record that is no older than that is at the tail.
 const TAIL: Duration = Duration::from_secs(1);
-/// Of the records of a stage, how many must be sent in it.
+/// Of the records of a stage, how many must be sent in it, and acknowledged soon after it.
 const ON_TIME_SHARE_MIN: f64 = 0.99;
 
-/// How the generator itself did in a stage.
+/// How a stage was kept up with.
 pub(crate) struct Lag {
     /// Microseconds.
     pub(crate) behind: Histogram<u64>,
     /// Records that were sent before the stage was over.
     pub(crate) on_time: u64,
+    /// Records that were acknowledged before it was judged. What a driver has taken, the server need not have.
+    pub(crate) acknowledged: u64,
 }
 
 /// What the threads of a run share.
@@ -81,7 +83,7 @@ pub(crate) struct Outcome {
 
 impl<'a> Shared<'a> {
     fn new(plan: &'a Plan, schedule: &'a Schedule) -> Shared<'a> {
-        let lag = || Lag { behind: Histogram::new(3).expect("digits that are known"), on_time: 0 };
+        let lag = || Lag { behind: Histogram::new(3).expect("digits that are known"), on_time: 0, acknowledged: 0 };
         Shared {
             plan,
             schedule,
@@ -143,23 +145,38 @@ impl<'a> Shared<'a> {
             return;
         }
         let mut recorder = self.acknowledge.lock().expect("nobody panics with it");
-        let good = answers.iter().filter(|answer| answer.failure.is_none());
-        let count = good.map(|answer| recorder.record(answer.head.intended, answer.at)).count() as u64;
-        drop(recorder);
+        let mut lags = self.lags.lock().expect("nobody panics with it");
+        let mut count = 0;
+        for Answer { head, at, .. } in answers.iter().filter(|answer| answer.failure.is_none()) {
+            recorder.record(head.intended, *at);
+            count += 1;
+            if let Some(stage) = self.schedule.stage_of(head.intended) {
+                let judged = self.schedule.stages()[stage].ends.plus(JUDGED_AFTER);
+                lags[stage].acknowledged += u64::from(*at < judged);
+            }
+        }
+        drop((recorder, lags));
         self.answered.fetch_add(count, Relaxed);
         self.failed.fetch_add(answers.len() as u64 - count, Relaxed);
     }
 
-    /// Whether the generator sent a stage as it should have. It is late also when a driver has no room for more.
-    fn is_held(&self, stage: usize) -> bool {
+    /// Whether the generator sent a stage as it should have, and the server kept up. The generator is late also when a driver
+    /// has no room for more.
+    fn is_kept_up_with(&self, stage: usize) -> bool {
         let lag = &self.lags.lock().expect("nobody panics with it")[stage];
-        is_held(lag, self.schedule.stages()[stage].count, self.plan.workload.lag_ms_max)
+        let count = self.schedule.stages()[stage].count;
+        is_held(lag, count, self.plan.workload.lag_ms_max) && is_acknowledged(lag, count)
     }
 }
 
 /// Whether a stage of `count` records was sent on time.
 pub(crate) fn is_held(lag: &Lag, count: u64, lag_ms_max: u64) -> bool {
     lag.behind.value_at_quantile(0.999) <= lag_ms_max * 1000 && lag.on_time as f64 >= count as f64 * ON_TIME_SHARE_MIN
+}
+
+/// Whether the server kept up with a stage of `count` records.
+pub(crate) fn is_acknowledged(lag: &Lag, count: u64) -> bool {
+    lag.acknowledged as f64 >= count as f64 * ON_TIME_SHARE_MIN
 }
 
 /// Carries `plan` out with `driver`; its topics are there.
@@ -245,7 +262,7 @@ fn watch(shared: &Shared<'_>, gauge: &Gauge, have_senders_ended: impl Fn() -> bo
         while !watched.is_saturated
             && stages.get(watched.stages).is_some_and(|stage| now >= stage.ends.plus(JUDGED_AFTER))
         {
-            if shared.plan.workload.until_saturated && watched.stages > 0 && !shared.is_held(watched.stages) {
+            if shared.plan.workload.until_saturated && watched.stages > 0 && !shared.is_kept_up_with(watched.stages) {
                 watched.is_saturated = true;
                 shared.ends.store(now.0.min(shared.schedule.ends().0), Relaxed);
             } else {
@@ -264,7 +281,7 @@ fn watch(shared: &Shared<'_>, gauge: &Gauge, have_senders_ended: impl Fn() -> bo
         shared.clock.sleep_until(look.max(now.plus(Duration::from_millis(1))));
     }
     while !watched.is_saturated && watched.stages < stages.len() {
-        if shared.plan.workload.until_saturated && watched.stages > 0 && !shared.is_held(watched.stages) {
+        if shared.plan.workload.until_saturated && watched.stages > 0 && !shared.is_kept_up_with(watched.stages) {
             watched.is_saturated = true;
         } else {
             watched.stages += 1;

@@ -26,6 +26,8 @@ enum Fault {
     Stalls,
     /// Has no room in it.
     TakesNothing,
+    /// Takes everything, and answers 175 records/s of each thread.
+    IsSlow,
 }
 
 /// A server in memory.
@@ -95,7 +97,12 @@ impl Senders for FakeSenders<'_> {
         if self.fake.fault == Fault::Stalls && at >= STALL.0 && at < STALL.1 {
             return Ok(());
         }
-        for head in self.waiting.drain(..) {
+        let has_answered = self.offered - self.waiting.len() as u64;
+        let may_answer = match self.fake.fault {
+            Fault::IsSlow => (at.0 * 175 / 1_000_000_000).saturating_sub(has_answered) as usize,
+            _ => usize::MAX,
+        };
+        for head in self.waiting.drain(..may_answer.min(self.waiting.len())) {
             let is_refused = self.fake.fault == Fault::Refuses && head.producer == 0 && head.sequence == 49;
             answers.push(Answer { head, at, failure: is_refused.then(|| "no".to_owned()) });
         }
@@ -231,13 +238,36 @@ fn a_schedule_that_is_not_held_fails_the_run() {
 
 #[test]
 fn a_sweep_ends_well_at_the_first_stage_that_is_too_much() {
-    let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
-    let text = "name = \"sweep\"\npartitions = 2\nconnections = 2\nconsumers = 1\nrecord_bytes = 64\nuntil_saturated = true\nlag_ms_max = 250\n\
-        stages = [{ rate_per_second = 300, seconds = 1 }, { rate_per_second = 400, seconds = 1 }, { rate_per_second = 500, seconds = 9 }]\n";
-    std::fs::write(file.path(), text).unwrap();
-    let workload = Workload::load(file.path().to_str().unwrap(), &[]).unwrap();
+    let workload = sweep(&[(300, 1), (400, 1), (500, 9)]);
     let report = report(carried_out(Fault::TakesNothing, workload));
     assert_eq!(report.complaints, [""; 0]);
     assert_eq!((report.saturated_above_per_second, report.stages.len(), report.acknowledge.count), (Some(300), 1, 300));
     assert!(report.sent < 3000, "nothing of the last stage is sent any more: {}", report.sent);
+}
+
+/// What a driver has taken, the server need not have.
+#[test]
+fn a_sweep_ends_where_the_server_does_not_keep_up() {
+    let report = report(carried_out(Fault::IsSlow, sweep(&[(300, 1), (1_000, 2), (2_000, 9)])));
+    assert_eq!(report.complaints, [""; 0]);
+    assert_eq!((report.saturated_above_per_second, report.stages.len()), (Some(300), 1));
+}
+
+#[test]
+fn a_sweep_whose_first_stage_is_too_much_fails() {
+    let report = report(carried_out(Fault::IsSlow, sweep(&[(1_000, 2), (2_000, 9)])));
+    let found = report.complaints.iter().any(|line| line.starts_with("the server did not keep up"));
+    assert!(found, "{:?}", report.complaints);
+}
+
+fn sweep(stages: &[(u64, u32)]) -> Workload {
+    let stages = stages.iter().map(|(rate, seconds)| format!("{{ rate_per_second = {rate}, seconds = {seconds} }}"));
+    let stages = stages.collect::<Vec<_>>().join(", ");
+    let text = format!(
+        "name = \"sweep\"\npartitions = 2\nconnections = 2\nconsumers = 1\nrecord_bytes = 64\nuntil_saturated = true\n\
+         lag_ms_max = 250\nstages = [{stages}]\n"
+    );
+    let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    Workload::load(file.path().to_str().unwrap(), &[]).unwrap()
 }

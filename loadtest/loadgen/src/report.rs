@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::check::Checks;
-use crate::engine::{Outcome, is_held};
+use crate::engine::{Outcome, is_acknowledged, is_held};
 use crate::latency::{Latency, Point};
 use crate::machine::Machine;
 use crate::measure::Sample;
@@ -75,6 +75,8 @@ pub struct StageReport {
     pub rate_per_second: u64,
     /// What was sent while it lasted.
     pub sent_per_second: f64,
+    /// What was acknowledged of it while it lasted, or in the second after that.
+    pub acknowledged_per_second: f64,
     /// How late the generator itself was, of 999 of 1,000 records.
     pub lag_p99_9_ms: f64,
     /// Whether it was sent as it should have been.
@@ -157,9 +159,11 @@ impl Report {
 
 fn stage_report(workload: &Workload, schedule: &Schedule, outcome: &Outcome, stage: usize) -> StageReport {
     let (stretch, lag) = (schedule.stages()[stage], &outcome.lags[stage]);
+    let seconds = stretch.begins.until(stretch.ends).as_secs_f64();
     StageReport {
         rate_per_second: stretch.rate_per_second,
-        sent_per_second: lag.on_time as f64 / stretch.begins.until(stretch.ends).as_secs_f64(),
+        sent_per_second: lag.on_time as f64 / seconds,
+        acknowledged_per_second: lag.acknowledged as f64 / seconds,
         lag_p99_9_ms: lag.behind.value_at_quantile(0.999) as f64 / 1000.0,
         is_held: is_held(lag, stretch.count, workload.lag_ms_max),
         acknowledge: outcome.acknowledge.stage(stage),
@@ -219,6 +223,14 @@ fn complaints(
         found.push(format!(
             "the schedule was not held: {wanted} records/s were wanted and {sent:.0} sent, {lag:.1} ms late (p99.9; {} may be)",
             workload.lag_ms_max
+        ));
+    }
+    if let (true, Some(first)) = (workload.until_saturated, stages.first())
+        && !is_acknowledged(&outcome.lags[0], schedule.stages()[0].count)
+    {
+        let (wanted, done) = (first.rate_per_second, first.acknowledged_per_second);
+        found.push(format!(
+            "the server did not keep up with the first stage: {wanted} records/s were wanted and {done:.0} acknowledged"
         ));
     }
     let bounds = [

@@ -98,6 +98,8 @@ pub(crate) fn send(shared: &Shared<'_>, driver: &dyn Driver, threads: u32, threa
     };
     let mut pace = Pace::new(shared.schedule, plan.workload.connections, threads, thread);
     let mut answers = Vec::new();
+    // Nothing is due before, but the clock shows the beginning until then.
+    shared.clock.sleep_until(Moment(0));
     loop {
         let ends = shared.ends();
         let more = sending.offer_due(&mut pace, &mut *senders, ends)?;

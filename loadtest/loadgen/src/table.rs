@@ -42,7 +42,9 @@ impl fmt::Display for Table<'_> {
         writeln!(f)?;
         let sent: f64 = report.stages.iter().map(|stage| stage.sent_per_second).fold(0.0, f64::max);
         figure(f, "sent at most, records/s", Some(sent), 0)?;
-        figure(f, "sent at most, MiB/s", Some(sent * workload.record_bytes as f64 / f64::from(1 << 20)), 1)?;
+        let taken: f64 = report.stages.iter().map(|stage| stage.acknowledged_per_second).fold(0.0, f64::max);
+        figure(f, "acknowledged at most, records/s", Some(taken), 0)?;
+        figure(f, "acknowledged at most, MiB/s", Some(taken * workload.record_bytes as f64 / f64::from(1 << 20)), 1)?;
         figure(f, "too much was more than, records/s", report.saturated_above_per_second.map(|rate| rate as f64), 0)?;
         figure(f, "server, CPU-s/GiB", report.server_cpu_seconds_per_gibibyte, 2)?;
         figure(f, "server, cores", report.server_cores, 2)?;

@@ -104,21 +104,23 @@ impl<'a> Consumer<'a> {
     }
 }
 
-/// Shows the records of whole batches from `next` on. The last batch may be cut off, and the first may begin before.
+/// Shows the records of whole batches from `next` on. The last batch may be cut off, and the first may begin before; what else
+/// comes twice or out of order is shown as it came, for whoever checks.
 fn show(records: &[u8], next: &mut i64, visit: &mut dyn FnMut(i64, &[u8])) -> anyhow::Result<()> {
-    let mut rest = records;
+    let (mut rest, asked, mut is_first) = (records, *next, true);
     while let Some(prefix) = rest.get(..BATCH_PREFIX_BYTES) {
         let base = i64::from_be_bytes(prefix[..8].try_into()?);
         let length = usize::try_from(i32::from_be_bytes(prefix[8..].try_into()?))?;
         let Some((batch, behind)) = rest.split_at_checked(BATCH_PREFIX_BYTES + length) else { break };
         for_each_record(batch, |record| {
             let offset = base + i64::from(record.offset_delta);
-            if offset >= *next {
+            if offset >= asked || !is_first {
                 visit(offset, record.value.unwrap_or_default());
-                *next = offset + 1;
+                *next = (*next).max(offset + 1);
             }
             ControlFlow::Continue(())
         })?;
+        is_first = false;
         rest = behind;
     }
     Ok(())
@@ -157,5 +159,8 @@ mod tests {
         let (mut next, mut seen) = (12, Vec::new());
         show(&records[..records.len() - 1], &mut next, &mut |offset, _| seen.push(offset)).unwrap();
         assert_eq!((seen, next), (vec![12, 13, 14, 15], 16));
+        let (mut next, mut seen) = (12, Vec::new());
+        show(&[batch(10), batch(11)].concat(), &mut next, &mut |offset, _| seen.push(offset)).unwrap();
+        assert_eq!((seen, next), (vec![12, 11, 12, 13], 14), "what overlaps is not hidden");
     }
 }
