@@ -11,6 +11,7 @@ use hdrhistogram::Histogram;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
+use crate::http_floor::Floor;
 use crate::server::{Server, payload};
 use crate::stages::{TOPIC, Throughput, create};
 
@@ -96,20 +97,32 @@ fn read_answer(stream: &mut impl BufRead) -> anyhow::Result<String> {
 
 /// Requests of one record each.
 pub struct Requests {
-    pub per_core_second: f64,
+    /// Processor time of the server for each, in microseconds.
+    pub cost_microseconds: f64,
     pub per_second: f64,
+    /// The same of a server that does nothing with them, just before.
+    pub floor_microseconds: f64,
 }
 
 /// Records of 256 bytes as `application/octet-stream`, each on one of 128 connections that wait for its answer.
 pub fn records(binary: &Path) -> anyhow::Result<Requests> {
-    const CONNECTIONS: usize = 128;
-    const REQUESTS: usize = 2_000;
+    let floor = Floor::start()?;
+    let (floor_microseconds, _) = cost_of_records(&floor.address, || floor.cpu_seconds())?;
+    drop(floor);
     let server = Server::start(binary)?;
     create(&server, 8)?;
+    let (cost_microseconds, per_second) = cost_of_records(&server.http_address, || server.cpu_seconds())?;
+    Ok(Requests { cost_microseconds, per_second, floor_microseconds })
+}
+
+/// Microseconds of processor time for each request, and how many there are in a second.
+fn cost_of_records(address: &str, cpu_seconds: impl Fn() -> anyhow::Result<f64>) -> anyhow::Result<(f64, f64)> {
+    const CONNECTIONS: usize = 128;
+    const REQUESTS: usize = 2_000;
     let runtime = runtime()?;
     let send = |requests: usize| {
         runtime.block_on(async {
-            let sending = (0..CONNECTIONS).map(|_| tokio::spawn(send_records(server.http_address.clone(), requests)));
+            let sending = (0..CONNECTIONS).map(|_| tokio::spawn(send_records(address.to_owned(), requests)));
             for sent in sending.collect::<Vec<_>>() {
                 sent.await??;
             }
@@ -117,12 +130,12 @@ pub fn records(binary: &Path) -> anyhow::Result<Requests> {
         })
     };
     send(REQUESTS / 10)?;
-    let before = server.cpu_seconds()?;
+    let before = cpu_seconds()?;
     let started = Instant::now();
     send(REQUESTS)?;
-    let cpu = server.cpu_seconds()? - before;
+    let spent = cpu_seconds()? - before;
     let count = (CONNECTIONS * REQUESTS) as f64;
-    Ok(Requests { per_core_second: count / cpu, per_second: count / started.elapsed().as_secs_f64() })
+    Ok((1e6 * spent / count, count / started.elapsed().as_secs_f64()))
 }
 
 async fn send_records(address: String, requests: usize) -> anyhow::Result<()> {

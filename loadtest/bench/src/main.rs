@@ -6,6 +6,7 @@
 mod floor;
 mod http;
 mod http_arrow;
+mod http_floor;
 mod many_groups;
 mod many_partitions;
 mod requests;
@@ -74,7 +75,13 @@ enum Stage {
     Restart,
 }
 
+/// What this program is started with to be the floor of HTTP.
+const SERVE_HTTP_FLOOR: &str = "serve-http-floor";
+
 fn main() -> anyhow::Result<()> {
+    if std::env::args().nth(1).is_some_and(|argument| argument == SERVE_HTTP_FLOOR) {
+        return http_floor::serve();
+    }
     let arguments = Arguments::parse();
     anyhow::ensure!(
         arguments.binary.exists(),
@@ -144,8 +151,11 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted(Stage::HttpRecords) {
         let runs = repeat(arguments.runs, "http records", || http::records(&arguments.binary))?;
-        let cost = column(&runs, |run| 1e6 / run.per_core_second);
+        let cost = column(&runs, |run| run.cost_microseconds);
+        table.row("http: hyper alone, µs of CPU each", &column(&runs, |run| run.floor_microseconds), None);
         table.row("http: append one record of 256 bytes, µs of CPU each", &cost, Some(1e6 / 30_000.0));
+        let ratios = column(&runs, |run| run.cost_microseconds / run.floor_microseconds);
+        table.row("http: append one record, × hyper alone", &ratios, None);
         table.row_of_rates("http: append one record, requests/s", &column(&runs, |run| run.per_second));
     }
     if wanted(Stage::HttpIdleReaders) {

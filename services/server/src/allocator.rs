@@ -1,0 +1,135 @@
+//! The process's memory: small pieces from mimalloc, large ones from the system.
+//!
+//! A request of one record is made of dozens of small pieces, which mimalloc gives and takes in a fraction of the system's time. It
+//! gives large buffers back at once, to be zeroed by the kernel when they are wanted again, where the system's allocator keeps
+//! them: so those stay there. Rust says the size again when it gives memory back, so nothing has to be remembered. What C
+//! libraries ask for themselves (zstd) is the system's. Numbers: "Two allocators" in `docs/ARCHITECTURE.md`.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+
+use mimalloc::MiMalloc;
+
+/// Futures of requests are below, buffers of connections and of batches above.
+const SMALL_BYTES_MAX: usize = 4 << 10;
+
+struct BySize;
+
+#[global_allocator]
+static ALLOCATOR: BySize = BySize;
+
+const fn is_small(layout: Layout) -> bool {
+    layout.size() <= SMALL_BYTES_MAX
+}
+
+// SAFETY: memory is given back with the layout that it was asked with, so to the allocator that gave it; both keep the contract.
+// What is moved between them is copied, as far as both pieces reach, before the old one is given back.
+unsafe impl GlobalAlloc for BySize {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { if is_small(layout) { MiMalloc.alloc(layout) } else { System.alloc(layout) } }
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { if is_small(layout) { MiMalloc.alloc_zeroed(layout) } else { System.alloc_zeroed(layout) } }
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on, to the allocator that this layout came from.
+        unsafe { if is_small(layout) { MiMalloc.dealloc(at, layout) } else { System.dealloc(at, layout) } }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller promises that `size`, rounded up to the alignment, does not overflow.
+        let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        // SAFETY: the caller's promises are passed on, to the allocator that this layout came from.
+        unsafe {
+            match (is_small(layout), is_small(wanted)) {
+                (true, true) => MiMalloc.realloc(at, layout, size),
+                (false, false) => System.realloc(at, layout, size),
+                _ => self.move_to(wanted, at, layout),
+            }
+        }
+    }
+}
+
+impl BySize {
+    /// # Safety
+    /// As for `realloc`. The old piece stays as it is where there is no memory.
+    #[cold]
+    unsafe fn move_to(&self, wanted: Layout, at: *mut u8, layout: Layout) -> *mut u8 {
+        // SAFETY: the two pieces do not overlap, and each is as long as its layout says.
+        unsafe {
+            let moved = self.alloc(wanted);
+            if !moved.is_null() {
+                std::ptr::copy_nonoverlapping(at, moved, layout.size().min(wanted.size()));
+                self.dealloc(at, layout);
+            }
+            moved
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sizes on both sides of the border, each grown and shrunk to each other one, with the content that both have room for.
+    #[test]
+    fn what_is_moved_between_the_allocators_keeps_its_content() {
+        let sizes = [1, 7, 64, SMALL_BYTES_MAX - 1, SMALL_BYTES_MAX, SMALL_BYTES_MAX + 1, 1 << 16, 3 << 20];
+        for (from, to) in sizes.iter().flat_map(|from| sizes.iter().map(move |to| (*from, *to))) {
+            for align in [1, 16, 64, 8192] {
+                let (before, after) = (Layout::from_size_align(from, align), Layout::from_size_align(to, align));
+                let (before, after) = (before.unwrap(), after.unwrap());
+                // SAFETY: the layouts are not empty, each piece is given back once with its own, and is not left.
+                unsafe {
+                    let at = ALLOCATOR.alloc(before);
+                    assert!(at.is_aligned_to_bytes(align));
+                    for index in 0..from {
+                        at.add(index).write((index % 251) as u8);
+                    }
+                    let moved = ALLOCATOR.realloc(at, before, to);
+                    assert!(moved.is_aligned_to_bytes(align), "{from} to {to} bytes at {align}");
+                    let kept = std::slice::from_raw_parts(moved, from.min(to));
+                    assert!(
+                        kept.iter().enumerate().all(|(index, byte)| *byte == (index % 251) as u8),
+                        "{from} to {to}"
+                    );
+                    ALLOCATOR.dealloc(moved, after);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn zeroed_memory_is_zeroed_when_it_was_used_before() {
+        for size in [64, SMALL_BYTES_MAX, SMALL_BYTES_MAX + 1, 1 << 20] {
+            for _ in 0..64 {
+                let layout = Layout::from_size_align(size, 8).unwrap();
+                // SAFETY: as above.
+                unsafe {
+                    let at = ALLOCATOR.alloc_zeroed(layout);
+                    let bytes = std::slice::from_raw_parts_mut(at, size);
+                    assert!(bytes.iter().all(|byte| *byte == 0), "{size} bytes");
+                    bytes.fill(0xff);
+                    ALLOCATOR.dealloc(at, layout);
+                }
+            }
+        }
+    }
+
+    trait IsAligned {
+        fn is_aligned_to_bytes(self, align: usize) -> bool;
+    }
+
+    impl IsAligned for *mut u8 {
+        fn is_aligned_to_bytes(self, align: usize) -> bool {
+            !self.is_null() && (self as usize).is_multiple_of(align)
+        }
+    }
+}
