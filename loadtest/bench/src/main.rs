@@ -9,6 +9,7 @@ mod http_arrow;
 mod http_floor;
 mod many_groups;
 mod many_partitions;
+mod profile;
 mod requests;
 mod restart;
 mod server;
@@ -42,6 +43,9 @@ struct Arguments {
     /// start and of medians that are compared, but not those of time and of the slowest.
     #[arg(long)]
     busy: bool,
+    /// Measures nothing, but draws flame graphs of the server's processor time and of its allocations into this folder; needs `perf`.
+    #[arg(long, value_name = "FOLDER")]
+    profile: Option<std::path::PathBuf>,
     /// The binary to measure.
     #[arg(long, default_value = "target/release/tidelog")]
     binary: std::path::PathBuf,
@@ -88,6 +92,9 @@ fn main() -> anyhow::Result<()> {
         "{} does not exist: run `cargo build --release` first, or name it with --binary",
         arguments.binary.display()
     );
+    if let Some(folder) = &arguments.profile {
+        return profile::of(&arguments.binary, folder, |binary| run_once(&arguments, binary));
+    }
     let wanted = |stage| arguments.stage == Stage::All || arguments.stage == stage;
     let mut table = Table::new(arguments.runs);
     let floor = if wanted(Stage::Floor) || wanted(Stage::Produce) {
@@ -188,6 +195,23 @@ fn main() -> anyhow::Result<()> {
         std::process::exit(1);
     }
     Ok(())
+}
+
+/// The stage, with a server that is slower than it would be.
+fn run_once(arguments: &Arguments, binary: &std::path::Path) -> anyhow::Result<()> {
+    match arguments.stage {
+        Stage::Produce => stages::produce(binary, arguments.mebibytes).map(drop),
+        Stage::Fetch => stages::fetch(binary, arguments.mebibytes).map(drop),
+        Stage::Acknowledge => stages::acknowledge(binary).map(drop),
+        Stage::HttpLines => http::lines(binary, arguments.mebibytes).map(drop),
+        Stage::HttpArrow => http_arrow::read(binary, arguments.mebibytes).map(drop),
+        Stage::HttpRecords => http::records(binary).map(drop),
+        Stage::HttpIdleReaders => http::idle_readers(binary).map(drop),
+        Stage::HttpFanOut => http::fan_out(binary).map(drop),
+        _ => anyhow::bail!(
+            "--profile is of one stage: produce, fetch, acknowledge, http-lines, http-arrow, http-records, http-idle-readers or http-fan-out"
+        ),
+    }
 }
 
 pub(crate) fn column<T>(runs: &[T], pick: impl Fn(&T) -> f64) -> Vec<f64> {

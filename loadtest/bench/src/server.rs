@@ -46,7 +46,7 @@ impl Server {
             if TcpStream::connect(&server.address).is_ok() && server.partitions(Some("none")).is_ok() {
                 break;
             }
-            anyhow::ensure!(started.elapsed() < Duration::from_secs(20), "the server does not answer");
+            anyhow::ensure!(started.elapsed() < Duration::from_secs(60), "the server does not answer");
             if let Some(status) = server.child.try_wait()? {
                 anyhow::bail!("the server ended: {status}");
             }
@@ -136,8 +136,18 @@ impl Server {
     }
 }
 
+/// Asked to end at first: where it is profiled, what was seen is written then.
 impl Drop for Server {
     fn drop(&mut self) {
+        const PATIENCE: Duration = Duration::from_secs(60);
+        let asked = Instant::now();
+        if matches!(self.child.try_wait(), Ok(None)) {
+            // SAFETY: a signal to our own child, which has not been waited for.
+            unsafe { libc::kill(self.child.id() as i32, libc::SIGTERM) };
+        }
+        while matches!(self.child.try_wait(), Ok(None)) && asked.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -61,6 +61,8 @@ pub const DOORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("clap_complete", &["tidelog-cli"]),
+    ("dhat", &["tidelog-server"]),
+    ("inferno", &["tidelog-bench"]),
     ("mimalloc", &["tidelog-server"]),
     ("indicatif", &["tidelog-cli", "tidelog-loadgen"]),
     ("rdkafka", &["tidelog-clients", "tidelog-bench", "tidelog-loadgen"]),
@@ -90,6 +92,7 @@ pub const DOORS: &[(&str, &[&str])] = &[
             "tidelog-history",
             "tidelog-clients",
             // Workloads and results.
+            "tidelog-bench",
             "tidelog-loadgen",
             "tidelog-tidy",
             "tidelog-http-api",

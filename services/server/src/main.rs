@@ -8,6 +8,9 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+#[cfg(feature = "allocation-profile")]
+mod allocation_profile;
+#[cfg(not(feature = "allocation-profile"))]
 mod allocator;
 mod assemble;
 mod banner;
@@ -37,6 +40,8 @@ const EXIT_REFUSED: u8 = 2;
 const EXIT_FAILED: u8 = 1;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "allocation-profile")]
+    let _written_at_the_end = allocation_profile::begin();
     let command_line = match tidelog_cli::parse::<CommandLine>(std::env::args_os()) {
         Ok(command_line) => command_line,
         Err(exit_code) => return exit_code,
