@@ -12,6 +12,7 @@ use inferno::flamegraph;
 pub const OURS: &str = "tidelog: ";
 
 /// Each stack, from the outermost function, its names separated by `;`.
+#[derive(Debug)]
 pub struct Stacks(BTreeMap<String, u64>);
 
 impl Stacks {
