@@ -4,6 +4,7 @@
 //! and nobody is told. Whoever waits for an answer therefore waits for the end, too.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use openraft::async_runtime::watch::WatchReceiver;
 use tidelog_catalog_api::CatalogError;
@@ -15,11 +16,13 @@ use crate::raft_catalog::RaftHandle;
 #[derive(Clone)]
 pub(crate) struct End {
     reason: Arc<watch::Sender<Option<String>>>,
+    /// Set before Raft is told to stop: what ends then does so in order.
+    is_meant: Arc<AtomicBool>,
 }
 
 impl End {
     pub(crate) fn new() -> End {
-        End { reason: Arc::new(watch::Sender::new(None)) }
+        End { reason: Arc::new(watch::Sender::new(None)), is_meant: Arc::default() }
     }
 
     /// Waits until Raft has stopped, and tells everybody. Not to be cancelled: whoever joins openraft's core and goes leaves
@@ -44,16 +47,37 @@ impl End {
     /// # Errors
     /// [`CatalogError::Stopped`], with the reason.
     pub(crate) async fn or<T>(&self, answer: impl Future<Output = T>) -> Result<T, CatalogError> {
-        let stopped = async {
-            let mut reason = self.reason.subscribe();
-            // The sender lives in `self`, so this cannot fail.
-            let reason = reason.wait_for(Option::is_some).await;
-            reason.ok().and_then(|reason| reason.clone()).unwrap_or_default()
-        };
         tokio::select! {
             biased;
             answer = answer => Ok(answer),
-            reason = stopped => Err(CatalogError::Stopped(reason)),
+            reason = self.reached() => Err(CatalogError::Stopped(reason)),
         }
+    }
+
+    /// Raft is about to be told to stop.
+    pub(crate) fn announce(&self) {
+        self.is_meant.store(true, Ordering::SeqCst);
+    }
+
+    /// Why Raft has stopped by itself, if it has.
+    pub(crate) fn failure(&self) -> Option<String> {
+        let reason = self.reason.borrow().clone();
+        reason.filter(|_| !self.is_meant.load(Ordering::SeqCst))
+    }
+
+    /// Waits until Raft has stopped by itself. For ever when it is told to.
+    pub(crate) async fn failed(&self) -> String {
+        self.reached().await;
+        match self.failure() {
+            Some(reason) => reason,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn reached(&self) -> String {
+        let mut reason = self.reason.subscribe();
+        // The sender lives in `self`, so this cannot fail.
+        let reason = reason.wait_for(Option::is_some).await;
+        reason.ok().and_then(|reason| reason.clone()).unwrap_or_default()
     }
 }

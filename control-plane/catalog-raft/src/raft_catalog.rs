@@ -48,6 +48,7 @@ pub struct RaftCatalog {
     pub(crate) log: RaftLog,
     options: RaftOptions,
     tasks: Tasks,
+    end: End,
     /// One snapshot at a time.
     snapshot: Arc<tokio::sync::Mutex<()>>,
     held: Mutex<Option<Held>>,
@@ -124,6 +125,18 @@ impl RaftCatalog {
         drop(held);
     }
 
+    /// Resolves, with the reason, when the replica has stopped by itself: its log cannot be written, as a rule. It proposes and
+    /// confirms nothing any more, and only opening it again helps. Never when it is closed. A cancelled caller leaves nothing behind.
+    pub async fn failed(&self) -> String {
+        self.end.failed().await
+    }
+
+    /// Why it has stopped by itself, if it has; see [`RaftCatalog::failed`].
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.end.failure()
+    }
+
     /// The term, and the last entry of the log.
     pub(crate) fn term_and_last(&self) -> (u64, u64) {
         let metrics = self.raft.metrics();
@@ -138,6 +151,7 @@ impl RaftCatalog {
     }
 
     async fn stop_raft(&self) {
+        self.end.announce();
         if let Err(error) = self.raft.shutdown().await {
             tracing::error!(%error, "raft did not stop by itself");
         }
@@ -209,6 +223,7 @@ async fn open_on_raft_threads(
         log,
         options,
         tasks,
+        end: end.clone(),
         snapshot: Arc::default(),
         held: Mutex::new(None),
     });

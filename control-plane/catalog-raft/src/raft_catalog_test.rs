@@ -202,3 +202,25 @@ async fn who_asks_while_the_replica_stops_is_told() {
         catalog.close().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_whose_disk_fails_says_so_though_nobody_asks_it_anything() {
+    let disk = ForgetfulDisk::new(4);
+    let options = RaftOptions { ticks: true, ..options(Path::new("/data")) };
+    let catalog = RaftCatalog::open(options, Arc::new(disk.clone()), Clock::real(), Random::seeded(1)).await.unwrap();
+    assert_eq!(catalog.failure(), None);
+    disk.fail_where(std::io::ErrorKind::Other, |_| true);
+    let why = tokio::time::timeout(Duration::from_secs(20), catalog.failed()).await.expect("its clock alone writes");
+    assert_eq!(catalog.failure().as_ref(), Some(&why));
+    catalog.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_is_closed_has_not_failed() {
+    let catalog = open(&ForgetfulDisk::new(5)).await.unwrap();
+    catalog.close().await;
+    assert!(catalog.read_barrier().await.is_err(), "it has stopped");
+    let failed = tokio::time::timeout(Duration::from_millis(200), catalog.failed()).await;
+    assert!(failed.is_err(), "{failed:?}");
+    assert_eq!(catalog.failure(), None);
+}

@@ -41,5 +41,9 @@ pub(crate) async fn readyz(State(shared): State<Arc<Shared>>) -> Result<&'static
     if shared.parts.tasks.is_stopping() {
         return Err(Refused::new(Code::Stopping, "the node is stopping; another one may serve"));
     }
+    if let Some(why) = shared.parts.node.failure() {
+        let detail = format!("the node can acknowledge nothing until it is started again: {why}");
+        return Err(Refused::new(Code::Unavailable, detail));
+    }
     Ok("ready\n")
 }

@@ -9,6 +9,9 @@ use tidelog_model::{LogIndex, NodeId};
 pub trait NodeView: Send + Sync + 'static {
     /// How it is now. It asks nobody outside the process.
     fn facts(&self) -> BoxFuture<'_, NodeFacts>;
+
+    /// Why the node can acknowledge nothing any more until it is started again, if so. Waits for nothing.
+    fn failure(&self) -> Option<String>;
 }
 
 /// How a node is.

@@ -95,9 +95,15 @@ impl Appender for WritePath {
 }
 
 /// A node that says the same of itself whenever it is asked.
-struct Told;
+struct Told {
+    catalog: Arc<RaftCatalog>,
+}
 
 impl NodeView for Told {
+    fn failure(&self) -> Option<String> {
+        self.catalog.failure()
+    }
+
     fn facts(&self) -> BoxFuture<'_, NodeFacts> {
         let facts = NodeFacts {
             node: NODE,
@@ -206,7 +212,7 @@ impl Door {
             ingest: write_path.clone(),
             fetch,
             groups: groups.clone(),
-            node: Arc::new(Told),
+            node: Arc::new(Told { catalog: catalog.clone() }),
             quotas: Arc::new(Quotas::new(clock.now().into_std())),
             clock,
             random,

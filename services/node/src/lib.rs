@@ -2,11 +2,16 @@
 //!
 //! **Owns:** which parts a node has, the order in which they start and stop, and who is told about whom. **Promises:** a
 //! node that started serves; a node that stopped has resolved what it took in and released its folder; nothing listens
-//! before data folder and store have been recognised as belonging together. **Does not know:** where settings come from,
+//! before data folder and store have been recognised as belonging together; a node that can acknowledge nothing any more
+//! says so, also when nobody appends. **Does not know:** where settings come from,
 //! nor what any part does inside.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod examine;
 mod node;
+#[cfg(test)]
+mod node_test;
 mod options;
 mod scrape;
 mod store;

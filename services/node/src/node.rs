@@ -93,6 +93,11 @@ impl Node {
     /// # Errors
     /// [`StartError`]; whatever had been started is stopped.
     pub async fn start(options: NodeOptions) -> Result<Node, StartError> {
+        Node::start_on(options, Arc::new(RealDisk)).await
+    }
+
+    /// The same with replica and folders of objects on a disk that may be none. The cache is on the real one.
+    pub(crate) async fn start_on(options: NodeOptions, disk: Arc<dyn Disk>) -> Result<Node, StartError> {
         // Before anything is made: an address that is taken is the commonest mistake, and should leave nothing behind.
         let bound = BoundDoors {
             kafka: Door::bind(DoorName::Kafka, options.kafka_listen)?,
@@ -101,7 +106,6 @@ impl Node {
         let clock = Clock::real();
         let random = Random::real();
         let base = Tasks::on_current_runtime();
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let raft = RaftOptions::new(options.data_dir.join("raft"), NODE);
         // A store that cannot be used is found out before a new replica is made: it would be left behind for nothing.
         let is_new = RaftCatalog::is_new(&raft, &*disk);
@@ -269,9 +273,14 @@ impl Node {
     }
 
     /// Resolves, with the reason, when the node can acknowledge nothing any more and only a restart helps: its catalog
-    /// replica has stopped, or a newer life of it has begun.
+    /// replica has stopped by itself, whether anybody appends or not, or a newer life of it has begun.
     pub async fn ended(&self) -> String {
-        self.ingest.ended().await
+        tokio::select! {
+            // The replica's own words say more than those of who could not commit.
+            biased;
+            why = self.catalog.failed() => format!("its replica of the catalog has stopped ({why})"),
+            why = self.ingest.ended() => why,
+        }
     }
 
     /// Drains: takes nothing in any more, resolves what was taken in, writes a snapshot when it is worth it, and releases

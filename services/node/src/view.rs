@@ -31,6 +31,10 @@ pub(crate) struct View {
 }
 
 impl NodeView for View {
+    fn failure(&self) -> Option<String> {
+        self.catalog.failure()
+    }
+
     fn facts(&self) -> BoxFuture<'_, NodeFacts> {
         async move {
             let (raft, blocks, reader) = (self.catalog.status(), self.cache.usage().await, self.reader.usage());
