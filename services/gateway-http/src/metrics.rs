@@ -63,6 +63,8 @@ impl Rendered {
 )]
 pub(crate) async fn metrics(State(shared): State<Arc<Shared>>, TakerOf(taker): TakerOf) -> Result<Response, Refused> {
     let text = shared.rendered.now(&shared);
+    // Answered however many requests are worked on, but not so that more may be while this waits.
+    let _begun = shared.memory.places.begin_regardless();
     // In the budget of answers and under their time limit, like any other.
     let room = taker.page_room(&shared.memory, text.len()).await?;
     let body = taker.hold(text.to_vec(), room);

@@ -9,7 +9,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::testing::{Door, eventually};
+use crate::options::SMALL_PAGES_BYTES_MAX;
+use crate::testing::{Door, Fault, eventually};
 
 const STREAM: &str =
     "GET /v1/topics/t/partitions/0/records HTTP/1.1\r\nhost: x\r\naccept: application/x-ndjson\r\n\r\n";
@@ -89,6 +90,34 @@ async fn who_waits_for_room_takes_nobodys_place() {
     door.append("small", &["and here"]).await;
     drop(all);
     drop(silents);
+    door.stop().await;
+}
+
+/// Scrapes are answered however much there is to do, so they wait too. Requests are bounded all the same.
+#[tokio::test]
+async fn scrapes_that_wait_for_room_are_no_reason_to_work_on_more() {
+    let door = Door::start_with(|options| options.requests_max = 1).await;
+    door.create(r#"{"name":"t"}"#).await;
+    let address = door.listen().await;
+    let memory = &door.gateway.shared().memory;
+    let all = memory.small_pages.try_take(SMALL_PAGES_BYTES_MAX).expect("nobody has any");
+    let mut scrapes = Vec::new();
+    for waiting in 1..=4 {
+        scrapes.push(silent(&address, "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await);
+        eventually("it waits", async || memory.places.waiting() == waiting).await;
+    }
+    door.fail_next(Fault::Hangs);
+    let append = || door.post("/v1/topics/t/records", "application/octet-stream", "x");
+    let mut worked_on = Box::pin(append());
+    assert!(futures::poll!(worked_on.as_mut()).is_pending());
+    append().await.check_problem(503, "overloaded");
+    drop(all);
+    for mut scrape in scrapes {
+        let mut said = [0; 12];
+        scrape.read_exact(&mut said).await.unwrap();
+        assert_eq!(&said, b"HTTP/1.1 200");
+    }
+    drop(worked_on);
     door.stop().await;
 }
 

@@ -24,8 +24,7 @@ use tokio::time::Instant;
 use super::budget::{Budget, Share, shrink};
 use super::turns::Address;
 use super::{Memory, Of};
-use crate::errors::Code;
-use crate::options::{BYTES_PER_SECOND_MIN, CONNECTION_ANSWERS_BYTES_MAX, ROOM_WAIT_MAX, SMALL_PAGE_BYTES_MAX};
+use crate::options::{BYTES_PER_SECOND_MIN, CONNECTION_ANSWERS_BYTES_MAX, SMALL_PAGE_BYTES_MAX};
 use crate::problem::Refused;
 
 /// Ends a connection, or a stream of one.
@@ -203,15 +202,10 @@ impl Taker {
         if let Some(room) = self.try_room(memory, of, bytes) {
             return Ok(room);
         }
-        let _waits = memory.places.wait(self.client.address)?;
-        tokio::select! {
-            biased;
-            room = self.room(memory, of, bytes) => Ok(room),
-            () = self.client.clock.sleep(ROOM_WAIT_MAX) => {
-                let detail = "there is no room for the answer, because others do not take theirs; try again in a moment";
-                Err(Refused::new(Code::Overloaded, detail))
-            }
-        }
+        let waits = memory.places.wait(self.client.address)?;
+        let detail = "there is no room for the answer, because others do not take theirs; try again in a moment";
+        // In a place of its own, which no request has that need not wait.
+        Box::pin(waits.until(&self.client.clock, self.room(memory, of, bytes), detail)).await
     }
 
     /// Room that is there now, and that nobody waits for.

@@ -32,8 +32,7 @@ use tokio::sync::Notify;
 
 use self::kept::AllKept;
 use self::places::Places;
-use crate::errors::Code;
-use crate::options::{DECODERS_BYTES_MAX, ENCODERS_BYTES_MAX, GatewayOptions, ROOM_WAIT_MAX, SMALL_PAGES_BYTES_MAX};
+use crate::options::{DECODERS_BYTES_MAX, ENCODERS_BYTES_MAX, GatewayOptions, SMALL_PAGES_BYTES_MAX};
 use crate::problem::Refused;
 
 /// Bytes of a piece of an answer, if no record is larger.
@@ -132,12 +131,9 @@ impl Memory {
         if let Some(share) = budget.try_take_unwanted(bytes) {
             return Ok(share);
         }
-        let _waits = self.places.wait(address)?;
-        tokio::select! {
-            biased;
-            share = budget.take_in_turn(address, bytes) => Ok(share),
-            () = clock.sleep(ROOM_WAIT_MAX) => Err(Refused::new(Code::Overloaded, detail)),
-        }
+        let waits = self.places.wait(address)?;
+        // In a place of its own, which no request has that need not wait.
+        Box::pin(waits.until(clock, budget.take_in_turn(address, bytes), detail)).await
     }
 
     /// Room for records that are to be read; what is kept makes way for them. A cancelled caller leaves nothing behind.
