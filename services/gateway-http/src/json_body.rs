@@ -37,8 +37,15 @@ pub(crate) async fn read<T: DeserializeOwned>(
     object_from_str(text).map_err(|error| json_error(&error, Code::InvalidBody))
 }
 
+/// An answer as JSON. It ends its line, for people at a terminal.
+pub(crate) fn bytes_of(answer: &impl Serialize) -> Vec<u8> {
+    let mut body = serde_json::to_vec(answer).expect("texts and numbers, with texts as keys");
+    body.push(b'\n');
+    body
+}
+
 /// An answer in the room that it takes until its client has it.
 pub(crate) fn write(taker: &Arc<Taker>, room: Room, answer: &impl Serialize) -> Response {
-    let body = serde_json::to_vec(answer).expect("texts and numbers");
+    let body = bytes_of(answer);
     ([(CONTENT_TYPE, JSON), (CACHE_CONTROL, "no-store")], Body::from(taker.hold(body, room))).into_response()
 }

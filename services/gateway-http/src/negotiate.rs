@@ -12,6 +12,11 @@ pub(crate) const EVENT_STREAM: &str = "text/event-stream";
 pub(crate) const OCTETS: &str = "application/octet-stream";
 pub(crate) const ARROW: &str = "application/vnd.apache.arrow.stream";
 
+/// Of a page's form, and of whatever curl is given with `-d`, unless told otherwise.
+const FORM: &str = "application/x-www-form-urlencoded";
+const CURL: &str =
+    " (curl says this of all that it sends with -d, unless it is told: -H 'content-type: application/json')";
+
 /// Which of `offered` the body is.
 ///
 /// # Errors
@@ -29,18 +34,31 @@ pub(crate) fn content_type(headers: &HeaderMap, offered: &[&'static str]) -> Res
     match found {
         Some(found) if is_utf8 => Ok(found),
         _ => {
-            let what =
-                sent.map_or_else(|| "the body has no content type".to_owned(), |it| format!("{it:?} is not taken"));
             let works = offered.join(", ");
-            let refused = Refused::parameter(
-                Code::UnsupportedMediaType,
-                "content-type",
-                format!("{what}; these are: {works} (in UTF-8)"),
-            );
+            let detail = match (sent, found) {
+                (None, _) => format!("the body has no content-type; send it as {}", one_of(&works)),
+                (Some(sent), Some(found)) => {
+                    format!(
+                        "the body's content-type is {sent:?}; of {found}, UTF-8 alone is taken: send it so, as {found}"
+                    )
+                }
+                (Some(sent), None) => {
+                    let curl = if essence.trim().eq_ignore_ascii_case(FORM) { CURL } else { "" };
+                    format!(
+                        "the body's content-type is {sent:?}, which is not taken here; send it as {}{curl}",
+                        one_of(&works)
+                    )
+                }
+            };
+            let refused = Refused::parameter(Code::UnsupportedMediaType, "content-type", detail);
             let accept = HeaderValue::from_str(&works).expect("media types are ASCII");
             Err(refused.with_header(ACCEPT, accept))
         }
     }
+}
+
+fn one_of(works: &str) -> String {
+    if works.contains(',') { format!("one of {works}") } else { works.to_owned() }
 }
 
 /// Which of `offered` the client wants: the one it likes best, of equals the first. The first when it does not say.
@@ -131,7 +149,20 @@ mod tests {
         check("Application/JSON; charset=UTF-8", Some(JSON));
         check("application/json; charset=latin1", None);
         check("text/plain", None);
-        let missing = content_type(&HeaderMap::new(), &[JSON]).unwrap_err();
-        assert!(missing.detail().contains("application/json"));
+        let told =
+            |sent: &HeaderMap, offered: &[&'static str]| content_type(sent, offered).unwrap_err().detail().to_owned();
+        assert_eq!(told(&HeaderMap::new(), &[JSON]), "the body has no content-type; send it as application/json");
+        let told_of = |sent: &str| told(&headers("content-type", sent), &[JSON, OCTETS]);
+        assert_eq!(
+            told_of("text/plain"),
+            "the body's content-type is \"text/plain\", which is not taken here; send it as one of application/json, \
+             application/octet-stream"
+        );
+        assert_eq!(
+            told_of("application/json; charset=latin1"),
+            "the body's content-type is \"application/json; charset=latin1\"; of application/json, UTF-8 alone is taken: send it \
+             so, as application/json"
+        );
+        assert!(told_of("application/x-www-form-urlencoded").contains("-H 'content-type: application/json'"));
     }
 }

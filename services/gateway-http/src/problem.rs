@@ -9,6 +9,7 @@ use tidelog_http_api::{Place, Problem, ProducedLines, RecordOutcome, WireOffset}
 use tidelog_model::PartitionId;
 
 use crate::errors::Code;
+use crate::json_body;
 
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// Seconds after which trying again is sensible.
@@ -156,7 +157,7 @@ pub(crate) fn write(mut response: Response, request_id: &str) -> Response {
     // For whoever counts.
     response.extensions_mut().insert(inner.code);
     inner.problem.request_id = Some(request_id.to_owned());
-    let body = Refused(inner).to_json();
+    let body = json_body::bytes_of(&inner.problem);
     // The router has counted the body that was there.
     response.headers_mut().remove(CONTENT_LENGTH);
     response.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON);

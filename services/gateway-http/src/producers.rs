@@ -12,6 +12,7 @@ use tidelog_catalog_api::{Command, Outcome};
 use tidelog_http_api::{Problem, ProducerOpened};
 
 use crate::gateway::Shared;
+use crate::json_body;
 use crate::negotiate::JSON;
 use crate::problem::Refused;
 use crate::query::Query;
@@ -37,7 +38,7 @@ pub(crate) async fn open(State(shared): State<Arc<Shared>>, RawQuery(query): Raw
     match in_time(&shared, shared.parts.catalog.propose(Command::AllocateProducerIds { count: 1 })).await? {
         Outcome::ProducerIds { first, .. } => {
             let opened = ProducerOpened { producer_id: first.0, epoch: 0 };
-            let body = serde_json::to_vec(&opened).expect("numbers");
+            let body = json_body::bytes_of(&opened);
             Ok((StatusCode::CREATED, [(CONTENT_TYPE, JSON)], body).into_response())
         }
         other => unreachable!("the catalog answers AllocateProducerIds with ProducerIds, not {other:?}"),

@@ -12,6 +12,7 @@ use crate::testing::{Answer, Door};
 
 const JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
+const LAST_ID: &str = "last-event-id";
 const PATH: &str = "/v1/topics/t/partitions/0/records";
 
 /// Offsets and what comes next.
@@ -117,6 +118,13 @@ async fn what_makes_no_sense_is_refused() {
     door.get("/v1/topics/t/records?cursor=5&from=latest", NDJSON).await.check_problem(400, "invalid_parameter");
     let event = Request::get(PATH).header("accept", "text/event-stream").header("last-event-id", "x");
     door.send(event.body(Body::empty()).unwrap()).await.check_problem(400, "invalid_cursor");
+    // What is wrong is named as it was sent, also where an event's id is a cursor.
+    let merged =
+        |id: &str| Request::get("/v1/topics/t/records").header("accept", "text/event-stream").header(LAST_ID, id);
+    let problem = door.send(merged("x").body(Body::empty()).unwrap()).await.check_problem(400, "invalid_cursor");
+    assert_eq!(problem["at"]["parameter"], LAST_ID);
+    let problem = door.get("/v1/topics/t/records?cursor=x", NDJSON).await.check_problem(400, "invalid_cursor");
+    assert_eq!(problem["at"]["parameter"], "cursor");
     door.stop().await;
 }
 

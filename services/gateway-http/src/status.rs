@@ -12,6 +12,7 @@ use tidelog_http_api::{
 };
 
 use crate::gateway::Shared;
+use crate::json_body;
 use crate::negotiate::JSON;
 use crate::node_view::NodeFacts;
 use crate::problem::Refused;
@@ -33,7 +34,7 @@ use crate::query::Query;
 pub(crate) async fn status(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Result<Response, Refused> {
     Query::parse(query.as_deref(), &[])?;
     let facts = shared.parts.node.facts().await;
-    let body = serde_json::to_vec(&of(&shared, facts)).expect("texts and numbers");
+    let body = json_body::bytes_of(&of(&shared, facts));
     Ok(([(CONTENT_TYPE, JSON), (CACHE_CONTROL, "no-store")], body).into_response())
 }
 

@@ -168,6 +168,7 @@ impl Answer {
         assert_eq!(self.header("content-type"), "application/problem+json");
         let length = self.header("content-length");
         assert!(length.is_empty() || length == self.body.len().to_string(), "{length} of {}", self.body.len());
+        assert!(self.body.ends_with(b"}\n"), "people read it at a terminal");
         let problem = self.json();
         assert_eq!(problem["code"], code, "{problem}");
         assert_eq!(problem["status"], status);

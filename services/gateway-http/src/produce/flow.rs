@@ -20,6 +20,7 @@ use super::report::Report;
 use crate::body::Arriving;
 use crate::errors::Code;
 use crate::gateway::Shared;
+use crate::json_body;
 use crate::negotiate::JSON;
 use crate::problem::Refused;
 
@@ -159,7 +160,7 @@ impl Flow {
         // A batch that failed is before the record that is wrong.
         match self.failed.or(read.err()) {
             None => {
-                let body = serde_json::to_vec(&stored).expect("numbers and texts");
+                let body = json_body::bytes_of(&stored);
                 Ok(([(CONTENT_TYPE, JSON)], body).into_response())
             }
             Some(refused) => {

@@ -19,6 +19,7 @@ use super::json_text::{check_text, in_terms_of_json, json_error};
 use crate::body::Arriving;
 use crate::errors::Code;
 use crate::gateway::Shared;
+use crate::json_body;
 use crate::negotiate::JSON;
 use crate::options::{JSON_BODY_BYTES_MAX, JSON_RECORDS_MAX};
 use crate::problem::Refused;
@@ -168,6 +169,6 @@ async fn append(mut batches: Batches, count: usize) -> Result<Response, Refused>
         offset: told.offset.expect("every record is in a batch, and none failed"),
     };
     let produced = Produced { records: outcomes.into_iter().map(place).collect() };
-    let body = serde_json::to_vec(&produced).expect("numbers and texts");
+    let body = json_body::bytes_of(&produced);
     Ok(([(CONTENT_TYPE, JSON)], body).into_response())
 }

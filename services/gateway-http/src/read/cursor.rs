@@ -42,7 +42,7 @@ pub(super) fn encode(topic: TopicId, nexts: impl Iterator<Item = u64>) -> String
 pub(super) fn decode(text: &str, topic: &TopicView) -> Result<Vec<Offset>, Refused> {
     let refused = || {
         let detail = "the cursor is none that was given out; say from instead, or the cursor of a record";
-        Refused::parameter(Code::InvalidCursor, "cursor", detail)
+        Refused::new(Code::InvalidCursor, detail)
     };
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
     let (version, rest) = bytes.split_first().ok_or_else(refused)?;
@@ -52,7 +52,7 @@ pub(super) fn decode(text: &str, topic: &TopicView) -> Result<Vec<Offset>, Refus
     let (id, mut rest) = rest.split_at(TOPIC_ID_BYTES);
     if id != topic.id.0 {
         let detail = format!("topic {} was deleted and created again since the cursor was given out", topic.name);
-        return Err(Refused::parameter(Code::TopicRecreated, "cursor", detail));
+        return Err(Refused::new(Code::TopicRecreated, detail));
     }
     let mut nexts = Vec::with_capacity(topic.partitions as usize);
     while !rest.is_empty() {
@@ -71,17 +71,22 @@ pub(super) fn decode(text: &str, topic: &TopicView) -> Result<Vec<Offset>, Refus
 /// Where to go on in each partition of the topic, in the catalog as it is here now.
 ///
 /// # Errors
-/// When the cursor is none of this topic's, or a partition does not have the place that it names: not any more, or not yet.
-pub(super) fn resolve(text: &str, topic: &TopicView, catalog: &dyn Catalog) -> Result<Vec<Offset>, Refused> {
-    let mut nexts = decode(text, topic)?;
+/// When the cursor is none of this topic's, or a partition does not have the place that it names: not any more, or not yet. Names
+/// where the cursor stood.
+pub(super) fn resolve(
+    (stood_in, text): (&str, &str),
+    topic: &TopicView,
+    catalog: &dyn Catalog,
+) -> Result<Vec<Offset>, Refused> {
+    let there = |refused: Refused| refused.at(|place| place.parameter = Some(stood_in.to_owned()));
+    let mut nexts = decode(text, topic).map_err(there)?;
     for index in 0..topic.partitions {
         let partition = PartitionId { topic: topic.id, index };
         let view = catalog.partition(partition);
         let view = view.ok_or_else(|| Refused::new(Code::UnknownTopic, "the topic was deleted meanwhile"))?;
         match nexts.get(index as usize) {
             Some(next) => {
-                let checked = from::within(partition, *next, view);
-                checked.map_err(|refused| refused.at(|place| place.parameter = Some("cursor".to_owned())))?;
+                from::within(partition, *next, view).map_err(there)?;
             }
             None => nexts.push(view.log_start),
         }

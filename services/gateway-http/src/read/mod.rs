@@ -38,7 +38,8 @@ use crate::query::Query;
 use crate::topics::{Named, partition_of};
 
 /// What a browser says when it comes back to a stream of events.
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+const LAST_EVENT_ID_NAME: &str = "last-event-id";
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static(LAST_EVENT_ID_NAME);
 /// Records in an answer as a whole.
 const PAGE_RECORDS_MAX: u64 = 10_000;
 const PAGE_RECORDS_DEFAULT: u64 = 1_000;
@@ -168,7 +169,7 @@ pub(crate) async fn topic_records(
         let detail = "an offset belongs to one partition; earliest, latest, @ and a time, or a cursor work here";
         return Err(Refused::parameter(Code::InvalidParameter, "from", detail));
     }
-    let mut cursor = query.text("cursor").map(str::to_owned);
+    let mut cursor = query.text("cursor").map(|text| ("cursor", text));
     if cursor.is_some() && query.text("from").is_some() {
         let detail = "from and cursor are both there; say where to begin, or where to go on";
         return Err(Refused::parameter(Code::InvalidParameter, "cursor", detail));
@@ -176,7 +177,7 @@ pub(crate) async fn topic_records(
     if accepted == EVENT_STREAM
         && let Some(id) = headers.get(LAST_EVENT_ID)
     {
-        cursor = Some(id.to_str().unwrap_or_default().to_owned());
+        cursor = Some((LAST_EVENT_ID_NAME, id.to_str().unwrap_or_default()));
     }
     if cursor.is_some() {
         // Another node may have given it out, and may know more: partitions that were added, or how far they have got.
@@ -185,7 +186,7 @@ pub(crate) async fn topic_records(
     let topic = shared.topic(&name).await?;
     check_merged(&topic)?;
     let nexts = match cursor {
-        Some(cursor) => cursor::resolve(&cursor, &topic, &*shared.parts.catalog)?,
+        Some(cursor) => cursor::resolve(cursor, &topic, &*shared.parts.catalog)?,
         None => {
             let mut nexts = Vec::with_capacity(topic.partitions as usize);
             for index in 0..topic.partitions {

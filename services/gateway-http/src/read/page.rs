@@ -69,7 +69,7 @@ pub(super) async fn answer(
     let view = source.partitions().first().and_then(|id| shared.parts.catalog.partition(*id));
     let view = view.ok_or_else(|| Refused::new(Code::UnknownTopic, "the topic was deleted meanwhile"))?;
     let text = |offset| serde_json::to_string(&WireOffset(offset)).expect("a number or a text");
-    let end = format!("],\"next_offset\":{},\"high_watermark\":{}}}", text(next.0), text(view.high_watermark.0));
+    let end = format!("],\"next_offset\":{},\"high_watermark\":{}}}\n", text(next.0), text(view.high_watermark.0));
     let mut body = Vec::with_capacity(BEGIN.len() + sink.out.len() + end.len());
     body.extend_from_slice(BEGIN);
     body.append(&mut sink.out);

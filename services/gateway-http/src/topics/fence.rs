@@ -16,6 +16,7 @@ use super::lookup::{Named, partition_of};
 use crate::body::Arriving;
 use crate::errors::{self, Code};
 use crate::gateway::Shared;
+use crate::json_body;
 use crate::memory::TakerOf;
 use crate::negotiate::{self, JSON};
 use crate::options::ADMIN_BODY_BYTES_MAX;
@@ -75,7 +76,7 @@ pub(crate) async fn fence(
         Outcome::FenceRaised(result) => {
             let view = result.map_err(|error| errors::of_fence(&error).of_partition(partition.index))?;
             let fence = Fence { token: WireOffset(view.token.0), tail: WireOffset(view.tail.0) };
-            let body = serde_json::to_vec(&fence).expect("numbers and texts");
+            let body = json_body::bytes_of(&fence);
             Ok(([(CONTENT_TYPE, JSON)], body).into_response())
         }
         other => unreachable!("the catalog answers RaiseFence with FenceRaised, not {other:?}"),
