@@ -9,6 +9,7 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 use tracing::Span;
 #[doc(hidden)]
@@ -23,6 +24,13 @@ static FOLLOWED_OF_2_32: AtomicU64 = AtomicU64::new(0);
 static IS_ON: AtomicBool = AtomicBool::new(false);
 /// Requests that were asked about.
 static REQUESTS: AtomicU64 = AtomicU64::new(0);
+/// Requests that are followed in a second because their client follows them. Of each of them there are a handful of spans, and
+/// whoever exports takes a few thousand in a second: whoever marks all of its requests would leave nothing to others, and no
+/// client has to ask before it does.
+pub const FOLLOWED_BY_CLIENTS_PER_SECOND_MAX: u32 = 100;
+/// Those of this second.
+static BY_CLIENTS: PerSecond = PerSecond(AtomicU64::new(0));
+
 /// How a span is made part of a trace that began elsewhere.
 static ADOPT: OnceLock<fn(&Span, Parent)> = OnceLock::new();
 
@@ -73,7 +81,8 @@ pub fn is_on() -> bool {
     IS_ON.load(Ordering::Relaxed)
 }
 
-/// Whether a request is followed: as its client says, else by lot. The lot is a count that is mixed, so it needs no chance, and
+/// Whether a request is followed: as its client says, else by lot. When clients follow more than
+/// [`FOLLOWED_BY_CLIENTS_PER_SECOND_MAX`], by lot too. The lot is a count that is mixed, so it needs no chance, and
 /// a share of the requests is exactly that share in the long run.
 #[must_use]
 pub fn is_followed(parent: Option<&Parent>) -> bool {
@@ -81,8 +90,31 @@ pub fn is_followed(parent: Option<&Parent>) -> bool {
         return false;
     }
     match parent {
-        Some(parent) => parent.is_followed,
-        None => mixed(REQUESTS.fetch_add(1, Ordering::Relaxed)) >> 32 < FOLLOWED_OF_2_32.load(Ordering::Relaxed),
+        Some(parent) if !parent.is_followed => false,
+        Some(_) if BY_CLIENTS.take(seconds(), FOLLOWED_BY_CLIENTS_PER_SECOND_MAX) => true,
+        _ => mixed(REQUESTS.fetch_add(1, Ordering::Relaxed)) >> 32 < FOLLOWED_OF_2_32.load(Ordering::Relaxed),
+    }
+}
+
+/// Since the first who asked.
+fn seconds() -> u32 {
+    static BEGAN: OnceLock<Instant> = OnceLock::new();
+    u32::try_from(BEGAN.get_or_init(Instant::now).elapsed().as_secs()).unwrap_or(u32::MAX)
+}
+
+/// The second that is counted, in the upper half, and how many there were in it.
+struct PerSecond(AtomicU64);
+
+impl PerSecond {
+    /// Whether there is one more to be had in this second.
+    fn take(&self, second: u32, max: u32) -> bool {
+        let more = |counted: u64| {
+            let (counted_second, count) = ((counted >> 32) as u32, counted as u32);
+            // Whoever looked at its watch a moment ago counts in what has begun since.
+            let (second, count) = if second > counted_second { (second, 0) } else { (counted_second, count) };
+            (count < max).then(|| u64::from(second) << 32 | u64::from(count + 1))
+        };
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 }
 
@@ -178,6 +210,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn so_many_are_had_in_a_second_and_no_more() {
+        let counted = PerSecond(AtomicU64::new(0));
+        let had = |second| (0..10).filter(|_| counted.take(second, 3)).count();
+        assert_eq!([had(0), had(0), had(1), had(0), had(5)], [3, 0, 3, 0, 3]);
+    }
+
     // One test, because what is looked at is of the process.
     #[test]
     fn a_share_is_followed_and_what_others_follow() {
@@ -190,8 +229,13 @@ mod tests {
         assert!((2_400..2_600).contains(&followed), "{followed}");
         start(0.0, |_, _| {});
         assert!((0..10_000).all(|_| !is_followed(None)) && is_followed(Some(&parent(true))));
+        // Their clients may say so as often as they like. A second may end meanwhile.
+        let begun = Instant::now();
+        let by_clients = (0..10_000).filter(|_| is_followed(Some(&parent(true)))).count();
+        let seconds = 2 + usize::try_from(begun.elapsed().as_secs()).unwrap();
+        assert!(by_clients <= seconds * FOLLOWED_BY_CLIENTS_PER_SECOND_MAX as usize, "{by_clients}");
         start(1.0, |_, _| {});
-        assert!((0..10_000).all(|_| is_followed(None)));
+        assert!((0..10_000).all(|_| is_followed(None) && is_followed(Some(&parent(true)))));
         assert!(crate::follow!("within nothing", x = 1).is_none());
     }
 }

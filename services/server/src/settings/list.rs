@@ -284,7 +284,7 @@ pub const SETTINGS: &[Setting] = &[
         default: Some("0.01"),
         example: "0.01",
         summary: "The share of the requests that are followed, from 0 to 1. Those that their client follows (`traceparent`) are \
-                  followed anyway.",
+                  followed anyway, up to 100 in a second.",
         trade: "More traces, for as much more CPU time and spans to keep; what the collector cannot take is dropped and counted.",
     },
     Setting {
