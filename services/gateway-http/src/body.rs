@@ -15,10 +15,11 @@ use crate::errors::Code;
 use crate::gateway::Shared;
 use crate::memory::{Address, Share};
 use crate::options::{
-    BEGUN_UPLOAD_BYTES_MAX, BODY_BYTES_FREE, BYTES_PER_SECOND_MIN, ROOM_TURNOVER_WHEN_WANTED_S, SLOW_LOOK,
-    SLOW_WHEN_WANTED_MAX,
+    BEGUN_UPLOAD_BYTES_MAX, BODY_BYTES_FREE, BYTES_PER_SECOND_MIN, QUOTA_WAIT_MAX, ROOM_TURNOVER_WHEN_WANTED_S,
+    SLOW_LOOK, SLOW_WHEN_WANTED_MAX,
 };
 use crate::problem::Refused;
+use crate::quotas::Pauses;
 
 /// What is thrown away of a body that was refused before its end, so that its client comes to read why.
 const DRAIN_BYTES_MAX: usize = 64 << 20;
@@ -42,6 +43,8 @@ pub(crate) struct Arriving {
     room: Option<Room>,
     /// Until when it may come, once the node stops.
     comes_until: Option<Instant>,
+    /// Of a client that has a quota: when it was not read.
+    pauses: Option<Arc<Pauses>>,
 }
 
 enum Coming {
@@ -70,15 +73,22 @@ struct Room {
 }
 
 impl Room {
-    fn new(shared: &Shared, share_bytes: usize, share: Share, is_begun: bool) -> Room {
-        Room { share_bytes, share, is_begun, since: shared.parts.clock.now(), bytes: 0 }
+    fn new(since: Instant, share_bytes: usize, share: Share, is_begun: bool) -> Room {
+        Room { share_bytes, share, is_begun, since, bytes: 0 }
     }
 }
 
 impl Arriving {
     pub(crate) fn new(shared: &Arc<Shared>, address: Address, body: Body) -> Arriving {
         let (body, waited) = (Coming::AsItIs(body), Duration::ZERO);
-        Arriving { shared: shared.clone(), address, body, waited, is_ended: false, room: None, comes_until: None }
+        let (room, comes_until, pauses) = (None, None, None);
+        Arriving { shared: shared.clone(), address, body, waited, is_ended: false, room, comes_until, pauses }
+    }
+
+    /// The same of a body that is read no faster than its client's quota has it.
+    pub(crate) fn paced_by(mut self, pauses: Option<&Arc<Pauses>>) -> Arriving {
+        self.pauses = pauses.cloned();
+        self
     }
 
     /// The same of a body that comes encoded, when there is room for what unfolds it.
@@ -105,7 +115,7 @@ impl Arriving {
             return Ok(came);
         }
         let shared = self.shared.clone();
-        let begun = shared.parts.clock.now();
+        let begun = self.now_for_pace();
         loop {
             let mut look = SLOW_LOOK.min(shared.options.body_timeout);
             if let Some(left) = self.check_stopping()? {
@@ -123,7 +133,7 @@ impl Arriving {
             self.check_pace(begun)?;
             if came.as_ref().is_none_or(|bytes| !bytes.is_empty()) {
                 if let Coming::Unfolding(_) = self.body {
-                    self.waited += shared.parts.clock.now().saturating_duration_since(begun);
+                    self.waited += self.now_for_pace().saturating_duration_since(begun);
                 }
                 return Ok(came);
             }
@@ -182,7 +192,7 @@ impl Arriving {
 
     /// A client whose body stands still is cut off, and so is one that is slow while others wait for the room it holds.
     fn check_pace(&mut self, begun: Instant) -> Result<(), Refused> {
-        let (options, now) = (&self.shared.options, self.shared.parts.clock.now());
+        let (options, now) = (&self.shared.options, self.now_for_pace());
         let quiet = now.saturating_duration_since(begun);
         if quiet >= options.body_timeout {
             let detail =
@@ -197,7 +207,7 @@ impl Arriving {
         let hurried = held.saturating_sub(SLOW_WHEN_WANTED_MAX).as_millis() as usize * pace / 1_000;
         if quiet >= SLOW_WHEN_WANTED_MAX || room.bytes < hurried {
             let detail = "the body comes too slowly while others wait for its room; send it faster or in smaller parts";
-            return Err(Refused::new(Code::RequestTimeout, detail));
+            return Err(self.too_slow(detail));
         }
         Ok(())
     }
@@ -219,7 +229,24 @@ impl Arriving {
             self.body = Coming::AsItIs(body.give_way());
         }
         let detail = "the body comes too slowly while others wait for what unfolds it; send it faster, or as it is";
-        Err(Refused::new(Code::RequestTimeout, detail))
+        Err(self.too_slow(detail))
+    }
+
+    /// The time, on a clock that stands still while the body is not read because its client's quota is used up. For so long
+    /// in all as a request may wait for that, since others wait for what this holds meanwhile.
+    fn now_for_pace(&self) -> Instant {
+        let now = self.shared.parts.clock.now();
+        let paused = self.pauses.as_ref().map_or(Duration::ZERO, |pauses| pauses.until(now).min(QUOTA_WAIT_MAX));
+        now.checked_sub(paused).unwrap_or(now)
+    }
+
+    /// While others wait. Who was paused for long has its quota to thank for it, and not its pace.
+    fn too_slow(&self, detail: &str) -> Refused {
+        let now = self.shared.parts.clock.now();
+        match &self.pauses {
+            Some(pauses) if pauses.until(now) >= QUOTA_WAIT_MAX => pauses.refused(),
+            _ => Refused::new(Code::RequestTimeout, detail),
+        }
     }
 
     /// When the node stops: how long the body may go on coming.
@@ -251,7 +278,7 @@ impl Arriving {
         let detail = "there is no room for the body, because others are slow with theirs; try again in a moment";
         let share = memory.room_in_time(clock, &memory.uploads, (self.address, bytes_max), detail).await?;
         let share_bytes = bytes_max.min(self.shared.options.uploads_bytes_max);
-        self.room = Some(Room::new(&self.shared, share_bytes, share, false));
+        self.room = Some(Room::new(self.now_for_pace(), share_bytes, share, false));
         Ok(())
     }
 
@@ -275,7 +302,7 @@ impl Arriving {
                     room.share.merge(more);
                     room.share_bytes = begun;
                 }
-                None => self.room = Some(Room::new(&self.shared, begun, more, true)),
+                None => self.room = Some(Room::new(self.now_for_pace(), begun, more, true)),
             }
             return Ok(());
         }
@@ -295,7 +322,7 @@ impl Arriving {
                 room.share.merge(more);
                 room.share_bytes = bytes_max;
             }
-            None => self.room = Some(Room::new(&self.shared, bytes_max, more, false)),
+            None => self.room = Some(Room::new(self.now_for_pace(), bytes_max, more, false)),
         }
         true
     }

@@ -109,7 +109,8 @@ pub(crate) async fn append(
             Box::pin(Arriving::unfolded(&shared, address, body, encoding)).await?
         }
     };
-    let topic = topics::create_on_first_use(&shared, &name).await?;
+    let arriving = arriving.paced_by(extensions.get());
+    let topic = topics::create_on_first_use(&shared, &name, &extensions).await?;
     let (gate, arriving) = asked.for_topic(&shared, &topic, (content_type, &query), &headers, arriving).await?;
     let mut rules = Rules::new(topic, shared.parts.clock.wall(), shared.parts.random.next());
     rules.partition = partition;

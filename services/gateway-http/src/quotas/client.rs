@@ -37,6 +37,7 @@ pub(super) struct Charge {
     sent: Option<Limit>,
     read: Option<Limit>,
     time: Option<Limit>,
+    mutations: Option<Limit>,
 }
 
 impl Charge {
@@ -49,8 +50,9 @@ impl Charge {
         let sent = limit(QuotaKind::ProducerByteRate);
         let read = limit(QuotaKind::ConsumerByteRate);
         let time = limit(QuotaKind::RequestPercentage);
-        let is_any = sent.is_some() || read.is_some() || time.is_some();
-        is_any.then(|| Arc::new(Charge { shared: shared.clone(), name: name.to_owned(), sent, read, time }))
+        let mutations = limit(QuotaKind::ControllerMutationRate);
+        let is_any = sent.is_some() || read.is_some() || time.is_some() || mutations.is_some();
+        is_any.then(|| Arc::new(Charge { shared: shared.clone(), name: name.to_owned(), sent, read, time, mutations }))
     }
 
     pub(super) fn name(&self) -> String {
@@ -83,6 +85,21 @@ impl Charge {
     /// Bytes of records go. How long its client is to wait for more.
     pub(super) fn read(&self, bytes: usize) -> Duration {
         self.take(self.read.as_ref(), bytes as f64)
+    }
+
+    /// Whether what it creates and deletes is counted.
+    pub(super) fn has_mutations(&self) -> bool {
+        self.mutations.is_some()
+    }
+
+    /// Until nothing is owed for what was created and deleted.
+    pub(super) fn owes_mutations(&self) -> Duration {
+        self.debt(self.mutations.as_ref())
+    }
+
+    /// So many partitions are created or deleted.
+    pub(super) fn mutated(&self, partitions: u32) {
+        self.take(self.mutations.as_ref(), f64::from(partitions));
     }
 
     /// Runs what is done for its client: the time that is spent is charged, not that in which it waits.

@@ -5,9 +5,11 @@
 //! length is not known, or large, is charged as it comes and read no faster than its client may send; records are charged as
 //! they go and read no faster than it may have them.
 //!
-//! `client.rs` is whom a request is charged to, `paced.rs` the bodies. The arithmetic is `tidelog_access`.
+//! `client.rs` is whom a request is charged to, `paced.rs` the bodies, `mutations.rs` topics that come and go. The arithmetic is
+//! `tidelog_access`.
 
 mod client;
+mod mutations;
 mod paced;
 
 use std::net::IpAddr;
@@ -21,6 +23,8 @@ use axum::http::{HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 
 use self::client::{Charge, name_of};
+pub(crate) use self::mutations::Mutations;
+pub(crate) use self::paced::Pauses;
 use self::paced::{PacedAnswer, PacedUpload};
 use crate::errors::Code;
 use crate::gateway::Shared;
@@ -65,6 +69,9 @@ async fn begin(shared: &Arc<Shared>, request: &mut Request) -> Result<Option<(Ar
     let quotas = shared.parts.catalog.client_quotas(shared.options.tenant);
     let Some(charge) = Charge::of(shared, &quotas, name) else { return Ok(None) };
     let what = what(request);
+    if charge.has_mutations() && what != What::Read {
+        request.extensions_mut().insert(Mutations::at_expense_of(&charge));
+    }
     let mut owed = charge.owes_time();
     match what {
         What::Append => owed = owed.max(charge.owes_sent()),
@@ -77,8 +84,9 @@ async fn begin(shared: &Arc<Shared>, request: &mut Request) -> Result<Option<(Ar
         match content_length(request.headers()).filter(|bytes| *bytes <= JSON_BODY_BYTES_MAX as u64) {
             Some(bytes) => owed = owed.max(charge.sent(bytes as usize)),
             None => {
-                let body = std::mem::take(request.body_mut());
-                *request.body_mut() = Body::new(PacedUpload::new(body, charge.clone()));
+                let (body, pauses) = (std::mem::take(request.body_mut()), Pauses::new(charge.clone()));
+                request.extensions_mut().insert(pauses.clone());
+                *request.body_mut() = Body::new(PacedUpload::new(body, pauses));
             }
         }
     }

@@ -11,11 +11,13 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use tokio::time::{Sleep, sleep};
+use parking_lot::Mutex;
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::client::Charge;
 use crate::negotiate::EVENT_STREAM;
 use crate::options::QUOTA_WAIT_MAX;
+use crate::problem::Refused;
 use crate::read::HEARTBEAT;
 
 type Polled = Poll<Option<Result<Frame<Bytes>, axum::Error>>>;
@@ -38,16 +40,57 @@ impl Pause {
     }
 }
 
+/// How long a request's body was not read because its client's quota was used up: that is no fault of its client's pace. Found in
+/// the extensions of a request whose body is paced.
+pub(crate) struct Pauses {
+    charge: Arc<Charge>,
+    all: Mutex<Paused>,
+}
+
+#[derive(Default)]
+struct Paused {
+    before: Duration,
+    /// Since when, and how long, it was last.
+    last: Option<(Instant, Duration)>,
+}
+
+impl Pauses {
+    pub(super) fn new(charge: Arc<Charge>) -> Arc<Pauses> {
+        Arc::new(Pauses { charge, all: Mutex::default() })
+    }
+
+    fn begin(&self, wait: Duration) {
+        let now = self.charge.shared.parts.clock.now();
+        let mut all = self.all.lock();
+        if let Some((_, last)) = all.last.replace((now, wait)) {
+            // Nothing comes before it is over.
+            all.before += last;
+        }
+    }
+
+    /// All of it until now.
+    pub(crate) fn until(&self, now: Instant) -> Duration {
+        let all = self.all.lock();
+        let last = all.last.map_or(Duration::ZERO, |(since, wait)| now.saturating_duration_since(since).min(wait));
+        all.before + last
+    }
+
+    /// Why the body is read no further.
+    pub(crate) fn refused(&self) -> Refused {
+        self.charge.refused(self.charge.owes_sent())
+    }
+}
+
 /// A request's body, charged as it comes.
 pub(super) struct PacedUpload {
     inner: Body,
-    charge: Arc<Charge>,
+    pauses: Arc<Pauses>,
     pause: Pause,
 }
 
 impl PacedUpload {
-    pub(super) fn new(inner: Body, charge: Arc<Charge>) -> PacedUpload {
-        PacedUpload { inner, charge, pause: Pause::default() }
+    pub(super) fn new(inner: Body, pauses: Arc<Pauses>) -> PacedUpload {
+        PacedUpload { inner, pauses, pause: Pause::default() }
     }
 }
 
@@ -61,7 +104,8 @@ impl http_body::Body for PacedUpload {
         if let Some(Ok(frame)) = &polled {
             let bytes = frame.data_ref().map_or(0, Bytes::len);
             // What it owes beyond that it still owes afterwards; a body that stands still for longer would be given up.
-            let wait = self.charge.sent(bytes).min(QUOTA_WAIT_MAX);
+            let wait = self.pauses.charge.sent(bytes).min(QUOTA_WAIT_MAX);
+            self.pauses.begin(wait);
             self.pause.begin(wait);
         }
         Poll::Ready(polled)

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use tidelog_access::{ANONYMOUS, limit_of_client};
 use tidelog_catalog_api::{QuotaKind, QuotaName};
+use tidelog_host::Random;
 use tokio::time::Instant;
 
-use crate::testing::{Answer, Door, open_body};
+use crate::testing::{Answer, Door, eventually, open_body};
 
 const RECORDS: &str = "/v1/topics/t/records";
 const PARTITION: &str = "/v1/topics/t/partitions/0/records";
@@ -101,6 +102,71 @@ async fn a_body_of_unknown_length_is_read_no_faster_than_its_client_may_send() {
     door.stop().await;
 }
 
+/// A door with room for one body of unknown length.
+async fn small_door() -> Door {
+    let door = Door::start_with(|options| options.uploads_bytes_max = 2 << 20).await;
+    door.create(r#"{"name":"t","configs":{"max.message.bytes":4000000}}"#).await;
+    door.set_quota(QuotaName::Default, QuotaKind::ProducerByteRate, RATE).await;
+    door
+}
+
+/// A body that comes in parts, of a client that has to wait for its quota after each.
+async fn begin_paced(door: &Door, encoding: Option<&str>, parts: &[&[u8]]) -> Answer {
+    use_elsewhere(door, QuotaKind::ProducerByteRate, "a", 10.0 * RATE);
+    let (sender, body) = open_body();
+    for part in parts {
+        sender.send(Ok(Bytes::copy_from_slice(part))).unwrap();
+    }
+    drop(sender);
+    let mut request =
+        Request::post(RECORDS).header("content-type", "application/octet-stream").header("x-client-id", "a");
+    if let Some(encoding) = encoding {
+        request = request.header("content-encoding", encoding);
+    }
+    door.send(request.body(body).unwrap()).await
+}
+
+#[tokio::test]
+async fn who_waits_for_its_quota_is_not_slow_while_others_wait_for_what_it_holds() {
+    let random = Random::seeded(7);
+    let value = (0..600_000).map(|_| random.next() as u8).collect::<Vec<_>>();
+    let folded = zstd::encode_all(&value[..], 1).unwrap();
+    for encoding in [None, Some("zstd")] {
+        let sent = if encoding.is_some() { &folded } else { &value };
+        let door = small_door().await;
+        let memory = &door.gateway.shared().memory;
+        let budget = if encoding.is_some() { &memory.decoders } else { &memory.uploads };
+        let wanted = async {
+            eventually("it has come so far", async || memory.uploads.is_half_taken()).await;
+            // More than there is left.
+            budget.take(usize::MAX >> 20).await
+        };
+        let (begun, parts) = (Instant::now(), [&sent[..400_000], &sent[400_000..]]);
+        let (answer, _) = tokio::join!(begin_paced(&door, encoding, &parts), wanted);
+        assert_eq!(answer.status.as_u16(), 200, "{encoding:?}: {answer:?}");
+        check_about(begun.elapsed(), 6.0);
+        door.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn others_do_not_wait_for_a_quota_for_ever() {
+    let value = vec![b'x'; 1_500_000];
+    let door = small_door().await;
+    let memory = &door.gateway.shared().memory;
+    let wanted = async {
+        eventually("it has come so far", async || memory.uploads.is_half_taken()).await;
+        memory.uploads.take(usize::MAX >> 20).await
+    };
+    let (begun, parts) = (Instant::now(), [&value[..800_000], &value[800_000..1_400_000], &value[1_400_000..]]);
+    let (answer, _) = tokio::join!(begin_paced(&door, None, &parts), wanted);
+    answer.check_problem(429, "quota_exceeded");
+    // As long as a request waits at most, and then as long as any body may stand still.
+    check_about(begun.elapsed(), 12.0);
+    assert_eq!(door.tail("t", 0).await, 0);
+    door.stop().await;
+}
+
 #[tokio::test]
 async fn who_reads_too_much_waits() {
     let kind = QuotaKind::ConsumerByteRate;
@@ -167,6 +233,38 @@ async fn time_that_is_spent_is_charged() {
         }
     }
     assert!(is_charged(is_refused), "{:?}", begun.elapsed());
+    door.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_created_and_deleted_has_a_rate() {
+    // Eleven seconds' worth are there to begin with.
+    let door = door_with(QuotaKind::ControllerMutationRate, 2.0).await;
+    let create = |body: &str| door.post("/v1/topics", "application/json", body.to_owned());
+    // What exists is refused for that, and costs nothing; nor does what changes nothing.
+    create(r#"{"name":"t","partitions":1000}"#).await.check_problem(409, "topic_exists");
+    let many = serde_json::json!({ "partitions": 500 });
+    assert_eq!(door.put("PATCH", "/v1/topics/t?validate_only=true", &many).await.status.as_u16(), 200);
+    assert_eq!(create(r#"{"name":"a","partitions":32}"#).await.status.as_u16(), 201);
+    let refused = create(r#"{"name":"b"}"#).await;
+    refused.check_problem(429, "quota_exceeded");
+    assert!((1..=5).contains(&refused.header("retry-after").parse::<u64>().unwrap()), "{refused:?}");
+    let more = serde_json::json!({ "partitions": 2, "configs": { "retention.ms": 1000 } });
+    door.put("PATCH", "/v1/topics/t", &more).await.check_problem(429, "quota_exceeded");
+    door.delete("/v1/topics/a").await.check_problem(429, "quota_exceeded");
+    let first = "/v1/topics/new/records";
+    door.post(first, "application/octet-stream", "x").await.check_problem(429, "quota_exceeded");
+    door.get("/v1/topics/new", "application/json").await.check_problem(404, "unknown_topic");
+    let topic = door.get("/v1/topics/t", "application/json").await.json();
+    assert_eq!(topic["partition_count"], 1);
+    let configs = topic["configs"].to_string();
+    assert!(!configs.contains("\"1000\""), "nothing of it was done: {configs}");
+    // Other clients, and what creates nothing, go on.
+    let other = Request::delete("/v1/topics/a").header("x-client-id", "b").body(Body::empty()).unwrap();
+    assert_eq!(door.send(other).await.status.as_u16(), 204);
+    door.append("t", &["x"]).await;
+    let settings = serde_json::json!({ "configs": { "retention.ms": 1000 } });
+    assert_eq!(door.put("PATCH", "/v1/topics/t", &settings).await.status.as_u16(), 200);
     door.stop().await;
 }
 

@@ -25,6 +25,7 @@ use crate::memory::TakerOf;
 use crate::options::{ADMIN_BODY_BYTES_MAX, LIST_DEFAULT};
 use crate::problem::Refused;
 use crate::query::Query;
+use crate::quotas::Mutations;
 
 /// How often others may be faster before a client has to come again.
 const TRIES_MAX: usize = 8;
@@ -60,6 +61,7 @@ pub(crate) async fn configure(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     TakerOf(taker): TakerOf,
+    mutations: Mutations,
     body: Body,
 ) -> Result<Response, Refused> {
     let query = Query::parse(query.as_deref(), &["validate_only"])?;
@@ -75,6 +77,7 @@ pub(crate) async fn configure(
     altered(&topic.configs, &changes.configs)?;
     judge_partitions(&topic, changes.partitions)?;
     if !validate_only {
+        mutations.take(changes.partitions.unwrap_or(0).saturating_sub(topic.partitions))?;
         alter(&shared, &name, &changes).await?;
     }
     info(&shared, &taker, &name, 0, LIST_DEFAULT).await

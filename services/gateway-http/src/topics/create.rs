@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{Extensions, HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use tidelog_catalog_api::{Command, CreateTopicError, NewTopic, Outcome, TopicView};
 use tidelog_http_api::{Problem, TopicCreated, TopicInput};
@@ -22,6 +22,7 @@ use crate::negotiate::JSON;
 use crate::options::ADMIN_BODY_BYTES_MAX;
 use crate::problem::Refused;
 use crate::query::Query;
+use crate::quotas::Mutations;
 
 /// Replicas mean nothing here: durability is the store's.
 const REPLICATION_FACTOR: i16 = 1;
@@ -46,15 +47,20 @@ pub(crate) async fn create(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     TakerOf(taker): TakerOf,
+    mutations: Mutations,
     body: Body,
 ) -> Result<Response, Refused> {
     Query::parse(query.as_deref(), &[])?;
     let input: TopicInput = json_body::read(&shared, (taker.address(), &headers), body, ADMIN_BODY_BYTES_MAX).await?;
     let new = judge(&shared, input)?;
     let created = TopicCreated { name: new.name.clone(), id: new.id.to_string(), partitions: new.partitions };
+    // What exists already is refused for that.
+    if shared.topic_here(&new.name).is_none() {
+        mutations.take(new.partitions)?;
+    }
     propose(&shared, new).await?.map_err(|error| errors::of_create_topic(&error))?;
     tracing::info!(topic = created.name, id = created.id, partitions = created.partitions, "topic created");
-    let body = serde_json::to_vec(&created).expect("texts and numbers");
+    let body = json_body::bytes_of(&created);
     Ok((StatusCode::CREATED, [(CONTENT_TYPE, JSON)], body).into_response())
 }
 
@@ -113,12 +119,17 @@ pub(crate) async fn in_time(shared: &Shared, proposal: tidelog_catalog_api::Prop
 /// The topic that records are for. One that is not there comes into being, if that is wanted.
 ///
 /// # Errors
-/// When there is none.
-pub(crate) async fn create_on_first_use(shared: &Shared, name: &str) -> Result<Arc<TopicView>, Refused> {
+/// When there is none, or its client has created too much.
+pub(crate) async fn create_on_first_use(
+    shared: &Shared,
+    name: &str,
+    request: &Extensions,
+) -> Result<Arc<TopicView>, Refused> {
     let missing = match shared.topic(name).await {
         Err(refused) if refused.code() == Code::UnknownTopic && shared.options.auto_create_topics => refused,
         other => return other,
     };
+    Mutations::of(request).take(shared.options.partitions_default)?;
     let new = NewTopic {
         tenant: shared.options.tenant,
         id: TopicId::from_random(shared.parts.random.bytes()),

@@ -21,6 +21,7 @@ use crate::memory::{Taker, TakerOf};
 use crate::options::{LIST_DEFAULT, LIST_MAX};
 use crate::problem::Refused;
 use crate::query::Query;
+use crate::quotas::Mutations;
 
 /// What an answer takes for each topic at most, for each partition, and for a topic's settings as a rule.
 const TOPIC_BYTES_MAX: usize = 400;
@@ -181,9 +182,11 @@ pub(crate) async fn delete(
     State(shared): State<Arc<Shared>>,
     Named(name): Named<String>,
     RawQuery(query): RawQuery,
+    mutations: Mutations,
 ) -> Result<StatusCode, Refused> {
     Query::parse(query.as_deref(), &[])?;
     let topic = shared.topic(&name).await?;
+    mutations.take(topic.partitions)?;
     let proposal = shared.parts.catalog.propose(Command::RemoveTopics { topics: vec![topic.id] });
     match in_time(&shared, proposal).await? {
         Outcome::TopicsDeleted(existed) if existed == [true] => {
