@@ -118,6 +118,9 @@ async fn a_topic_changes() {
     let configs = |name: &str, value: serde_json::Value| json!({"configs": {name: value}, "partitions": 5});
     refused(configs("colour", json!("red")), "invalid_config", "configs.colour", "colour").await;
     refused(configs("colour", json!(null)), "invalid_config", "configs.colour", "colour").await;
+    let meant = "did you mean retention.ms?";
+    refused(configs("retenion.ms", json!("5")), "invalid_config", "configs.retenion.ms", meant).await;
+    refused(configs("retenion.ms", json!(null)), "invalid_config", "configs.retenion.ms", meant).await;
     refused(configs("retention.ms", json!("soon")), "invalid_config", "configs.retention.ms", "604800000").await;
     let lags = json!({"configs": {"min.compaction.lag.ms": 5, "max.compaction.lag.ms": 4}});
     refused(lags, "invalid_config", "configs", "max.compaction.lag.ms").await;

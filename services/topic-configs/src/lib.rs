@@ -9,3 +9,6 @@
 pub mod config_kinds;
 pub mod topic_config_table;
 pub mod topic_configs;
+mod unknown_config;
+
+pub use unknown_config::unknown_config;

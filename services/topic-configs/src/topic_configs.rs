@@ -10,6 +10,7 @@ use tidelog_model::limits::{BATCH_BYTES_DEFAULT, BATCH_BYTES_MAX};
 
 use crate::config_kinds::Kind;
 use crate::topic_config_table::{TOPIC_CONFIGS, TopicConfig};
+use crate::unknown_config;
 
 /// Bytes of one setting's value.
 const VALUE_BYTES_MAX: usize = 4 * 1024;
@@ -31,7 +32,7 @@ pub fn find(name: &str) -> Option<&'static TopicConfig> {
 /// # Errors
 /// A text for the client, with a value that would work.
 pub fn check(name: &str, value: Option<&str>) -> Result<(), String> {
-    let config = find(name).ok_or_else(|| format!("Unknown topic config name: {name}"))?;
+    let config = find(name).ok_or_else(|| unknown_config(name))?;
     let Some(value) = value else {
         return Err(format!("Null value not supported for topic configs: {name}"));
     };
@@ -225,6 +226,7 @@ mod tests {
         let text = check("cleanup.policy", Some("delete,x")).unwrap_err();
         assert_eq!(text, "Invalid value x for configuration cleanup.policy: String must be one of: compact, delete");
         assert_eq!(check("colour", Some("red")).unwrap_err(), "Unknown topic config name: colour");
+        assert!(check("retention_ms", Some("5")).unwrap_err().ends_with("did you mean retention.ms?"));
         assert!(check("retention.ms", Some(&"1".repeat(VALUE_BYTES_MAX + 1))).is_err());
         assert!(check("remote.storage.enable", Some("true")).is_err());
         let lags = topic(&[(MIN_LAG, "5"), (MAX_LAG, "4")]);

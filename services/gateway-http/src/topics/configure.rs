@@ -13,7 +13,7 @@ use axum::response::Response;
 use tidelog_catalog_api::{AlterTopicError, Command, Outcome, TopicView};
 use tidelog_http_api::{ConfigValue, Problem, TopicChanges, TopicInfo};
 use tidelog_model::limits::TOPIC_PARTITIONS_MAX;
-use tidelog_topic_configs::topic_configs;
+use tidelog_topic_configs::{topic_configs, unknown_config};
 
 use super::create::in_time;
 use super::describe::info;
@@ -166,7 +166,7 @@ fn altered(
             }
             // One that is not known any more can still be given up.
             None if after.remove(name).is_none() && topic_configs::find(name).is_none() => {
-                return Err(invalid(format!("Unknown topic config name: {name}")));
+                return Err(invalid(unknown_config(name)));
             }
             None => {}
         }

@@ -171,6 +171,7 @@ async fn settings_are_set_deleted_appended_and_subtracted() {
     check(client, ("retention.ms", APPEND, Some("1")), invalid, "Can't APPEND to key retention.ms").await;
     check(client, ("colour", SUBTRACT, Some("1")), invalid, "Can't SUBTRACT to key colour").await;
     check(client, ("colour", SET, Some("1")), invalid, "Unknown topic config name: colour").await;
+    check(client, ("log.retention.ms", SET, Some("1")), invalid, "did you mean retention.ms?").await;
     check(client, ("retention.ms", SET, Some("x")), invalid, "retention.ms: Not a number of type LONG; 604800000")
         .await;
     check(client, ("cleanup.policy", APPEND, Some("x")), invalid, "compact, delete").await;

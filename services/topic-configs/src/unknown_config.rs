@@ -1,0 +1,83 @@
+//! A setting that there is not, told with the one that was probably meant.
+
+use crate::topic_config_table::TOPIC_CONFIGS;
+
+/// Longer names than any of ours are not compared: what is sent has no such bound.
+const NAME_BYTES_MAX: usize = 64;
+
+/// What every door says of a setting that there is not: Kafka's words, and the name that was probably meant.
+#[must_use]
+pub fn unknown_config(name: &str) -> String {
+    match probably_meant(name) {
+        Some(meant) => format!("Unknown topic config name: {name}; did you mean {meant}?"),
+        None => format!("Unknown topic config name: {name}"),
+    }
+}
+
+/// The topic's setting that a broker's name stands for, or one that is written nearly the same.
+fn probably_meant(name: &str) -> Option<&'static str> {
+    if name.len() > NAME_BYTES_MAX {
+        return None;
+    }
+    let given = name.trim().to_ascii_lowercase().replace(['_', '-'], ".");
+    let of_broker = TOPIC_CONFIGS.iter().find(|config| config.broker == Some(given.as_str()));
+    let given = given.strip_prefix("log.").unwrap_or(&given);
+    let close_enough = 1 + given.chars().count() / 5;
+    let nearest = || {
+        let compared = TOPIC_CONFIGS.iter().map(|config| (distance(given, config.name), config));
+        let nearest = compared.min_by_key(|(distance, _)| *distance);
+        nearest.filter(|(distance, _)| *distance <= close_enough).map(|(_, config)| config)
+    };
+    of_broker.or_else(nearest).map(|config| config.name)
+}
+
+/// Insertions, deletions and replacements between two texts (Levenshtein's distance, row by row).
+fn distance(left: &str, right: &str) -> usize {
+    let right = right.chars().collect::<Vec<_>>();
+    let mut row = (0..=right.len()).collect::<Vec<_>>();
+    for (above, l) in left.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = above + 1;
+        for (column, r) in right.iter().enumerate() {
+            let replaced = diagonal + usize::from(l != *r);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(row[column] + 1).min(diagonal + 1);
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_probably_meant_is_named() {
+        let check = |name: &str, expected: Option<&str>| assert_eq!(probably_meant(name), expected, "{name}");
+        check("retenion.ms", Some("retention.ms"));
+        check("RETENTION_MS", Some("retention.ms"));
+        check("compresion-type", Some("compression.type"));
+        check("segment.byte", Some("segment.bytes"));
+        // The broker's names, which are what people remember.
+        check("log.retention.ms", Some("retention.ms"));
+        check("message.max.bytes", Some("max.message.bytes"));
+        check("log.cleaner.min.cleanable.ratio", Some("min.cleanable.dirty.ratio"));
+        for nothing_like_it in ["colour", "no.such.setting", "no.such", "x", "", &"retention.ms".repeat(100)] {
+            check(nothing_like_it, None);
+        }
+    }
+
+    #[test]
+    fn every_setting_is_the_nearest_to_itself() {
+        for config in &TOPIC_CONFIGS {
+            assert_eq!(probably_meant(config.name), Some(config.name));
+            assert_eq!(probably_meant(&config.name.replace('.', "_")), Some(config.name));
+        }
+    }
+
+    #[test]
+    fn the_text_begins_with_kafkas_words() {
+        assert_eq!(unknown_config("retenion.ms"), "Unknown topic config name: retenion.ms; did you mean retention.ms?");
+        assert_eq!(unknown_config("colour"), "Unknown topic config name: colour");
+    }
+}
