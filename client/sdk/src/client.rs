@@ -55,8 +55,8 @@ pub struct ClientBuilder {
 }
 
 impl Client {
-    /// A client of the server at `url`, like `http://127.0.0.1:8080`. Nothing is sent yet. A path in the URL stays before the
-    /// paths of requests.
+    /// A client of the server at `url`, like `http://127.0.0.1:8080`, or `127.0.0.1:8080`, which is the same. Nothing is sent yet.
+    /// A path in the URL stays before the paths of requests.
     ///
     /// # Errors
     /// [`Error::Invalid`]: the URL is none, or is `https://` and this crate was built without the feature `tls`.

@@ -204,14 +204,43 @@ impl Error {
         if error.is_builder() {
             Error::Invalid(why.into())
         } else if error.is_connect() {
-            Error::Unreachable { server: server.clone(), why: why.into() }
+            Error::Unreachable { server: server.clone(), why: not_connected(server, why).into() }
         } else if error.is_timeout() {
             Error::no_answer(server, waited)
         } else if is_no_http(&why) {
-            Error::unintelligible(server, format!("what listens there does not speak HTTP ({why})"))
+            Error::unintelligible(server, not_http(server))
         } else {
+            let why = if why == HUNG_UP { "it hung up before it had answered".to_owned() } else { why };
             Error::Broken { server: server.clone(), why: why.into(), may_have_happened: true }
         }
+    }
+}
+
+/// What the HTTP library says of a connection that ends instead of an answer.
+const HUNG_UP: &str = "connection closed before message completed";
+
+/// Why there is no connection: in words of the operating system as it says them, in words of our own where only those who know
+/// the protocol of TLS would understand those of its library.
+fn not_connected(server: &str, why: String) -> String {
+    let Some(address) = server.strip_prefix("https://") else { return why };
+    if why.contains("InvalidContentType") {
+        format!("what listens there speaks no TLS; http://{address} would work if it is a Tidelog")
+    } else if why == "tls handshake eof" {
+        format!("it hung up on TLS; http://{address} would work if it is a Tidelog, which speaks none")
+    } else if let Some(what) = why.strip_prefix("invalid peer certificate: ") {
+        format!("its certificate is none that this system trusts: {what}")
+    } else {
+        why
+    }
+}
+
+/// What answers something else than HTTP.
+fn not_http(server: &str) -> String {
+    match server.strip_prefix("http://") {
+        Some(address) => {
+            format!("what listens there does not speak HTTP; if it is HTTP over TLS, https://{address} would work")
+        }
+        None => "what listens there does not speak HTTP".to_owned(),
     }
 }
 
@@ -277,6 +306,41 @@ mod tests {
         tokio::select! {
             told = client.status() => told.unwrap_err(),
             () = async { other.await; std::future::pending().await } => unreachable!("it waits for ever"),
+        }
+    }
+
+    #[test]
+    fn what_tls_says_is_said_for_people() {
+        let check = |why: &str, expected: &str| assert_eq!(not_connected("https://x:1", why.to_owned()), expected);
+        check(
+            "received corrupt message of type InvalidContentType",
+            "what listens there speaks no TLS; http://x:1 would work if it is a Tidelog",
+        );
+        check("tls handshake eof", "it hung up on TLS; http://x:1 would work if it is a Tidelog, which speaks none");
+        check(
+            "invalid peer certificate: UnknownIssuer",
+            "its certificate is none that this system trusts: UnknownIssuer",
+        );
+        check("Connection refused (os error 111)", "Connection refused (os error 111)");
+        assert_eq!(not_connected("http://x:1", "tls handshake eof".to_owned()), "tls handshake eof");
+    }
+
+    /// The words that the libraries have for it are theirs, and may change with a version.
+    #[cfg(feature = "tls")]
+    #[tokio::test]
+    async fn https_where_no_tls_is_spoken_says_what_would_work() {
+        for (said, expected) in [(&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "speaks no TLS"), (b"", "hung up on TLS")] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let client = Client::builder(&format!("https://{address}")).retries(Retries::NONE).build().unwrap();
+            let other = async {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                assert_ne!(stream.read(&mut [0; 4096]).await.unwrap(), 0, "it says hello");
+                stream.write_all(said).await.unwrap();
+            };
+            let (told, ()) = tokio::join!(client.status(), other);
+            let text = told.unwrap_err().to_string();
+            assert!(text.contains(expected) && text.contains(&format!("; http://{address} would work")), "{text}");
         }
     }
 
