@@ -203,6 +203,26 @@ fn doctor_says_what_is_wrong_and_what_to_do() {
 }
 
 #[test]
+fn doctor_says_what_to_do_about_a_store_that_is_not_as_it_should_be() {
+    let check = |endpoint: SocketAddr, what: &str, advice: &str| {
+        let endpoint = format!("--store-endpoint=http://{endpoint}");
+        let s3 = ["--store=s3://bucket/here", "--store-allow-http", "--store-path-style", &endpoint];
+        let (code, told) = doctor_on_free_ports(&CREDENTIALS, &s3);
+        let found = check_named(&told, "store");
+        let told = |key: &str| found[key].as_str().expect("text").to_owned();
+        assert!(code == Some(1) && told("what").contains(what) && told("do").contains(advice), "{found}");
+    };
+    let missing = bucket_that_says("404 Not Found", "NoSuchBucket");
+    check(missing, "no such bucket", &format!("aws s3 mb s3://bucket --endpoint-url http://{missing}"));
+    let key = bucket_that_says("403 Forbidden", "InvalidAccessKeyId");
+    check(key, "InvalidAccessKeyId", "correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
+    let secret = bucket_that_says("403 Forbidden", "SignatureDoesNotMatch");
+    check(secret, "SignatureDoesNotMatch", "correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|gone| gone.local_addr()).expect("a free port");
+    check(nobody, "Connection refused", &format!("`curl -i http://{nobody}`"));
+}
+
+#[test]
 fn doctor_does_not_disturb_a_running_node() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let serving = Serving::start(folder.path(), &[]);
@@ -396,6 +416,11 @@ fn a_store_that_cannot_be_reached_is_told_of_soon() {
 
 /// A bucket in which nothing is and into which this user may not write.
 fn bucket_that_takes_nothing() -> SocketAddr {
+    bucket_that_says("403 Forbidden", "AccessDenied")
+}
+
+/// The same, with these words for it.
+fn bucket_that_says(status: &'static str, code: &'static str) -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("it is bound");
     std::thread::spawn(move || {
@@ -404,11 +429,7 @@ fn bucket_that_takes_nothing() -> SocketAddr {
             let mut lines = BufReader::new(stream.try_clone().expect("a socket")).lines();
             let first = lines.next().and_then(Result::ok).unwrap_or_default();
             for _ in lines.by_ref().map_while(Result::ok).take_while(|line| !line.is_empty()) {}
-            let (status, code) = if first.starts_with("GET") {
-                ("404 Not Found", "NoSuchKey")
-            } else {
-                ("403 Forbidden", "AccessDenied")
-            };
+            let (status, code) = if first.starts_with("GET") { ("404 Not Found", "NoSuchKey") } else { (status, code) };
             let body = format!("<Error><Code>{code}</Code></Error>");
             let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
             // Who asks may have gone.

@@ -8,6 +8,7 @@ use tidelog_node::{StoreExamination, examine_store};
 
 use super::report::Report;
 use super::scratch::Scratch;
+use super::store_advice::advice;
 use crate::assemble::store_options;
 use crate::settings::{Settings, StoreUrl};
 
@@ -59,13 +60,9 @@ pub async fn look(settings: &Settings, data_dir: &Path, json: bool, report: &mut
     match examined {
         Ok(examination) => told(&options.url, &examination, report),
         Err(error) => {
-            let advice = if is_s3 {
-                "give these credentials s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket there, or see that \
-                 --store, --store-endpoint and --store-region are right"
-            } else {
-                "--store with another folder, or the data folder that it belongs to"
-            };
-            report.wrong(CHECK, error.to_string(), advice);
+            let problem = error.to_string();
+            let advice = advice(&settings.store, &problem);
+            report.wrong(CHECK, problem, advice);
         }
     }
     Ok(())
