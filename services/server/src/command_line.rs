@@ -44,7 +44,6 @@ Examples:
 /// A log service that speaks the Kafka protocol and HTTP, and keeps its data in an object store: a local folder, or S3.
 #[derive(Debug, Parser)]
 #[command(name = "tidelog", version = VERSION, after_help = EXAMPLES, arg_required_else_help = true)]
-#[command(disable_help_subcommand = true)]
 pub struct CommandLine {
     #[command(subcommand)]
     pub command: Action,

@@ -58,6 +58,18 @@ fn help_has_examples_and_every_flag() {
 }
 
 #[test]
+fn help_is_a_command_too() {
+    for command in ["consume", "topic", "topic create", "dev"] {
+        let path = command.split(' ');
+        let said = check(&[], &path.clone().chain(["--help"]).collect::<Vec<_>>(), 0, &["Examples:"]);
+        assert_eq!(check(&[], &["help"].into_iter().chain(path).collect::<Vec<_>>(), 0, &[]), said, "{command}");
+    }
+    assert_eq!(check(&[], &["help"], 0, &[]), check(&[], &["--help"], 0, &[]));
+    let said = check(&[], &["help", "consum"], 2, &["'consum'", "--help` shows"]);
+    assert!(said.starts_with("tidelog: ") && said.lines().count() == 1, "{said}");
+}
+
+#[test]
 fn config_shows_values_with_sources() {
     let environment = [("TIDELOG_LOG_FILTER", "warn")];
     let told = check(&environment, &["config", "--data-dir", "elsewhere"], 0, &[]);
