@@ -3,6 +3,7 @@
 import { poll, request } from './api.js';
 import { clusterView } from './cluster.js';
 import { el, show } from './dom.js';
+import { closeDialogs } from './forms.js';
 import { duration } from './format.js';
 import { groupView, groupsView } from './groups.js';
 import { problemBox } from './parts.js';
@@ -50,6 +51,7 @@ function choose() {
   const route = routeOf(location.hash);
   poller?.stop();
   view?.close?.();
+  closeDialogs();
   [data, problem] = [null, null];
   view = chosen(route);
   document.title = `${view.title} · Tidelog`;

@@ -36,6 +36,11 @@ function dialog(title, action, fields, submit) {
   return window;
 }
 
+// A dialog is of the page that it was opened on: with another one behind it, also by Back, it would say what is not so.
+export function closeDialogs() {
+  for (const open of document.querySelectorAll('dialog[open]')) open.close();
+}
+
 // `name: value` on lines of their own; names may be there more than once.
 const pairs = (text, between) =>
   text.split('\n').filter((line) => line.trim()).map((line) => {
@@ -53,6 +58,8 @@ export function createTopic(open) {
     if (partitions) body.partitions = Number(partitions);
     if (configs.trim()) body.configs = Object.fromEntries(pairs(configs, '=').map(([key, value]) => [key, value ?? '']));
     const created = await request('v1/topics', { method: 'POST', body });
+    // Whoever has left meanwhile is not taken away from where they are now.
+    if (!window.open) return;
     window.close();
     open(`#/topics/${encodeURIComponent(created.name)}`);
   });

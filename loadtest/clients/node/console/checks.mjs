@@ -218,6 +218,47 @@ export const checks = {
     assert.deepEqual([stored.key, stored.value, stored.headers], ['k', '{"made":"here"}', [{ name: 'trace', value: 'a:b' }, { name: 'empty', value: null }]]);
   },
 
+  async 'back closes a dialog, and what was typed into it changes nothing'({ page, server, picture }) {
+    const at = await page();
+    const form = at.locator('dialog');
+    const tails = async () => (await server.ask('/v1/topics/orders')).partitions.map((one) => one.high_watermark).join();
+    const before = await tails();
+    await row(at, 'orders').getByRole('link', { name: 'orders' }).click();
+    await at.locator('h1', { hasText: 'orders' }).waitFor();
+    await at.getByRole('button', { name: 'Append a record' }).click();
+    await form.getByLabel('Value', { exact: true }).fill('never');
+    await picture(at, 'dialog');
+    await at.goBack();
+    await row(at, 'payments').waitFor();
+    assert.equal(await form.count(), 0);
+    // What is below is not inert any more, and an answer that comes late takes nobody along.
+    await at.getByRole('button', { name: 'Create a topic' }).click();
+    let answer;
+    const asked = new Promise((resolve) => {
+      at.route('**/v1/topics', (route) => {
+        if (route.request().method() !== 'POST') return route.continue();
+        answer = () => route.continue();
+        return resolve();
+      });
+    });
+    await form.getByLabel('Name').fill('made-late');
+    await form.getByRole('button', { name: 'Create' }).click();
+    await asked;
+    await at.goForward();
+    await at.locator('h1', { hasText: 'orders' }).waitFor();
+    assert.equal(await form.count(), 0);
+    const answered = at.waitForResponse((response) => response.request().method() === 'POST');
+    await answer();
+    await answered;
+    await looks(at, '/v1/topics/orders', 2);
+    assert.match(at.url(), /#\/topics\/orders$/);
+    assert.equal(await tails(), before);
+    const dark = await page('/#/topics/orders', { colorScheme: 'dark' });
+    await dark.getByRole('button', { name: 'Append a record' }).click();
+    await dark.locator('dialog h2').waitFor();
+    await picture(dark, 'dialog-dark');
+  },
+
   async 'a page that nobody sees asks rarely, and at once when it is seen again'({ page }) {
     const at = await page();
     // From here on time in the page is ours to move.
