@@ -192,9 +192,14 @@ class Pipeline:
             patiently(self.work, partition)
 
 
+def server_url(text):
+    """Where the server is, also without its scheme: 127.0.0.1:8080."""
+    return (text if "://" in text else f"http://{text}").rstrip("/")
+
+
 def main():
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("--server", default="http://127.0.0.1:8080")
+    arguments.add_argument("--server", type=server_url, default="http://127.0.0.1:8080")
     arguments.add_argument("--model", default="http://127.0.0.1:8501/v1/models/half_plus_two")
     arguments.add_argument("--input", default="features")
     arguments.add_argument("--output", default="predictions")

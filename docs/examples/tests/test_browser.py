@@ -73,5 +73,5 @@ class Browser(unittest.TestCase):
         until(lambda: shown()[-1].get("state") == "away; coming back", browser.log)
         browser.kill()
         server = self.enterContext(start_server("--http-cors-allowed-origins", self.origin))
-        browser, shown = self.open("no topic", server.url)
+        browser, shown = self.open("no topic", server.http)
         until(lambda: shown()[-1].get("state", "").startswith("refused: "), browser.log)

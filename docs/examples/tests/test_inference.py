@@ -54,7 +54,7 @@ class Inference(unittest.TestCase):
 
     def start_pipeline(self):
         model = f"http://127.0.0.1:{self.model_port}/v1/models/half_plus_two"
-        told = ["--server", self.server.url, "--model", model, "--batch", 16]
+        told = ["--server", self.server.http, "--model", model, "--batch", 16]
         return Program(self.folder, "inference/pipeline.py", *told)
 
     def feed(self, partition, numbers):

@@ -18,13 +18,14 @@ PROMPT, TOKENS, DELAY_S = "what does the tide say?", 300, 0.02
 SAID = list(next_tokens(PROMPT, [], TOKENS, 0))
 
 
+# An address is understood with and without its scheme: each of these says it in another way.
 def produce(server, folder, session, delay_s=DELAY_S):
     told = ["--server", server.http, "--tokens", TOKENS, "--delay", delay_s]
     return Program(folder, "token-stream/produce.py", session, PROMPT, *told)
 
 
 def read(server, folder, session):
-    return Program(folder, "token-stream/read.py", session, "--server", server.http)
+    return Program(folder, "token-stream/read.py", session, "--server", server.url)
 
 
 class TokenStream(unittest.TestCase):

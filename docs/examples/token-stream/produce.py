@@ -1,6 +1,6 @@
 """Streams the tokens of a model into a topic while they are made, and goes on exactly where it was after any failure.
 
-Usage: produce.py SESSION PROMPT [--server HOST:PORT] [--tokens N] [--delay SECONDS]
+Usage: produce.py SESSION PROMPT [--server URL] [--tokens N] [--delay SECONDS]
 
 The session is a topic of one partition, so token 0 has offset 0, token 1 has offset 1 and so on: how many are stored is the
 offset that comes next. Only the standard library is used.
@@ -14,6 +14,7 @@ import sys
 import time
 
 from model import next_tokens
+from server_url import connect, server_url
 
 PAUSE_S_MIN, PAUSE_S_MAX = 0.1, 5
 
@@ -54,7 +55,7 @@ def lines(tokens, connection):
 
 def stream(server, session, prompt, count, delay_s):
     """Sends what is not stored yet, in one request. Whether all of it is stored now."""
-    connection = http.client.HTTPConnection(server, timeout=60)
+    connection = connect(server, 60)
     try:
         said, is_done = said_so_far(connection, session)
         if is_done:
@@ -81,7 +82,7 @@ def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("session")
     arguments.add_argument("prompt")
-    arguments.add_argument("--server", default="127.0.0.1:8080")
+    arguments.add_argument("--server", type=server_url, default="http://127.0.0.1:8080")
     arguments.add_argument("--tokens", type=int, default=100)
     arguments.add_argument("--delay", type=float, default=0.1)
     told = arguments.parse_args()

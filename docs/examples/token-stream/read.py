@@ -1,6 +1,6 @@
 """Shows the tokens of a session as they come, and goes on exactly where it was after any failure of either end.
 
-Usage: read.py SESSION [--server HOST:PORT] [--into FILE]
+Usage: read.py SESSION [--server URL] [--into FILE]
 
 What has come is kept in FILE (SESSION.tokens unless said), a line for each token with its offset. So the place to go on is
 where the tokens are; a second file for it could disagree with the first. Only the standard library is used.
@@ -11,6 +11,8 @@ import http.client
 import json
 import sys
 import time
+
+from server_url import connect, server_url
 
 PAUSE_S_MIN, PAUSE_S_MAX = 0.1, 5
 # The server says something at least every 15 s.
@@ -65,7 +67,7 @@ def events(answer):
 
 def follow(server, session, kept):
     """Keeps tokens as they come, until the last one or the end of the connection."""
-    connection = http.client.HTTPConnection(server, timeout=SILENCE_S_MAX)
+    connection = connect(server, SILENCE_S_MAX)
     try:
         headers = {"accept": "text/event-stream"}
         if kept.last is not None:
@@ -92,7 +94,7 @@ def follow(server, session, kept):
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("session")
-    arguments.add_argument("--server", default="127.0.0.1:8080")
+    arguments.add_argument("--server", type=server_url, default="http://127.0.0.1:8080")
     arguments.add_argument("--into")
     told = arguments.parse_args()
     kept = Kept(told.into or f"{told.session}.tokens")
