@@ -42,7 +42,7 @@ pub struct ConsumeArguments {
     #[arg(long, value_name = "PLACE", default_value = "earliest", allow_hyphen_values = true)]
     from: Start,
     /// Go on behind the record that told this cursor, of a topic as a whole.
-    #[arg(long, value_name = "CURSOR", conflicts_with = "from")]
+    #[arg(long, value_name = "CURSOR", conflicts_with_all = ["from", "partition", "group"])]
     cursor: Option<String>,
     /// This partition only.
     #[arg(long, short, value_name = "PARTITION")]

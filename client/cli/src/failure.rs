@@ -5,6 +5,7 @@ use std::io;
 use tidelog::{Error, ErrorKind};
 
 use crate::exit;
+use crate::flags::in_flags;
 
 /// What to try when something else listens there.
 const WHERE_HTTP_IS: &str = "--server must name the address of `http.listen`, http://127.0.0.1:8080 unless set";
@@ -76,26 +77,32 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
+        let said = in_flags(&error);
         let (code, mut text) = match &error {
+            // A Tidelog that is asked by https:// is behind something that speaks TLS for it.
+            Error::Unreachable { server, .. } if server.starts_with("https://") => {
+                (exit::UNREACHABLE, format!("{said}; --server or TIDELOG_SERVER says where it is"))
+            }
             Error::Unreachable { .. } => {
                 let hint = "`tidelog dev` starts a server, --server or TIDELOG_SERVER says where it is";
-                (exit::UNREACHABLE, format!("{error}; {hint}"))
+                (exit::UNREACHABLE, format!("{said}; {hint}"))
             }
             // What waits for another protocol hangs up, or says nothing. Kafka's port is the one that people try by mistake.
             Error::Broken { .. } | Error::NoAnswer { .. } => {
                 let hint = "if that goes on, what listens there may not speak HTTP, as Kafka's port does not";
-                (exit::UNREACHABLE, format!("{error}; {hint}: {WHERE_HTTP_IS}"))
+                (exit::UNREACHABLE, format!("{said}; {hint}: {WHERE_HTTP_IS}"))
             }
             Error::Unintelligible { .. } => {
-                (exit::FAILED, format!("{error}; is it a Tidelog of this version that listens there? {WHERE_HTTP_IS}"))
+                (exit::FAILED, format!("{said}; is it a Tidelog of this version that listens there? {WHERE_HTTP_IS}"))
             }
-            Error::Invalid(_) => (exit::USAGE, error.to_string()),
+            Error::Invalid(_) => (exit::USAGE, said),
             Error::Refused(problem) if problem.code == "not_found" => {
-                (exit::FAILED, format!("{problem}; the server may be of an older version"))
+                let hint = "the path of --server may be wrong, or the server of an older version";
+                (exit::FAILED, format!("{said}; {hint}"))
             }
-            Error::EarlierFailed { cause } => (Failure::from(Error::clone(cause)).code, error.to_string()),
-            _ if error.kind() == ErrorKind::NotFound => (exit::NOT_FOUND, error.to_string()),
-            _ => (exit::FAILED, error.to_string()),
+            Error::EarlierFailed { cause } => (Failure::from(Error::clone(cause)).code, said),
+            _ if error.kind() == ErrorKind::NotFound => (exit::NOT_FOUND, said),
+            _ => (exit::FAILED, said),
         };
         if error.may_have_happened() && !matches!(error, Error::Unintelligible { .. }) {
             text.push_str("; it may have happened all the same");
@@ -132,6 +139,9 @@ mod tests {
         let (server, why) = ("http://x", "refused\nso");
         let (server, why) = (server.into(), why.into());
         check(Error::Unreachable { server, why }, exit::UNREACHABLE, "`tidelog dev` starts a server");
+        let over_tls = Error::Unreachable { server: "https://x".into(), why: "no TLS".into() };
+        check(over_tls.clone(), exit::UNREACHABLE, "no TLS; --server");
+        assert!(!Failure::from(over_tls).text().unwrap().contains("`tidelog dev`"), "which speaks no TLS");
         check(Error::Invalid("no".into()), exit::USAGE, "no");
         let mut problem = tidelog::Problem::default();
         (problem.code, problem.status) = ("unknown_topic".to_owned(), 404);

@@ -1,9 +1,10 @@
 //! `tidelog group`.
 
 use clap::{Args, Subcommand};
-use tidelog::{Assignment, GroupInfo, ResetOffsets, Start};
+use tidelog::{Assignment, GroupInfo, OffsetChange, ResetOffsets, Start};
 
 use crate::failure::Failure;
+use crate::notes;
 use crate::output::{Column, Output};
 use crate::server::{JsonArgument, ServerArguments};
 
@@ -122,7 +123,9 @@ pub(crate) async fn run(action: GroupAction, output: &mut Output) -> Result<(), 
         GroupAction::Offsets(named) => offsets(named, output).await,
         GroupAction::Reset(arguments) => reset(arguments, output).await,
         GroupAction::Delete { group, server } => {
-            server.client()?.delete_group(&group).await.map_err(|error| of_group(&error, &group))
+            server.client()?.delete_group(&group).await.map_err(|error| of_group(&error, &group))?;
+            notes::done(&format!("group {group} is deleted"));
+            Ok(())
         }
     }
 }
@@ -151,6 +154,11 @@ fn describe(info: &GroupInfo, output: &mut Output) -> Result<(), Failure> {
         output.fields(&fields.map(|(name, value)| (name.to_owned(), value.clone())))?;
         output.line("")?;
     }
+    if info.members.is_empty() {
+        let group = &info.group;
+        return output
+            .nothing(&format!("group {group} has no members; `tidelog group offsets {group}` shows how far it is"));
+    }
     let row = |it: &tidelog::GroupMember| {
         let reads = it.assignment.iter().map(assigned).collect::<Vec<_>>().join(" ");
         vec![it.member_id.clone(), it.client_id.clone(), it.client_host.clone(), reads]
@@ -169,6 +177,9 @@ async fn offsets(Named { group, json, server }: Named, output: &mut Output) -> R
     if json.json {
         return output.json(&serde_json::json!({ "offsets": offsets }));
     }
+    if offsets.is_empty() {
+        return output.nothing(&format!("group {group} has not noted how far it is in any topic"));
+    }
     let row = |it: &tidelog::GroupOffset| {
         vec![it.topic.clone(), it.partition.to_string(), it.offset.to_string(), known(it.tail), known(it.lag)]
     };
@@ -183,18 +194,32 @@ fn known(number: Option<u64>) -> String {
 
 async fn reset(arguments: ResetArguments, output: &mut Output) -> Result<(), Failure> {
     let ResetArguments { group, topic, partition, to, dry_run, json, server } = arguments;
+    let asked = if let Start::Offset(offset) = to { Some(offset) } else { None };
     let mut reset = ResetOffsets::new(topic.clone(), to).dry_run(dry_run);
     if !partition.is_empty() {
         reset = reset.partitions(partition);
     }
-    let changes = server.client()?.reset_offsets(&group, &reset).await.map_err(|error| match error.code() {
+    let client = server.client()?;
+    let is_new = match client.group(&group).await {
+        Ok(_) => false,
+        Err(error) if error.code() == Some("unknown_group") => true,
+        Err(error) => return Err(of_group(&error, &group)),
+    };
+    let changes = client.reset_offsets(&group, &reset).await.map_err(|error| match error.code() {
         Some("unknown_topic") => Failure::of_topic(&topic)(error),
         _ => of_group(&error, &group),
     })?;
     if json.json {
-        return output.json(&serde_json::json!({ "offsets": changes }));
+        return output.json(&reset_as_json(&changes, is_new, asked));
     }
-    let row = |it: &tidelog::OffsetChange| {
+    if is_new {
+        let what = if dry_run { "this would create it" } else { "this has created it" };
+        notes::told(&format!("there was no group {group}; {what}"));
+    }
+    if let Some(said) = clamped(&changes, &topic, asked, dry_run) {
+        notes::told(&said);
+    }
+    let row = |it: &OffsetChange| {
         let topic = it.topic.clone().unwrap_or_default();
         vec![topic, it.partition.to_string(), known(it.before), known(it.after)]
     };
@@ -202,4 +227,70 @@ async fn reset(arguments: ResetArguments, output: &mut Output) -> Result<(), Fai
     let after = if dry_run { "WOULD BE" } else { "NOW" };
     let columns = [Column::Left("TOPIC"), Column::Right("PARTITION"), Column::Right("BEFORE"), Column::Right(after)];
     output.table(&columns, &rows)
+}
+
+/// The changes; of one that is not what was asked for, what that was.
+fn reset_as_json(changes: &[OffsetChange], is_new: bool, asked: Option<u64>) -> serde_json::Value {
+    let offsets = changes.iter().map(|change| {
+        let mut told = serde_json::json!(change);
+        if let Some(asked) = asked.filter(|asked| is_clamped(change, *asked)) {
+            told["asked"] = asked.into();
+        }
+        told
+    });
+    serde_json::json!({ "is_new": is_new, "offsets": offsets.collect::<Vec<_>>() })
+}
+
+/// Which partitions do not have the offset that was asked for.
+fn clamped(changes: &[OffsetChange], topic: &str, asked: Option<u64>, dry_run: bool) -> Option<String> {
+    let asked = asked?;
+    let clamped = changes.iter().filter(|change| is_clamped(change, asked)).collect::<Vec<_>>();
+    let set = if dry_run { "would be set" } else { "is set" };
+    match clamped[..] {
+        [] => None,
+        [one] => {
+            let (partition, after) = (one.partition, known(one.after));
+            Some(format!(
+                "partition {partition} of {topic} has no offset {asked}; the group {set} to {after}, the nearest"
+            ))
+        }
+        _ => {
+            let count = clamped.len();
+            Some(format!(
+                "{count} partitions of {topic} have no offset {asked}; the group {set} to the nearest of each"
+            ))
+        }
+    }
+}
+
+/// Whether the partition has no such offset.
+fn is_clamped(change: &OffsetChange, asked: u64) -> bool {
+    change.after.is_some_and(|after| after != asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changes(after: &[u64]) -> Vec<OffsetChange> {
+        let change = |(partition, after): (usize, &u64)| {
+            serde_json::from_value(serde_json::json!({ "topic": "t", "partition": partition, "after": after })).unwrap()
+        };
+        after.iter().enumerate().map(change).collect()
+    }
+
+    #[test]
+    fn offsets_that_are_not_there_are_told() {
+        let check = |after: &[u64], asked, expected: Option<&str>| {
+            assert_eq!(clamped(&changes(after), "t", asked, false).as_deref(), expected);
+        };
+        check(&[5, 5], Some(5), None);
+        check(&[5, 7], None, None);
+        check(&[5, 3], Some(5), Some("partition 1 of t has no offset 5; the group is set to 3, the nearest"));
+        check(&[2, 3], Some(5), Some("2 partitions of t have no offset 5; the group is set to the nearest of each"));
+        assert!(clamped(&changes(&[1]), "t", Some(5), true).unwrap().contains("would be set"));
+        let json = reset_as_json(&changes(&[5, 3]), true, Some(5));
+        assert_eq!((&json["is_new"], &json["offsets"][0]["asked"]), (&true.into(), &serde_json::Value::Null));
+        assert_eq!((&json["offsets"][1]["asked"], &json["offsets"][1]["after"]), (&5.into(), &3.into()));
+    }
 }

@@ -73,6 +73,16 @@ impl Output {
         Ok(self.flush()?)
     }
 
+    /// Says that there is nothing to print: data it is not, so elsewhere than on a terminal it goes to standard error.
+    pub(crate) fn nothing(&mut self, text: &str) -> Result<(), Failure> {
+        if self.is_terminal {
+            self.line(&shown(text))?;
+        } else {
+            eprintln!("{}", shown(text));
+        }
+        Ok(self.flush()?)
+    }
+
     /// Prints names and values.
     pub(crate) fn fields(&mut self, fields: &[(String, String)]) -> Result<(), Failure> {
         let rows = fields.iter().map(|(name, value)| vec![name.clone(), value.clone()]).collect::<Vec<_>>();

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 /// Flags of every command that asks a server.
 #[derive(Clone, Debug, Args)]
 pub struct ServerArguments {
-    /// Where the server is.
+    /// Where the server is; http:// may be left out.
     #[arg(long, value_name = "URL", env = "TIDELOG_SERVER", default_value = "http://127.0.0.1:8080")]
     #[arg(help_heading = "Server", hide_env_values = true)]
     server: String,

@@ -7,6 +7,7 @@ use tidelog::{NewTopic, TopicChanges, TopicInfo};
 
 use crate::exit;
 use crate::failure::Failure;
+use crate::notes;
 use crate::output::{Column, Output, bytes};
 use crate::server::{JsonArgument, ServerArguments};
 
@@ -177,9 +178,13 @@ async fn create(arguments: CreateArguments, output: &mut Output) -> Result<(), F
     let client = arguments.server.client()?;
     match client.create_topic(&topic).await {
         Ok(created) if arguments.json.json => output.json(&created),
-        Ok(_) => Ok(()),
+        Ok(created) => {
+            notes::done(&format!("topic {} is created, with {}", created.name, partitions(created.partitions)));
+            Ok(())
+        }
         Err(error) if error.code() == Some("topic_exists") && arguments.if_not_exists => {
             if !arguments.json.json {
+                notes::done(&format!("topic {} is there already, and stays as it is", arguments.topic));
                 return Ok(());
             }
             let info = client.topic(&arguments.topic).await?;
@@ -214,7 +219,29 @@ async fn configure(arguments: ConfigureArguments, output: &mut Output) -> Result
     }
     let client = arguments.server.client()?;
     let info = client.configure_topic(&arguments.topic, &changes).await.map_err(Failure::of_topic(&arguments.topic))?;
-    if arguments.json.json { output.json(&info) } else { Ok(()) }
+    if arguments.json.json {
+        return output.json(&info);
+    }
+    notes::done(&changed(&arguments, &info));
+    Ok(())
+}
+
+/// What a topic's changes have come to.
+fn changed(arguments: &ConfigureArguments, info: &TopicInfo) -> String {
+    let names = arguments.set.iter().map(|text| text.split('=').next().unwrap_or_default());
+    let names = names.chain(arguments.unset.iter().map(String::as_str));
+    let values = names.map(|name| match info.configs.get(name) {
+        Some(config) if config.is_set => format!("{name} is {}", config.value),
+        Some(config) => format!("{name} is {}, the default", config.value),
+        None => format!("{name} is not set"),
+    });
+    let count = arguments.partitions.map(|_| format!("it has {}", partitions(info.partition_count)));
+    let said = values.chain(count).collect::<Vec<_>>().join("; ");
+    format!("topic {} is changed: {said}", info.name)
+}
+
+fn partitions(count: u32) -> String {
+    if count == 1 { "1 partition".to_owned() } else { format!("{count} partitions") }
 }
 
 async fn delete(topic: &str, yes: bool, server: &ServerArguments) -> Result<(), Failure> {
@@ -227,13 +254,15 @@ async fn delete(topic: &str, yes: bool, server: &ServerArguments) -> Result<(), 
         }
         let info = client.topic(topic).await.map_err(Failure::of_topic(topic))?;
         let records = info.partitions.iter().map(|it| it.high_watermark - it.log_start).sum::<u64>();
-        let noun = if info.partition_count == 1 { "partition" } else { "partitions" };
-        let question = format!("Delete topic {topic} with its {} {noun} and {records} records?", info.partition_count);
+        let count = partitions(info.partition_count);
+        let question = format!("Delete topic {topic} with its {count} and {records} records?");
         if !confirmed(&question).await {
             return Err(Failure::new(exit::FAILED, "nothing was deleted"));
         }
     }
-    client.delete_topic(topic).await.map_err(Failure::of_topic(topic))
+    client.delete_topic(topic).await.map_err(Failure::of_topic(topic))?;
+    notes::done(&format!("topic {topic} is deleted, with its records"));
+    Ok(())
 }
 
 /// Asks whoever sits there. The question is on a thread of its own, so that Ctrl-C is an answer too.

@@ -1,6 +1,8 @@
 //! `tidelog topic`, `produce`, `consume` and `status` as people type them: what they print, and how they end.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use serde_json::Value;
@@ -169,6 +171,80 @@ fn mistakes_are_one_line_with_what_to_try() {
     let said = check_fails(&server, &["topic", "create", "u", "--server", &kafka], 4, &["broke", "`http.listen`"]);
     assert!(said.contains("may have happened"), "{said}");
     check_fails(&server, &["topic", "list", "--server", "ftp://x"], 2, &["ftp://x", "http://127.0.0.1:8080"]);
+    let over_tls = format!("https://{}", server.http_address());
+    let works = format!("http://{} would work", server.http_address());
+    check_fails(&server, &["status", "--server", &over_tls], 4, &["speaks no TLS", &works]);
+    check_fails(&server, &["status", "--server", &format!("https://{}", server.address())], 4, &["TLS", "would work"]);
+}
+
+#[test]
+fn mistakes_are_told_by_flags() {
+    let server = server();
+    check(&server, &["topic", "create", "two", "-p", "2"], "");
+    check(&server, &["topic", "create", "one"], "");
+    // Where there is nothing to read nobody is asked where to begin.
+    ["one", "two"].map(|topic| produce(&server, &[topic], "a\n"));
+    let check_said = |arguments: &[&str], code: i32, says: &str| {
+        let said = check_fails(&server, arguments, code, &[says]);
+        assert!(!said.contains('`') || said.contains("`tidelog "), "no names of requests: {said}");
+    };
+    check_said(&["consume", "two", "--from", "3"], 2, "say which --partition");
+    check_said(&["consume", "two", "--from", "@2026-01-31T25:00:00Z"], 1, "tidelog: --from is ");
+    check_said(&["consume", "one", "--cursor", "garbage"], 1, "say --from instead");
+    check_said(&["consume", "one", "--cursor", "x", "--group", "g"], 2, "'--cursor <CURSOR>'");
+    check_said(&["group", "reset", "g", "--topic", "two", "--to", "@2026-01-31T25:00:00Z"], 1, "tidelog: --to is ");
+    check_said(&["topic", "create", "none", "-p", "0"], 1, "tidelog: --partitions is 0; ");
+    check_said(&["topic", "configure", "two", "-p", "1"], 1, "tidelog: --partitions is 1; ");
+    let meant = "did you mean retention.ms?";
+    check_said(&["topic", "create", "none", "-c", "retenion.ms=1"], 1, meant);
+    check_said(&["topic", "configure", "two", "--set", "log.retention.ms=1"], 1, meant);
+    check_said(&["topic", "configure", "two", "--unset", "retention_ms"], 1, meant);
+}
+
+#[test]
+fn a_server_is_named_with_and_without_its_scheme() {
+    let server = server();
+    let address = server.http_address();
+    for name in [address.to_owned(), format!("http://{address}"), format!("http://{address}/")] {
+        check(&server, &["topic", "list", "--server", &name], "");
+    }
+}
+
+/// Runs it with a terminal as standard error: the exit code, what it printed elsewhere, and what was seen on the terminal.
+pub fn run_watched(server: &Server, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let (mut ours, mut theirs) = (0, 0);
+    let (name, modes, size) = (std::ptr::null_mut(), std::ptr::null(), std::ptr::null());
+    // SAFETY: a plain system call that fills two numbers; the rest may be null.
+    assert_eq!(unsafe { libc::openpty(&raw mut ours, &raw mut theirs, name, modes, size) }, 0);
+    // SAFETY: both were opened just now, and nobody else has them.
+    let (mut ours, theirs) = unsafe { (File::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) };
+    let output = command(server, arguments).stderr(Stdio::from(theirs)).output().unwrap();
+    let mut seen = Vec::new();
+    // A terminal that nobody has open any more ends with an error.
+    let _ = ours.read_to_end(&mut seen);
+    (output.status.code(), text(&output.stdout), text(&seen).replace("\r\n", "\n"))
+}
+
+#[test]
+fn what_was_done_is_said_to_whoever_watches() {
+    let server = server();
+    let check_watched = |arguments: &[&str], seen: &str| {
+        assert_eq!(run_watched(&server, arguments), (Some(0), String::new(), seen.to_owned()), "{arguments:?}");
+    };
+    check_watched(&["topic", "create", "orders", "-p", "2"], "topic orders is created, with 2 partitions\n");
+    let again = ["topic", "create", "orders", "--if-not-exists"];
+    check_watched(&again, "topic orders is there already, and stays as it is\n");
+    let set = ["topic", "configure", "orders", "--set", "retention.ms=5", "--unset", "segment.ms", "-p", "3"];
+    let said =
+        "topic orders is changed: retention.ms is 5; segment.ms is 604800000, the default; it has 3 partitions\n";
+    check_watched(&set, said);
+    check(&server, &["consume", "orders", "--group", "g"], "");
+    check_watched(&["group", "delete", "g"], "group g is deleted\n");
+    check_watched(&["topic", "delete", "orders", "--yes"], "topic orders is deleted, with its records\n");
+    // Programs read what is printed.
+    let (code, printed, seen) = run_watched(&server, &["topic", "create", "orders", "--json"]);
+    assert_eq!((code, seen.as_str()), (Some(0), ""));
+    assert_eq!(serde_json::from_str::<Value>(&printed).unwrap()["name"], "orders");
 }
 
 #[test]
