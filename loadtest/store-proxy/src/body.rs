@@ -89,7 +89,15 @@ pub(crate) struct RequestBody {
 
 impl RequestBody {
     pub(crate) fn new(inner: Incoming, flight: Arc<Flight>, bytes_per_s: Option<u64>) -> RequestBody {
-        RequestBody { paced: Paced::new(inner, bytes_per_s), flight }
+        let body = RequestBody { paced: Paced::new(inner, bytes_per_s), flight };
+        body.look_for_end();
+        body
+    }
+
+    fn look_for_end(&self) {
+        if self.paced.is_over() {
+            self.flight.is_whole();
+        }
     }
 }
 
@@ -101,6 +109,11 @@ impl Body for RequestBody {
         let piece = ready!(self.paced.poll_piece(context));
         if let Some(Ok(frame)) = &piece {
             self.flight.bytes_in(frame.data_ref().map_or(0, |data| data.len() as u64));
+        }
+        match &piece {
+            Some(Ok(_)) => self.look_for_end(),
+            Some(Err(_)) => self.flight.breaks(),
+            None => self.flight.is_whole(),
         }
         Poll::Ready(piece)
     }

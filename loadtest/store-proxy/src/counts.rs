@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::faults::FaultKind;
 use crate::operation::Operation;
@@ -16,7 +16,7 @@ const TIME_US_MAX: u64 = 600_000_000;
 const TIME_DIGITS: u8 = 2;
 
 /// Answers by their class.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answers {
     /// Done, and what is said before that.
     #[serde(rename = "2xx")]
@@ -50,8 +50,9 @@ impl Answers {
     }
 }
 
-/// Of one operation, or of all. `requests` = `answers` + `unanswered` + `in_flight`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// Of one operation, or of all. `requests` = `answers` + `unanswered` + `in_flight`; when nothing is under way,
+/// `store_requests` = `store_answers` + `store_failures` + `store_given_up`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperationCounts {
     /// Begun by a client.
     pub requests: u64,
@@ -69,7 +70,11 @@ pub struct OperationCounts {
     pub store_answers: Answers,
     /// The store could not be reached, or ended the connection without an answer.
     pub store_failures: u64,
-    /// Answered by the store with what S3 charges for: anything but 5xx.
+    /// The client went before the store had answered. Whether the store did it, nobody knows.
+    #[serde(default)]
+    pub store_given_up: u64,
+    /// What S3 charges for: answered by the store with anything but 5xx, or given up by the client when all of it had been passed on,
+    /// which a store does all the same.
     pub billed: u64,
     /// Of the bodies of requests.
     pub bytes_in: u64,
@@ -84,6 +89,18 @@ pub struct OperationCounts {
 impl OperationCounts {
     /// Adds those of another operation.
     pub(crate) fn add(&mut self, other: &OperationCounts) {
+        self.combine(other, |mine, others| mine + others);
+    }
+
+    /// What was counted after `earlier`, which is the same operation's. Nothing where counting has begun anew between the two.
+    #[must_use]
+    pub fn since(&self, earlier: &OperationCounts) -> OperationCounts {
+        let mut since = self.clone();
+        since.combine(earlier, u64::saturating_sub);
+        since
+    }
+
+    fn combine(&mut self, other: &OperationCounts, with: fn(u64, u64) -> u64) {
         let mut pairs = vec![
             (&mut self.requests, other.requests),
             (&mut self.unanswered, other.unanswered),
@@ -91,6 +108,7 @@ impl OperationCounts {
             (&mut self.cut_off, other.cut_off),
             (&mut self.store_requests, other.store_requests),
             (&mut self.store_failures, other.store_failures),
+            (&mut self.store_given_up, other.store_given_up),
             (&mut self.billed, other.billed),
             (&mut self.bytes_in, other.bytes_in),
             (&mut self.bytes_out, other.bytes_out),
@@ -103,10 +121,11 @@ impl OperationCounts {
             pairs.push((&mut mine.server_error, others.server_error));
         }
         for (mine, others) in pairs {
-            *mine += others;
+            *mine = with(*mine, others);
         }
         for (kind, count) in &other.injected {
-            *self.injected.entry(*kind).or_default() += count;
+            let mine = self.injected.entry(*kind).or_default();
+            *mine = with(*mine, *count);
         }
     }
 }
@@ -148,7 +167,8 @@ impl Counts {
     /// Counts a request that begins.
     pub(crate) fn begin(self: &Arc<Counts>, operation: Operation) -> (Arc<Flight>, Pending) {
         let epoch = self.inner.lock().epoch;
-        let flight = Flight { counts: self.clone(), operation, epoch, body: Mutex::new((0, Instant::now())) };
+        let body = Mutex::new(Body { bytes: 0, last: Instant::now(), is_whole: false, is_broken: false });
+        let flight = Flight { counts: self.clone(), operation, epoch, body };
         let flight = Arc::new(flight);
         flight.count(|counts| {
             counts.requests += 1;
@@ -177,8 +197,18 @@ pub(crate) struct Flight {
     counts: Arc<Counts>,
     pub(crate) operation: Operation,
     epoch: u64,
-    /// So many bytes of its body have come, the last of them then.
-    body: Mutex<(u64, Instant)>,
+    body: Mutex<Body>,
+}
+
+/// What has come of a request's body.
+#[derive(Clone, Copy)]
+struct Body {
+    bytes: u64,
+    /// When the last of them came, or the head.
+    last: Instant,
+    is_whole: bool,
+    /// It ended before its end: the client has gone.
+    is_broken: bool,
 }
 
 impl Flight {
@@ -197,31 +227,78 @@ impl Flight {
     pub(crate) fn bytes_in(&self, bytes: u64) {
         {
             let mut body = self.body.lock();
-            *body = (body.0 + bytes, Instant::now());
+            *body = Body { bytes: body.bytes + bytes, last: Instant::now(), ..*body };
         }
         self.count(|counts| counts.bytes_in += bytes);
     }
 
+    /// All of the request has come.
+    pub(crate) fn is_whole(&self) {
+        self.body.lock().is_whole = true;
+    }
+
+    /// The client has gone in the middle of it.
+    pub(crate) fn breaks(&self) {
+        self.body.lock().is_broken = true;
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        self.body.lock().is_broken
+    }
+
     /// When the last byte of the request came, or its head when it has no body.
     pub(crate) fn last_byte_in(&self) -> Instant {
-        self.body.lock().1
+        self.body.lock().last
+    }
+
+    /// Counts a request that is passed on, and what becomes of it.
+    pub(crate) fn send(self: &Arc<Flight>) -> Sending {
+        self.count(|counts| counts.store_requests += 1);
+        Sending { flight: self.clone(), is_over: false }
     }
 
     pub(crate) fn injected(&self, kind: FaultKind) {
         self.count(|counts| *counts.injected.entry(kind).or_default() += 1);
     }
+}
 
+/// A request that the store has not answered yet. Dropped so, its client has gone.
+pub(crate) struct Sending {
+    flight: Arc<Flight>,
+    is_over: bool,
+}
+
+impl Sending {
     /// The store has answered.
-    pub(crate) fn store_answered(&self, status: u16) {
-        let (body_bytes, last_byte_in) = *self.body.lock();
-        let took_us = micros(last_byte_in.elapsed());
-        self.measure(|measured| {
+    pub(crate) fn answered(mut self, status: u16) {
+        self.is_over = true;
+        let Body { bytes, last, .. } = *self.flight.body.lock();
+        let took_us = micros(last.elapsed());
+        let is_kept = status < 300 && self.flight.operation.keeps_its_body();
+        self.flight.measure(|measured| {
             measured.counts.store_answers.add(status);
             measured.counts.billed += u64::from(status < 500);
-            let is_kept = status < 300 && self.operation.keeps_its_body();
-            measured.counts.bytes_stored += if is_kept { body_bytes } else { 0 };
+            measured.counts.bytes_stored += if is_kept { bytes } else { 0 };
             measured.store_us.saturating_record(took_us);
         });
+    }
+
+    /// The store could not be reached, or did not answer.
+    pub(crate) fn failed(mut self) {
+        self.is_over = true;
+        self.flight.count(|counts| counts.store_failures += 1);
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let is_whole = self.flight.body.lock().is_whole;
+            self.flight.count(|counts| {
+                counts.store_given_up += 1;
+                counts.billed += u64::from(is_whole);
+            });
+        }
     }
 }
 
@@ -286,9 +363,34 @@ mod tests {
         let (flight, pending) = counts.begin(Operation::GetObject);
         counts.reset();
         flight.bytes_in(7);
-        flight.store_answered(200);
+        flight.send().answered(200);
         pending.answered(200);
         assert_eq!(of(&counts, Operation::GetObject), OperationCounts::default());
+    }
+
+    #[test]
+    fn a_request_that_is_given_up_is_charged_when_all_of_it_had_left() {
+        let counts = Arc::new(Counts::new());
+        for is_whole in [true, false] {
+            let (flight, _pending) = counts.begin(Operation::PutObject);
+            let sending = flight.send();
+            if is_whole {
+                flight.is_whole();
+            }
+            drop(sending);
+        }
+        let found = of(&counts, Operation::PutObject);
+        assert_eq!((found.store_requests, found.store_given_up, found.billed, found.unanswered), (2, 2, 1, 2));
+    }
+
+    #[test]
+    fn what_was_counted_since_is_a_difference() {
+        let mut earlier = OperationCounts { requests: 3, bytes_in: 10, ..OperationCounts::default() };
+        earlier.injected.insert(FaultKind::SlowDown, 1);
+        let mut later = OperationCounts { requests: 5, bytes_in: 4, ..OperationCounts::default() };
+        later.injected.insert(FaultKind::SlowDown, 4);
+        let since = later.since(&earlier);
+        assert_eq!((since.requests, since.bytes_in, since.injected[&FaultKind::SlowDown]), (2, 0, 3));
     }
 
     #[test]
@@ -297,7 +399,7 @@ mod tests {
         let begin = |operation, status| {
             let (flight, pending) = counts.begin(operation);
             flight.bytes_in(10);
-            flight.store_answered(status);
+            flight.send().answered(status);
             pending.answered(status);
         };
         begin(Operation::PutObject, 200);

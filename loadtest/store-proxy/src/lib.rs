@@ -31,4 +31,4 @@ pub use latency::Latency;
 pub use operation::{Charge, Operation};
 pub use prices::{Cost, PriceClass, price_table};
 pub use proxy::{Options, StoreProxy};
-pub use report::{PerGib, Quantiles, Report};
+pub use report::{Bill, PerGib, Quantiles, Report};

@@ -60,7 +60,7 @@ struct Table {
 }
 
 /// What was counted, at the prices of one class.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
     /// The class of prices.
     pub class: String,
@@ -70,6 +70,8 @@ pub struct Cost {
     pub as_of: String,
     /// Of requests that are charged.
     pub requests_dollars: f64,
+    /// The same by operation.
+    pub requests_dollars_by_operation: BTreeMap<Operation, f64>,
     /// Of bytes put and got.
     pub transfer_dollars: f64,
     /// Both.
@@ -102,9 +104,11 @@ impl PriceClass {
 
     /// What `operations` cost, for all of them and for each GiB of payload.
     pub(crate) fn cost(&self, operations: &BTreeMap<Operation, OperationCounts>, payload_gib: Option<f64>) -> Cost {
-        let requests = operations.iter().map(|(of, counts)| counts.billed as f64 * self.per_request(of.charge()));
+        let of_requests =
+            |(of, counts): (&Operation, &OperationCounts)| (*of, counts.billed as f64 * self.per_request(of.charge()));
+        let requests_dollars_by_operation: BTreeMap<_, _> = operations.iter().map(of_requests).collect();
         // Not `sum`, which makes -0 of nothing.
-        let requests_dollars = requests.fold(0.0, |all, one| all + one);
+        let requests_dollars = requests_dollars_by_operation.values().fold(0.0, |all, one| all + one);
         let stored_gb = operations.values().map(|counts| counts.bytes_stored).sum::<u64>() as f64 / GB;
         let got_gb = operations.get(&Operation::GetObject).map_or(0, |counts| counts.bytes_out) as f64 / GB;
         let transfer_dollars = stored_gb * self.upload_per_gb + got_gb * self.retrieval_per_gb;
@@ -115,6 +119,7 @@ impl PriceClass {
             region: self.region.clone(),
             as_of: self.as_of.clone(),
             requests_dollars,
+            requests_dollars_by_operation,
             transfer_dollars,
             dollars,
             storage_dollars_per_month,
@@ -158,6 +163,8 @@ mod tests {
         ]);
         let cost = class("s3-express").cost(&operations, None);
         assert_eq!(format!("{:.2}", cost.requests_dollars), "1.40");
+        assert_eq!(format!("{:.2}", cost.requests_dollars_by_operation[&Operation::PutObject]), "1.13");
+        assert_eq!(format!("{:.2}", cost.requests_dollars_by_operation[&Operation::GetObject]), "0.27");
         assert_eq!(format!("{:.2}", cost.transfer_dollars), "0.08");
         assert!((cost.storage_dollars_per_month / 0.11 / (1e10 * 1.024 / GB) - 1.0).abs() < 1e-9);
         assert_eq!(cost.dollars_per_gib, None);

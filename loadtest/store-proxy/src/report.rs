@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::counts::{Measured, OperationCounts};
 use crate::faults::Faults;
@@ -48,7 +48,7 @@ pub struct Report {
 }
 
 /// Of times, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quantiles {
     /// Half take longer.
     pub p50: f64,
@@ -59,7 +59,7 @@ pub struct Quantiles {
 }
 
 /// Of requests and bytes, divided by the payload in GiB.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PerGib {
     /// All requests of clients.
     pub requests: f64,
@@ -71,6 +71,37 @@ pub struct PerGib {
     pub bytes_out: f64,
 }
 
+/// What some requests come to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bill {
+    /// All operations together.
+    pub total: OperationCounts,
+    /// For each GiB of payload, when that is known and not nothing.
+    pub per_gib: Option<PerGib>,
+    /// At the prices of each class of storage that there are prices for.
+    pub costs: Vec<Cost>,
+}
+
+impl Bill {
+    /// Of these operations, which carried so much payload.
+    #[must_use]
+    pub fn of(operations: &BTreeMap<Operation, OperationCounts>, payload_bytes: Option<u64>) -> Bill {
+        let mut total = OperationCounts::default();
+        operations.values().for_each(|counts| total.add(counts));
+        let payload_gib = payload_bytes.filter(|bytes| *bytes > 0).map(|bytes| bytes as f64 / GIB);
+        Bill {
+            per_gib: payload_gib.map(|gib| PerGib {
+                requests: total.requests as f64 / gib,
+                requests_by_operation: operations.iter().map(|(of, it)| (*of, it.requests as f64 / gib)).collect(),
+                bytes_in: total.bytes_in as f64 / gib,
+                bytes_out: total.bytes_out as f64 / gib,
+            }),
+            costs: price_table().iter().map(|class| class.cost(operations, payload_gib)).collect(),
+            total,
+        }
+    }
+}
+
 pub(crate) fn of(shared: &Shared) -> Report {
     let (latency, faults, payload_bytes) = {
         let settings = shared.settings.lock();
@@ -78,16 +109,14 @@ pub(crate) fn of(shared: &Shared) -> Report {
     };
     let (time, measured) = shared.counts.read();
     let operations: BTreeMap<_, _> = measured.iter().map(|(of, found)| (*of, found.counts.clone())).collect();
-    let mut total = OperationCounts::default();
     let mut all = Measured::new();
     for found in measured.values() {
-        total.add(&found.counts);
         all.first_byte_us.add(&found.first_byte_us).expect("all histograms have the same bounds");
     }
     let times = |of: fn(&Measured) -> &Histogram<u64>| {
         measured.iter().filter_map(|(operation, found)| Some((*operation, quantiles(of(found))?))).collect()
     };
-    let payload_gib = payload_bytes.filter(|bytes| *bytes > 0).map(|bytes| bytes as f64 / GIB);
+    let Bill { total, per_gib, costs } = Bill::of(&operations, payload_bytes);
     Report {
         seconds: time.as_secs_f64(),
         seed: shared.seed,
@@ -98,13 +127,8 @@ pub(crate) fn of(shared: &Shared) -> Report {
         first_byte_ms: times(|found| &found.first_byte_us),
         store_ms: times(|found| &found.store_us),
         first_byte_ms_total: quantiles(&all.first_byte_us),
-        per_gib: payload_gib.map(|gib| PerGib {
-            requests: total.requests as f64 / gib,
-            requests_by_operation: operations.iter().map(|(of, found)| (*of, found.requests as f64 / gib)).collect(),
-            bytes_in: total.bytes_in as f64 / gib,
-            bytes_out: total.bytes_out as f64 / gib,
-        }),
-        costs: price_table().iter().map(|class| class.cost(&operations, payload_gib)).collect(),
+        per_gib,
+        costs,
         operations,
         total,
     }
@@ -195,6 +219,9 @@ impl Report {
         if self.total.store_failures > 0 {
             writeln!(out, "the store failed {} times", self.total.store_failures)?;
         }
+        if self.total.store_given_up > 0 {
+            writeln!(out, "{} times the client went before the store had answered", self.total.store_given_up)?;
+        }
         if self.total.cut_off > 0 {
             writeln!(out, "{} answers ended before their bodies did", self.total.cut_off)?;
         }
@@ -231,6 +258,9 @@ impl Report {
             )?;
             if let (Some(dollars), Some(storage)) = (cost.dollars_per_gib, cost.storage_dollars_per_gib_month) {
                 writeln!(out, "  per GiB of payload: ${dollars:.6}, keeping it ${storage:.6} a month")?;
+            }
+            for (operation, dollars) in &cost.requests_dollars_by_operation {
+                writeln!(out, "  requests: {} ${dollars:.6}", operation.name())?;
             }
             writeln!(out, "  prices as of {}; {}", cost.as_of, class.sources[0].url)?;
             for gap in &class.not_found {

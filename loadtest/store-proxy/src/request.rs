@@ -83,16 +83,19 @@ async fn pass(
     *outgoing.uri_mut() = path.map_or_else(|| Uri::from_static("/"), Uri::from);
     *outgoing.version_mut() = Version::HTTP_11;
     remove_hop_by_hop(outgoing.headers_mut());
-    flight.count(|counts| counts.store_requests += 1);
+    // Dropped with the caller, it says that the client has gone.
+    let sending = flight.send();
     let (mut answer, lease) = match shared.pool.send(outgoing).await {
         Ok(answered) => answered,
+        // Its client has gone, which is nothing that the store did.
+        Err(_) if flight.is_broken() => return Err(Unanswered),
         Err(why) => {
-            flight.count(|counts| counts.store_failures += 1);
+            sending.failed();
             let text = xml("StoreUnreachable", &why, resource, fate.number);
             return Ok(own_answer(shared, fate, &flight, pending, 502, text).await);
         }
     };
-    flight.store_answered(answer.status().as_u16());
+    sending.answered(answer.status().as_u16());
     if fate.has(&[FaultKind::TimeoutAfter]) {
         return time_out(fate, reset).await;
     }

@@ -95,6 +95,36 @@ async fn read_until(stream: &mut TcpStream, text: &str) {
     }
 }
 
+/// Whoever goes while the store is at it has asked for it all the same.
+#[tokio::test]
+async fn a_client_that_goes_before_the_answer_is_counted() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let (proxy, probe) = tokio::join!(StoreProxy::start(Options::new(endpoint)), listener.accept());
+    drop(probe);
+    let proxy = proxy.unwrap();
+    let requests = [
+        ("PUT /b/k HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\n\r\nwhole", "whole"),
+        ("PUT /b/k HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\n\r\npart", "part"),
+    ];
+    for (request, seen) in requests {
+        let mut client = TcpStream::connect(proxy.endpoint().strip_prefix("http://").unwrap()).await.unwrap();
+        client.write_all(request.as_bytes()).await.unwrap();
+        let (mut store, _) = listener.accept().await.unwrap();
+        read_until(&mut store, seen).await;
+        drop(client);
+        // The proxy ends its connection to the store when it knows.
+        let ended = tokio::time::timeout(WAIT_MAX, store.read_to_end(&mut Vec::new())).await;
+        assert!(ended.is_ok(), "the proxy waits for a client that has gone");
+    }
+    while proxy.report().total.in_flight > 0 {
+        tokio::task::yield_now().await;
+    }
+    let put = of(&proxy, Operation::PutObject);
+    assert_eq!((put.requests, put.unanswered, put.store_requests, put.store_given_up), (2, 2, 2, 2));
+    assert_eq!((put.billed, put.store_failures, put.bytes_stored), (1, 0, 0), "a part of a request is not charged");
+}
+
 #[tokio::test]
 async fn a_store_that_has_gone_is_told_as_an_error_of_the_gateway() {
     let (store, proxy) = start().await;
