@@ -3,6 +3,7 @@
 //! A key that is not known is refused by name, because a workload with a misspelled key would measure something else.
 
 mod named;
+mod source;
 
 use std::path::Path;
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::record::HEADER_BYTES;
+use source::Wrong;
 
 /// Largest count of anything here: it fits all that is computed with it.
 const COUNT_MAX: u32 = 1_000_000;
@@ -188,7 +190,10 @@ impl Workload {
                 )));
             }
         };
-        Workload::read(&text, set).map_err(|problem| Failure::Refused(format!("workload {name_or_file}: {problem}")))
+        Workload::read(&text, set).map_err(|Wrong { line, text }| {
+            let line = line.map_or(String::new(), |line| format!(":{line}"));
+            Failure::Refused(format!("workload {name_or_file}{line}: {text}"))
+        })
     }
 
     /// The names of those that come with the program, and what they are for.
@@ -200,41 +205,30 @@ impl Workload {
         })
     }
 
-    fn read(text: &str, set: &[String]) -> Result<Workload, String> {
-        let one_line = |error: toml::de::Error| error.message().replace('\n', " ");
-        let mut table: toml::Table = text.parse().map_err(one_line)?;
-        for one in set {
-            let (key, value) = one.split_once('=').ok_or_else(|| format!("{one:?} is not key=value"))?;
-            // A word without quotes is meant as a text.
-            let parsed = format!("value = {value}").parse::<toml::Table>();
-            let parsed = parsed.ok().and_then(|mut table| table.remove("value"));
-            table.insert(key.trim().to_owned(), parsed.unwrap_or_else(|| toml::Value::String(value.to_owned())));
-        }
-        // A single rate replaces stages.
-        if set.iter().any(|one| one.split('=').next().is_some_and(|key| key.trim() == "rate_per_second")) {
-            table.remove("stages");
-        }
-        let mut workload: Workload = table.try_into().map_err(one_line)?;
-        workload.settle()?;
-        Ok(workload)
+    fn read(text: &str, set: &[String]) -> Result<Workload, Wrong> {
+        source::read(text, set)
     }
 
     /// Checks it as a whole; a rate and a duration become a stage.
-    fn settle(&mut self) -> Result<(), String> {
-        match (self.rate_per_second.take(), self.duration_seconds.take(), self.stages.is_empty()) {
+    fn settle(&mut self) -> Result<(), Problem> {
+        let is_one_rate = self.stages.is_empty();
+        match (self.rate_per_second.take(), self.duration_seconds.take(), is_one_rate) {
             (Some(rate_per_second), Some(seconds), true) => self.stages = vec![Stage { rate_per_second, seconds }],
             (None, None, false) => {}
-            _ => {
-                return Err(
-                    "say either rate_per_second and duration_seconds, or [[stages]] with rate_per_second and seconds"
-                        .into(),
-                );
+            (rate, duration, _) => {
+                let key = match (rate, duration) {
+                    (Some(_), _) => "rate_per_second",
+                    (None, Some(_)) => "duration_seconds",
+                    (None, None) => "stages",
+                };
+                let text =
+                    "say either rate_per_second and duration_seconds, or [[stages]] with rate_per_second and seconds";
+                return Err(Problem::of(key, text));
             }
         }
         let counts = [
             ("topics", self.topics, 1),
             ("partitions", self.partitions, 1),
-            ("topics × partitions", self.topics.saturating_mul(self.partitions), 1),
             ("connections", self.connections, 1),
             ("consumers", self.consumers, 0),
             ("groups", self.groups, 1),
@@ -242,33 +236,67 @@ impl Workload {
         for (key, count, min) in counts {
             within(key, u64::from(count), min, u64::from(COUNT_MAX))?;
         }
-        let places = self.topics * self.partitions;
-        within("consumers (no more than partitions)", u64::from(self.consumers), 0, u64::from(places))?;
+        let places = u64::from(self.topics) * u64::from(self.partitions);
+        if places > u64::from(COUNT_MAX) {
+            let text = format!("topics × partitions is {places}; it must be between 1 and {COUNT_MAX}");
+            return Err(Problem::of("partitions", text));
+        }
+        if u64::from(self.consumers) > places {
+            let text =
+                format!("consumers is {}; there are {places} partitions, so 0 to {places} would work", self.consumers);
+            return Err(Problem::of("consumers", text));
+        }
         within("record_bytes", self.record_bytes as u64, HEADER_BYTES as u64, RECORD_BYTES_MAX as u64)?;
         within("batch_bytes", self.batch_bytes as u64, 1024, 8 << 20)?;
         within("linger_ms", u64::from(self.linger_ms), 0, 60_000)?;
         within("warm_up_seconds", u64::from(self.warm_up_seconds), 0, u64::from(SECONDS_MAX))?;
         within("drain_seconds", u64::from(self.drain_seconds), 1, 3600)?;
         within("lag_ms_max", self.lag_ms_max, 1, 60_000)?;
-        for stage in &self.stages {
-            within("rate_per_second", stage.rate_per_second, 1, RATE_PER_SECOND_MAX)?;
-            within("seconds", u64::from(stage.seconds), 1, u64::from(SECONDS_MAX))?;
+        for (index, stage) in self.stages.iter().enumerate() {
+            let keys = if is_one_rate {
+                ["rate_per_second".to_owned(), "duration_seconds".to_owned()]
+            } else {
+                [format!("stages[{index}].rate_per_second"), format!("stages[{index}].seconds")]
+            };
+            within(&keys[0], stage.rate_per_second, 1, RATE_PER_SECOND_MAX)?;
+            within(&keys[1], u64::from(stage.seconds), 1, u64::from(SECONDS_MAX))?;
         }
+        self.settle_what_goes_together()
+    }
+
+    fn settle_what_goes_together(&self) -> Result<(), Problem> {
         if self.protocol == Protocol::Http && self.compression != Compression::None {
-            return Err(
-                "compression is for Kafka's batches; with protocol = \"http\" say compression = \"none\"".into()
-            );
+            let text = "compression is for Kafka's batches; with protocol = \"http\" say compression = \"none\"";
+            return Err(Problem::of("compression", text));
         }
         if !(0.0..=1.0).contains(&self.incompressible) {
-            return Err(format!("incompressible is {}; it must be between 0 and 1", self.incompressible));
+            let text = format!("incompressible is {}; it must be between 0 and 1", self.incompressible);
+            return Err(Problem::of("incompressible", text));
         }
-        if self.receive_p99_ms_max.is_some() && self.consumers == 0 {
-            return Err("receive_p99_ms_max needs consumers; say consumers = 1".into());
+        let bounds = [
+            ("receive_p99_ms_max", self.receive_p99_ms_max),
+            ("acknowledge_p99_ms_max", self.acknowledge_p99_ms_max),
+            ("resident_growth_mebibytes_max", self.resident_growth_mebibytes_max),
+        ];
+        for (key, bound) in bounds {
+            if let Some(bound) = bound.filter(|bound| !(bound.is_finite() && *bound >= 0.0)) {
+                return Err(Problem::of(key, format!("{key} is {bound}; it must be a number, 0 or more")));
+            }
         }
-        if self.catch_up_after_seconds.is_some() && self.consumers == 0 {
-            return Err("catch_up_after_seconds needs consumers; say consumers = 1".into());
+        let needs_consumers = [
+            ("receive_p99_ms_max", self.receive_p99_ms_max.is_some()),
+            ("catch_up_after_seconds", self.catch_up_after_seconds.is_some()),
+        ];
+        if let Some((key, _)) = needs_consumers.iter().find(|(_, is_said)| *is_said && self.consumers == 0) {
+            return Err(Problem::of(key, format!("{key} needs consumers; say consumers = 1")));
         }
-        Ok(())
+        let seconds = self.stages.iter().map(|stage| u64::from(stage.seconds)).sum::<u64>();
+        match self.catch_up_after_seconds {
+            Some(after) => {
+                within("catch_up_after_seconds", u64::from(after), 0, seconds + u64::from(self.warm_up_seconds) - 1)
+            }
+            None => Ok(()),
+        }
     }
 
     /// All partitions of all topics.
@@ -284,11 +312,25 @@ impl Workload {
     }
 }
 
-fn within(key: &str, value: u64, min: u64, max: u64) -> Result<(), String> {
+/// A value that cannot be.
+#[derive(Debug)]
+struct Problem {
+    /// As the text has it: `partitions`, `stages[0].seconds`.
+    key: String,
+    text: String,
+}
+
+impl Problem {
+    fn of(key: &str, text: impl Into<String>) -> Problem {
+        Problem { key: key.to_owned(), text: text.into() }
+    }
+}
+
+fn within(key: &str, value: u64, min: u64, max: u64) -> Result<(), Problem> {
     if (min..=max).contains(&value) {
         Ok(())
     } else {
-        Err(format!("{key} is {value}; it must be between {min} and {max}"))
+        Err(Problem::of(key, format!("{key} is {value}; it must be between {min} and {max}")))
     }
 }
 
