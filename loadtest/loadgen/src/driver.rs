@@ -21,6 +21,9 @@ pub(crate) trait Driver: Sync {
     /// Makes the plan's topics.
     fn create_topics(&self, plan: &Plan) -> anyhow::Result<()>;
 
+    /// Deletes them, as far as they are there.
+    fn delete_topics(&self, plan: &Plan) -> anyhow::Result<()>;
+
     /// Some of the run's connections, for the thread that calls it.
     fn senders<'a>(
         &'a self,

@@ -18,6 +18,7 @@ use crate::progress::Progress;
 use crate::record::read;
 use crate::schedule::{Clock, Moment, Schedule};
 use crate::senders::{Sent, send};
+use crate::tail::{Behind, Tail};
 
 /// From the start of the threads to the first record: a consumer of librdkafka takes half a second to begin.
 const LEAD: Duration = Duration::from_secs(1);
@@ -29,8 +30,8 @@ const JUDGED_AFTER: Duration = Duration::from_secs(1);
 const SENDER_THREADS_MAX: u32 = 2;
 /// What one wait of a consumer takes, at most.
 const RECEIVE_WAIT: Duration = Duration::from_millis(20);
-/// A record that is no older than that is at the tail.
-const TAIL: Duration = Duration::from_secs(1);
+/// How long consumers read on when everything has come: what comes twice comes late.
+const READ_ON: Duration = Duration::from_secs(1);
 /// Of the records of a stage, how many must be sent in it, and acknowledged soon after it.
 const ON_TIME_SHARE_MIN: f64 = 0.99;
 
@@ -59,8 +60,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) acknowledge: Mutex<Recorder>,
     pub(crate) receive: Mutex<Recorder>,
     lags: Mutex<Vec<Lag>>,
-    /// When the last consumer of the late group had come to the tail, and how many of them have.
-    caught_up: Mutex<(Moment, u32)>,
+    /// Where a group begins late.
+    tail: Option<Tail>,
     broken: Mutex<Option<anyhow::Error>>,
 }
 
@@ -97,7 +98,7 @@ impl<'a> Shared<'a> {
             acknowledge: Mutex::new(Recorder::new(schedule)),
             receive: Mutex::new(Recorder::new(schedule)),
             lags: Mutex::new(schedule.stages().iter().map(|_| lag()).collect()),
-            caught_up: Mutex::new((Moment(0), 0)),
+            tail: Tail::of(plan),
             broken: Mutex::new(None),
         }
     }
@@ -150,6 +151,9 @@ impl<'a> Shared<'a> {
         for Answer { head, at, .. } in answers.iter().filter(|answer| answer.failure.is_none()) {
             recorder.record(head.intended, *at);
             count += 1;
+            if let Some(tail) = &self.tail {
+                tail.acknowledged(head.place);
+            }
             if let Some(stage) = self.schedule.stage_of(head.intended) {
                 let judged = self.schedule.stages()[stage].ends.plus(JUDGED_AFTER);
                 lags[stage].acknowledged += u64::from(*at < judged);
@@ -221,7 +225,6 @@ pub(crate) fn carry_out(plan: &Plan, driver: &dyn Driver, gauge: &Gauge) -> anyh
         checks.add(&received.checks);
         checks.lost += received.lost(&acknowledged, |place| place % plan.workload.consumers == one);
     }
-    let (caught_up, who) = shared.caught_up.into_inner().expect("nobody panics with it");
     Ok(Outcome {
         checks,
         first_error,
@@ -233,7 +236,7 @@ pub(crate) fn carry_out(plan: &Plan, driver: &dyn Driver, gauge: &Gauge) -> anyh
         samples: watched.samples,
         sent: shared.sent.into_inner(),
         received: shared.received.into_inner(),
-        caught_up: (who == plan.workload.consumers).then_some(caught_up),
+        caught_up: shared.tail.as_ref().and_then(Tail::caught_up),
     })
 }
 
@@ -251,6 +254,7 @@ fn watch(shared: &Shared<'_>, gauge: &Gauge, have_senders_ended: impl Fn() -> bo
         Watched { samples: vec![gauge.sample(shared.clock.now(), shared.counts())], stages: 0, is_saturated: false };
     let groups = u64::from(shared.plan.workload.groups_in_all());
     let mut next_sample = Moment::of_seconds(1);
+    let mut has_all_since = None;
     loop {
         let now = shared.clock.now();
         if now >= next_sample {
@@ -274,7 +278,11 @@ fn watch(shared: &Shared<'_>, gauge: &Gauge, have_senders_ended: impl Fn() -> bo
         }
         // Nothing is lost track of when the last answers come between the two looks: the first one is at the senders.
         let has_all = have_senders_ended() && shared.received.load(Relaxed) >= shared.answered.load(Relaxed) * groups;
-        if has_all || now > shared.gives_up() || shared.is_broken() {
+        if has_all {
+            has_all_since.get_or_insert(now);
+        }
+        let has_read_on = |since: Moment| groups == 0 || now >= since.plus(READ_ON);
+        if has_all_since.is_some_and(has_read_on) || now > shared.gives_up() || shared.is_broken() {
             break;
         }
         let look = now.plus(LOOK_EVERY).min(next_sample);
@@ -302,7 +310,7 @@ fn receive(shared: &Shared<'_>, driver: &dyn Driver, group: u32, one: u32) -> an
     }
     let mut receiver = driver.receiver(plan, shared.clock, &plan.places_of(one))?;
     let mut received = Received::of_run(plan.run);
-    let mut is_at_the_tail = false;
+    let mut behind = shared.tail.as_ref().filter(|_| late.is_some()).map(|tail| Behind::of(tail, &plan.places_of(one)));
     let mut came: Vec<(Moment, Moment)> = Vec::new();
     while shared.stop_receiving.load(Relaxed) == 0 && !shared.is_broken() {
         receiver.turn(RECEIVE_WAIT, &mut |arrived: &Arrived<'_>| {
@@ -310,6 +318,9 @@ fn receive(shared: &Shared<'_>, driver: &dyn Driver, group: u32, one: u32) -> an
             let counts = received.note(arrived.place, arrived.offset, head.as_ref());
             if let Some(head) = head.filter(|_| counts) {
                 came.push((head.intended, arrived.at));
+                if let Some(behind) = &mut behind {
+                    behind.note(arrived.place, head.intended, arrived.at);
+                }
             }
         })?;
         shared.received.fetch_add(came.len() as u64, Relaxed);
@@ -318,11 +329,8 @@ fn receive(shared: &Shared<'_>, driver: &dyn Driver, group: u32, one: u32) -> an
             came.iter().for_each(|(intended, at)| recorder.record(*intended, *at));
         }
         // Catching up is no latency of anybody; only when it is over counts.
-        let tail = came.last().filter(|(intended, at)| late.is_some() && intended.plus(TAIL) > *at);
-        if let Some((_, at)) = tail.filter(|_| !is_at_the_tail) {
-            is_at_the_tail = true;
-            let mut caught_up = shared.caught_up.lock().expect("nobody panics with it");
-            *caught_up = (caught_up.0.max(*at), caught_up.1 + 1);
+        if let Some(behind) = &mut behind {
+            behind.look(shared.clock.now());
         }
         came.clear();
     }

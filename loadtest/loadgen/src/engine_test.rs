@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::driver::{Answer, Arrived, Driver, Offered, Receiver, Senders};
 use crate::engine::{Outcome, carry_out};
+use crate::machine::Machine;
 use crate::measure::Gauge;
 use crate::plan::Plan;
 use crate::record::Head;
@@ -28,6 +29,10 @@ enum Fault {
     TakesNothing,
     /// Takes everything, and answers 175 records/s of each thread.
     IsSlow,
+    /// Has a record of the first place come again when all has come.
+    DoublesLate,
+    /// Gives consumers that begin late nothing of the second place until a while after that.
+    KeepsBack,
 }
 
 /// A server in memory.
@@ -36,6 +41,8 @@ struct Fake {
     logs: Mutex<Vec<Vec<Vec<u8>>>>,
 }
 
+/// When a late group begins, and when it gets all.
+const LATE: (Moment, Moment) = (Moment(1_000_000_000), Moment(1_700_000_000));
 const STALL: (Moment, Moment) = (Moment(1_000_000_000), Moment(1_500_000_000));
 
 impl Driver for Fake {
@@ -47,12 +54,17 @@ impl Driver for Fake {
         Ok(())
     }
 
+    fn delete_topics(&self, _: &Plan) -> anyhow::Result<()> {
+        Ok(())
+    }
+
     fn senders<'a>(&'a self, _: &'a Plan, clock: Clock, _: &[u32]) -> anyhow::Result<Box<dyn Senders + 'a>> {
         Ok(Box::new(FakeSenders { fake: self, clock, waiting: VecDeque::new(), offered: 0 }))
     }
 
     fn receiver<'a>(&'a self, _: &'a Plan, clock: Clock, places: &[u32]) -> anyhow::Result<Box<dyn Receiver + 'a>> {
-        Ok(Box::new(FakeReceiver { fake: self, clock, next: places.iter().map(|place| (*place, 0)).collect() }))
+        let next = places.iter().map(|place| (*place, 0)).collect();
+        Ok(Box::new(FakeReceiver { fake: self, clock, next, since: clock.now(), has_doubled: false }))
     }
 }
 
@@ -114,14 +126,25 @@ struct FakeReceiver<'a> {
     fake: &'a Fake,
     clock: Clock,
     next: Vec<(u32, usize)>,
+    since: Moment,
+    has_doubled: bool,
 }
 
 impl Receiver for FakeReceiver<'_> {
     fn turn(&mut self, _: Duration, visit: &mut dyn FnMut(&Arrived<'_>)) -> anyhow::Result<()> {
         self.clock.sleep_until(self.clock.now().plus(Duration::from_millis(2)));
-        let logs = self.fake.logs.lock().unwrap();
+        let now = self.clock.now();
+        let mut logs = self.fake.logs.lock().unwrap();
         for (place, next) in &mut self.next {
-            let log = &logs[*place as usize];
+            let log = &mut logs[*place as usize];
+            if self.fake.fault == Fault::DoublesLate && *place == 0 && now > Moment(2_400_000_000) && !self.has_doubled
+            {
+                self.has_doubled = true;
+                log.push(log[0].clone());
+            }
+            if self.fake.fault == Fault::KeepsBack && *place == 1 && self.since >= LATE.0 && now < LATE.1 {
+                continue;
+            }
             // The newest one stays behind for a moment, as it may yet be changed by what comes.
             let is_quiet = self.clock.now() > Moment::of_seconds(2);
             let end = if is_quiet { log.len() } else { log.len().saturating_sub(1) };
@@ -155,7 +178,7 @@ fn outcome(fault: Fault) -> (Plan, Outcome) {
 fn carried_out(fault: Fault, workload: Workload) -> (Plan, Outcome) {
     let plan = Plan::new(workload, 5);
     let fake = Fake { fault, logs: Mutex::new(vec![Vec::new(); 2]) };
-    let outcome = carry_out(&plan, &fake, &Gauge::new(None)).unwrap();
+    let outcome = carry_out(&plan, &fake, &Gauge::new(None, None)).unwrap();
     (plan, outcome)
 }
 
@@ -165,7 +188,11 @@ fn report((plan, outcome): (Plan, Outcome)) -> Report {
         client: String::new(),
         load_average_before: None,
         load_average_after: None,
-        is_busy: false,
+        load_average_max: 1.0,
+        reservations: Vec::new(),
+        remarks: Vec::new(),
+        counted: None,
+        machine: Machine::this(),
         date: String::new(),
     };
     Report::of(plan.workload, outcome, around)
@@ -194,6 +221,38 @@ fn a_dropped_record_fails_the_run() {
 #[test]
 fn a_doubled_record_fails_the_run() {
     check(Fault::Doubles, "1 records received more than once");
+}
+
+/// All has come when it does.
+#[test]
+fn a_record_that_comes_again_late_fails_the_run() {
+    check(Fault::DoublesLate, "1 records received more than once");
+}
+
+fn caught_up(fault: Fault, set: &[&str]) -> Option<f64> {
+    let always = ["partitions=2", "connections=2", "consumers=1", "spread=own", "warm_up_seconds=0", "lag_ms_max=250"];
+    let always = always.into_iter().chain(["rate_per_second=400", "duration_seconds=2", "catch_up_after_seconds=1"]);
+    let set: Vec<String> = always.chain(set.iter().copied()).map(str::to_owned).collect();
+    let report = report(carried_out(fault, Workload::load("w4", &set).unwrap()));
+    assert_eq!((report.complaints.clone(), report.received), (Vec::new(), 1600));
+    report.catch_up.unwrap().caught_up_seconds
+}
+
+/// The first place is at the tail at once.
+#[test]
+fn a_late_group_has_caught_up_when_it_has_everywhere() {
+    let prompt = caught_up(Fault::None, &[]).unwrap();
+    assert!((1.0..1.5).contains(&prompt), "{prompt}");
+    let late = caught_up(Fault::KeepsBack, &[]).unwrap();
+    assert!((1.7..2.4).contains(&late), "{late}");
+}
+
+/// Nothing ever comes from the second place, so nothing young does.
+#[test]
+fn a_late_group_has_caught_up_where_nothing_is_written() {
+    let found =
+        caught_up(Fault::None, &["connections=1", "spread=sticky", "linger_ms=60000", "batch_bytes=8388608"]).unwrap();
+    assert!((1.0..1.5).contains(&found), "{found}");
 }
 
 #[test]

@@ -15,6 +15,15 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The same, with something more to say.
+    pub(crate) fn and(self, more: &str) -> Failure {
+        match self {
+            Failure::Refused(text) => Failure::Refused(format!("{text}; {more}")),
+            Failure::Unreachable(text) => Failure::Unreachable(format!("{text}; {more}")),
+            Failure::BrokeOff(text) => Failure::BrokeOff(format!("{text}; {more}")),
+        }
+    }
+
     /// What the program ends with: 1 for a run that did not hold, 2 for a request that cannot be carried out, 3 for no server.
     #[must_use]
     pub fn exit_code(&self) -> u8 {

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use crate::latency::{Latency, Point};
 use crate::measure::Sample;
 use crate::report::Report;
+use crate::store::StoreReport;
 use plot::{Line, Plot, Scale};
 
 const STYLE: &str = include_str!("html/style.css");
@@ -23,6 +24,9 @@ pub fn page(report: &Report) -> String {
     verdict(&mut body, report);
     latencies(&mut body, report);
     figures(&mut body, report);
+    if let Some(store) = &report.store {
+        of_store(&mut body, store);
+    }
     for plot in plots(report).iter().filter(|plot| !plot.is_empty()) {
         put(&mut body, format_args!("{plot}"));
     }
@@ -46,20 +50,16 @@ fn escaped(text: &str) -> String {
 
 fn verdict(out: &mut String, report: &Report) {
     if report.complaints.is_empty() {
-        put(
-            out,
-            format_args!(
-                "<p class=\"held\"><b>Held:</b> every acknowledged record came, once and in order, and the schedule was kept.</p>\n"
-            ),
-        );
+        put(out, format_args!("<p class=\"held\"><b>Held:</b> {}.</p>\n", escaped(report.what_held())));
     }
     for complaint in &report.complaints {
         put(out, format_args!("<p class=\"failed\"><b>Failed:</b> {}.</p>\n", escaped(complaint)));
     }
-    if !report.is_quotable {
-        let why =
-            if report.complaints.is_empty() { "the machine was busy, or was allowed to be" } else { "a check failed" };
-        put(out, format_args!("<p class=\"failed\"><b>Not to be quoted:</b> {why}.</p>\n"));
+    for why in report.why_not_quotable() {
+        put(out, format_args!("<p class=\"failed\"><b>Not to be quoted:</b> {}.</p>\n", escaped(why)));
+    }
+    for remark in &report.remarks {
+        put(out, format_args!("<p>{}.</p>\n", escaped(remark)));
     }
 }
 
@@ -81,11 +81,16 @@ fn latencies(out: &mut String, report: &Report) {
         );
     };
     row("to acknowledge", &report.acknowledge);
-    row("to receive", &report.receive);
+    let is_read = report.workload.consumers > 0;
+    if is_read {
+        row("to receive", &report.receive);
+    }
     if report.stages.len() > 1 {
         for stage in &report.stages {
             row(&format!("{} records/s, to acknowledge", stage.rate_per_second), &stage.acknowledge);
-            row(&format!("{} records/s, to receive", stage.rate_per_second), &stage.receive);
+            if is_read {
+                row(&format!("{} records/s, to receive", stage.rate_per_second), &stage.receive);
+            }
         }
     }
     if let Some(catch_up) = &report.catch_up {
@@ -102,21 +107,46 @@ fn figures(out: &mut String, report: &Report) {
         |value: Option<f64>, digits: usize| value.map_or("–".to_owned(), |value| format!("{value:.digits$}"));
     let sent = report.stages.iter().map(|stage| stage.sent_per_second).fold(0.0, f64::max);
     let load = [report.load_average_before, report.load_average_after].map(|load| number(load, 2));
+    let load = format!("{} ({} might be)", load.join(", "), number(Some(report.load_average_max), 2));
     let rows = [
         ("sent at most, records/s", format!("{sent:.0}")),
         ("server, CPU-s/GiB", number(report.server_cpu_seconds_per_gibibyte, 2)),
         ("server, cores", number(report.server_cores, 2)),
         ("server, resident at most, MiB", number(report.server_resident_mebibytes_max, 0)),
         ("generator, cores", number(Some(report.generator_cores), 2)),
-        ("load average, before and after", load.join(", ")),
+        ("generator, its busiest thread, cores", number(Some(report.generator_thread_cores_max), 2)),
+        ("load average, before and after", load),
         ("machine", format!("{} × {}, {} MiB", machine.cores, machine.processor, machine.memory_mebibytes)),
-        ("kernel", format!("{}, {}", machine.kernel, machine.congestion_control)),
+        ("kernel", machine.kernel.clone()),
+        ("tcp congestion control", machine.congestion_control.clone()),
     ];
     put(out, format_args!("<dl>\n"));
     for (name, value) in rows {
         put(out, format_args!("<div><dt>{name}</dt><dd>{}</dd></div>\n", escaped(&value)));
     }
     put(out, format_args!("</dl>\n"));
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+fn of_store(out: &mut String, store: &StoreReport) {
+    put(out, format_args!("<h2>Requests to the store</h2>\n<p>{}.</p>\n", escaped(&store.about())));
+    put(out, format_args!("<table>\n<thead><tr><th scope=\"col\">kind</th>"));
+    for heading in store.headings() {
+        put(out, format_args!("<th scope=\"col\">{}</th>", escaped(&heading)));
+    }
+    put(out, format_args!("</tr></thead>\n<tbody>\n"));
+    for (name, values) in store.rows() {
+        put(out, format_args!("<tr><th scope=\"row\">{}</th>", escaped(&name)));
+        for (index, value) in values.iter().enumerate() {
+            let digits = [0, 1, 2, 2].get(index).copied().unwrap_or(6);
+            put(out, format_args!("<td>{value:.digits$}</td>"));
+        }
+        put(out, format_args!("</tr>\n"));
+    }
+    put(out, format_args!("</tbody>\n</table>\n"));
 }
 
 fn plots(report: &Report) -> Vec<Plot> {
@@ -165,17 +195,24 @@ fn plots(report: &Report) -> Vec<Plot> {
             y_label: "ms".to_owned(),
             x_scale: Scale::Percentile,
             y_scale: Scale::Logarithmic,
-            lines: vec![of_curve("to acknowledge", &report.acknowledge), of_curve("to receive", &report.receive)],
+            lines: [("to acknowledge", &report.acknowledge), ("to receive", &report.receive)]
+                .into_iter()
+                .filter(|(_, latency)| !latency.curve.is_empty())
+                .map(|(name, latency)| of_curve(name, latency))
+                .collect(),
         },
         over_time(
             "Records",
             "per second",
             Scale::Linear,
-            vec![
+            [
                 per_second("sent", |sample| Some(sample.sent as f64)),
                 per_second("acknowledged", |sample| Some(sample.acknowledged as f64)),
                 per_second("received", |sample| Some(sample.received as f64)),
-            ],
+            ]
+            .into_iter()
+            .filter(|line| report.workload.consumers > 0 || line.name != "received")
+            .collect(),
         ),
         over_time(
             "Processors",
@@ -191,6 +228,21 @@ fn plots(report: &Report) -> Vec<Plot> {
             "MiB",
             Scale::Linear,
             vec![Line { name: "resident".to_owned(), points: memory.collect() }],
+        ),
+        over_time(
+            "Requests to the store",
+            "per second",
+            Scale::Linear,
+            vec![per_second("requests", |sample| sample.store_requests.map(|count| count as f64))],
+        ),
+        over_time(
+            "Bytes to and from the store",
+            "MiB per second",
+            Scale::Linear,
+            vec![
+                per_second("to it", |sample| sample.store_bytes_in.map(mebibytes)),
+                per_second("from it", |sample| sample.store_bytes_out.map(mebibytes)),
+            ],
         ),
     ]
 }

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tidelog_loadgen::{Failure, Options, Report, Table, Target, Workload, break_off_when_interrupted, page, run};
+use tidelog_loadgen::{
+    Failure, Options, Report, Store, Table, Target, Workload, break_off_when_interrupted, page, run,
+};
 
 #[derive(Parser)]
 #[command(about = "Sends records at their time, whatever became of those before, and checks each of them", version)]
@@ -28,7 +30,7 @@ struct Arguments {
     #[arg(long, value_name = "FLAG", requires = "start", allow_hyphen_values = true)]
     server_flag: Vec<String>,
     /// A server that is there: its Kafka listener.
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     kafka: Option<String>,
     /// A server that is there: its HTTP listener.
     #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
@@ -45,6 +47,18 @@ struct Arguments {
     /// The load average above which the machine is busy; half of its processors unless said.
     #[arg(long, value_name = "LOAD")]
     load_average_max: Option<f64>,
+    /// Counts the requests to the store at a tidelog-store-proxy that the server's store is behind: its control address.
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
+    store_proxy: Option<String>,
+    /// Puts a store with latency behind the server that is started, and counts its requests: s3-standard, s3-express or none.
+    #[arg(long, value_name = "PROFILE", requires = "start", conflicts_with = "store_proxy")]
+    store_latency: Option<String>,
+    /// The S3 server that the objects are in then, which is started as well: moto (in memory) or radosgw.
+    #[arg(long, value_name = "SERVER", requires = "store_latency", default_value = "radosgw")]
+    store_server: String,
+    /// Leaves the topics of the run on a server that was there.
+    #[arg(long)]
+    keep_topics: bool,
     /// Writes the whole result as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -90,7 +104,18 @@ fn carry_out(arguments: &Arguments) -> Result<Report, Failure> {
     for file in arguments.json.iter().chain(&arguments.html) {
         write(file, "")?;
     }
-    let options = Options { target, busy: arguments.busy, load_average_max: arguments.load_average_max };
+    let store = match (&arguments.store_proxy, &arguments.store_latency) {
+        (Some(control), _) => Store::Proxy(control.clone()),
+        (None, Some(profile)) => Store::Slowed { profile: profile.clone(), server: arguments.store_server.clone() },
+        (None, None) => Store::Unseen,
+    };
+    let options = Options {
+        busy: arguments.busy,
+        load_average_max: arguments.load_average_max,
+        store,
+        keep_topics: arguments.keep_topics,
+        ..Options::of(target)
+    };
     let report = run(workload, &options)?;
     if let Some(file) = &arguments.json {
         let json = serde_json::to_string_pretty(&report).expect("a report is plain values");

@@ -1,11 +1,16 @@
 //! What the operating system says of a run: processor time and memory of the server's process and its children, processor time
 //! of this one, and how busy the machine is.
 
+mod threads;
+
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::schedule::Moment;
+use crate::store::{Counted, Counter};
+use threads::Threads;
 
 /// What was seen at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,8 +21,20 @@ pub struct Sample {
     pub server_cpu_seconds: Option<f64>,
     /// Resident memory of the same.
     pub server_resident_mebibytes: Option<f64>,
-    /// User and system time of the generator.
+    /// User and system time of the generator, without a proxy before the store that is in its process.
     pub generator_cpu_seconds: f64,
+    /// Of a core, what the busiest thread of the generator used since the sample before.
+    #[serde(default)]
+    pub generator_thread_cores: f64,
+    /// Requests to the store so far, where they are counted.
+    #[serde(default)]
+    pub store_requests: Option<u64>,
+    /// Bytes to it.
+    #[serde(default)]
+    pub store_bytes_in: Option<u64>,
+    /// Bytes from it.
+    #[serde(default)]
+    pub store_bytes_out: Option<u64>,
     /// Records handed over so far, the warm-up too.
     pub sent: u64,
     /// Of these, acknowledged.
@@ -31,27 +48,67 @@ pub(crate) struct Gauge {
     server: Option<u32>,
     ticks_per_second: f64,
     page_bytes: f64,
+    threads: RefCell<Threads>,
+    store: Option<Counter>,
+    /// What the store's proxy told, and since how many seconds; and why it did not, the first time.
+    counted: RefCell<(Vec<(f64, Counted)>, Option<String>)>,
 }
 
 impl Gauge {
-    /// `server` is its process, if it is on this machine.
-    pub(crate) fn new(server: Option<u32>) -> Gauge {
+    /// `server` is its process, if it is on this machine; `store` counts what it asks of its store.
+    pub(crate) fn new(server: Option<u32>, store: Option<Counter>) -> Gauge {
         // SAFETY: the calls have no preconditions.
         let (ticks, page) = unsafe { (libc::sysconf(libc::_SC_CLK_TCK), libc::sysconf(libc::_SC_PAGESIZE)) };
-        Gauge { server, ticks_per_second: ticks as f64, page_bytes: page as f64 }
+        Gauge {
+            server,
+            ticks_per_second: ticks as f64,
+            page_bytes: page as f64,
+            threads: RefCell::default(),
+            store,
+            counted: RefCell::default(),
+        }
     }
 
     pub(crate) fn sample(&self, at: Moment, [sent, acknowledged, received]: [u64; 3]) -> Sample {
         let server = self.server.and_then(|root| tree(root, processes()));
+        let (generator_thread_cores, proxy_ticks) = self.threads.borrow_mut().look(at, self.ticks_per_second);
+        let [requests, bytes_in, bytes_out] = self.ask_store(at).map_or([None; 3], |totals| totals.map(Some));
         Sample {
             at_seconds: at.seconds(),
             server_cpu_seconds: server.map(|(ticks, _)| ticks / self.ticks_per_second),
             server_resident_mebibytes: server.map(|(_, pages)| pages * self.page_bytes / f64::from(1 << 20)),
-            generator_cpu_seconds: own_cpu_seconds(),
+            generator_cpu_seconds: own_cpu_seconds() - proxy_ticks / self.ticks_per_second,
+            generator_thread_cores,
+            store_requests: requests,
+            store_bytes_in: bytes_in,
+            store_bytes_out: bytes_out,
             sent,
             acknowledged,
             received,
         }
+    }
+
+    fn ask_store(&self, at: Moment) -> Option<[u64; 3]> {
+        let told = self.store.as_ref()?.read();
+        let mut counted = self.counted.borrow_mut();
+        match told {
+            Ok(told) => {
+                let totals = told.totals();
+                counted.0.push((at.seconds(), told));
+                Some(totals)
+            }
+            Err(error) => {
+                counted.1.get_or_insert_with(|| format!("{error:#}"));
+                None
+            }
+        }
+    }
+
+    /// What the store's proxy told in all samples, or why it did not; nothing where nobody counts.
+    pub(crate) fn into_counted(self) -> Option<Result<Vec<(f64, Counted)>, String>> {
+        self.store.as_ref()?;
+        let (told, error) = self.counted.into_inner();
+        Some(error.map_or(Ok(told), Err))
     }
 }
 
@@ -138,7 +195,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn this_process_is_seen() {
-        let sample = Gauge::new(Some(std::process::id())).sample(Moment(0), [0; 3]);
+        let sample = Gauge::new(Some(std::process::id()), None).sample(Moment(0), [0; 3]);
         assert!(sample.server_resident_mebibytes.unwrap() > 1.0);
         assert!(sample.generator_cpu_seconds >= 0.0);
     }

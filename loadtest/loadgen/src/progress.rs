@@ -45,13 +45,17 @@ impl Progress {
             p99.map_or("-".to_owned(), |p99| format!("{p99:.1}"))
         };
         let (acknowledge, receive) = (p99(&shared.acknowledge), p99(&shared.receive));
+        let (received, receive) = if shared.plan.workload.consumers > 0 {
+            (format!(", received {:.0}/s", rate(2)), format!(" / {receive}"))
+        } else {
+            (String::new(), String::new())
+        };
         let failed = shared.failed.load(Relaxed);
         let failed = if failed > 0 { format!(", {failed} FAILED") } else { String::new() };
         self.bar.set_message(format!(
-            "sent {:.0}/s, acknowledged {:.0}/s, received {:.0}/s, p99 {acknowledge} / {receive} ms{}{failed}",
+            "sent {:.0}/s, acknowledged {:.0}/s{received}, p99 {acknowledge}{receive} ms{}{failed}",
             rate(0),
             rate(1),
-            rate(2),
             cores(samples),
         ));
     }

@@ -8,10 +8,13 @@ use crate::latency::{Latency, Point};
 use crate::machine::Machine;
 use crate::measure::Sample;
 use crate::schedule::{Moment, Schedule};
+use crate::store::{Counted, StoreReport};
 use crate::workload::Workload;
 
 /// A p99 that is no more than so many times that of before counts as the same.
 const STEADY_FACTOR: f64 = 2.0;
+/// Of a core, what one thread of the generator may use: what waits for it longer than it works would be told of the server.
+const THREAD_CORES_MAX: f64 = 0.8;
 
 /// A run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,10 +33,19 @@ pub struct Report {
     pub load_average_before: Option<f64>,
     /// And when it had ended.
     pub load_average_after: Option<f64>,
-    /// Every check held, and the machine was idle before. No other result is to be quoted.
+    /// The load average above which the machine would have been too busy.
+    #[serde(default)]
+    pub load_average_max: f64,
+    /// Every check held, and there are no reservations. No other result is to be quoted.
     pub is_quotable: bool,
     /// What did not hold, a line each.
     pub complaints: Vec<String>,
+    /// Why it is not to be quoted although all held, a line each: how the machine was, or was allowed to be.
+    #[serde(default)]
+    pub reservations: Vec<String>,
+    /// What is to be known beside the result, a line each.
+    #[serde(default)]
+    pub remarks: Vec<String>,
     /// Counts of what was wrong.
     pub checks: Checks,
     /// Records handed over, the warm-up too.
@@ -42,7 +54,7 @@ pub struct Report {
     pub received: u64,
     /// From intended send to acknowledgement, without the warm-up.
     pub acknowledge: Latency,
-    /// From intended send to receive, without the warm-up.
+    /// From intended send to receive, without the warm-up. Empty when the workload has no consumers.
     pub receive: Latency,
     /// Each stage.
     pub stages: Vec<StageReport>,
@@ -58,6 +70,12 @@ pub struct Report {
     pub server_cores: Option<f64>,
     /// Processors that the generator used, on average.
     pub generator_cores: f64,
+    /// Of a core, what the busiest thread of the generator used in the busiest stage.
+    #[serde(default)]
+    pub generator_thread_cores_max: f64,
+    /// What was asked of the store, where that was counted.
+    #[serde(default)]
+    pub store: Option<StoreReport>,
     /// Acknowledgements over the run, by when the record was to be sent.
     pub acknowledge_series: Vec<Point>,
     /// The same of receives.
@@ -81,6 +99,9 @@ pub struct StageReport {
     pub lag_p99_9_ms: f64,
     /// Whether it was sent as it should have been.
     pub is_held: bool,
+    /// Of a core, what the busiest thread of the generator used.
+    #[serde(default)]
+    pub generator_thread_cores: f64,
     /// From intended send to acknowledgement.
     pub acknowledge: Latency,
     /// From intended send to receive.
@@ -111,12 +132,32 @@ pub(crate) struct Circumstances {
     pub(crate) client: String,
     pub(crate) load_average_before: Option<f64>,
     pub(crate) load_average_after: Option<f64>,
-    /// The machine was busy, or was allowed to be.
-    pub(crate) is_busy: bool,
+    pub(crate) load_average_max: f64,
+    /// Why the result is not to be quoted, whatever it is.
+    pub(crate) reservations: Vec<String>,
+    pub(crate) remarks: Vec<String>,
+    /// What the store's proxy told, by seconds, or why it did not.
+    pub(crate) counted: Option<Result<Vec<(f64, Counted)>, String>>,
+    pub(crate) machine: Machine,
     pub(crate) date: String,
 }
 
 impl Report {
+    /// What is known of a run without complaints.
+    pub(crate) fn what_held(&self) -> &'static str {
+        if self.workload.consumers > 0 {
+            "every acknowledged record came, once and in order, and the schedule was kept"
+        } else {
+            "every record was acknowledged, and the schedule was kept; nothing was read, so nothing is known of what is stored"
+        }
+    }
+
+    /// A line for each reason; none for a result that may be quoted.
+    pub(crate) fn why_not_quotable(&self) -> Vec<&str> {
+        let failed = (!self.complaints.is_empty()).then_some("a check failed");
+        failed.into_iter().chain(self.reservations.iter().map(String::as_str)).collect()
+    }
+
     pub(crate) fn of(workload: Workload, outcome: Outcome, around: Circumstances) -> Report {
         let schedule = Schedule::of(&workload);
         let stages: Vec<StageReport> =
@@ -126,16 +167,28 @@ impl Report {
         let (acknowledge, receive) = (outcome.acknowledge.whole(outcome.stages), outcome.receive.whole(outcome.stages));
         let gibibytes = acknowledge.count as f64 * workload.record_bytes as f64 / f64::from(1 << 30);
         let is_all_measured = outcome.stages == schedule.stages().len() && gibibytes > 0.0;
-        let complaints = complaints(&workload, &schedule, &outcome, &stages, &acknowledge, &receive);
+        let mut complaints = complaints(&workload, &schedule, &outcome, &stages, &acknowledge, &receive);
+        let payload_bytes = acknowledge.count * workload.record_bytes as u64;
+        let store = match around.counted.map(|counted| counted.map(|all| store(&all, measured, payload_bytes))) {
+            Some(Err(error)) => {
+                complaints.push(format!("what was asked of the store is not known: {error}"));
+                None
+            }
+            Some(Ok(store)) => store,
+            None => None,
+        };
         Report {
             date: around.date,
             server: around.server,
             client: around.client,
-            machine: Machine::this(),
+            machine: around.machine,
             load_average_before: around.load_average_before,
             load_average_after: around.load_average_after,
-            is_quotable: complaints.is_empty() && !around.is_busy,
+            load_average_max: around.load_average_max,
+            is_quotable: complaints.is_empty() && around.reservations.is_empty(),
             complaints,
+            reservations: around.reservations,
+            remarks: around.remarks,
             checks: outcome.checks,
             sent: outcome.sent,
             received: outcome.received,
@@ -145,6 +198,8 @@ impl Report {
             server_resident_mebibytes_max: usage.resident_max,
             server_cores: usage.server.map(|spent| spent / usage.seconds),
             generator_cores: usage.generator / usage.seconds,
+            generator_thread_cores_max: stages.iter().map(|stage| stage.generator_thread_cores).fold(0.0, f64::max),
+            store,
             acknowledge_series: outcome.acknowledge.series(),
             receive_series: outcome.receive.series(),
             interval_seconds: outcome.acknowledge.interval().as_secs_f64(),
@@ -166,6 +221,7 @@ fn stage_report(workload: &Workload, schedule: &Schedule, outcome: &Outcome, sta
         acknowledged_per_second: lag.acknowledged as f64 / seconds,
         lag_p99_9_ms: lag.behind.value_at_quantile(0.999) as f64 / 1000.0,
         is_held: is_held(lag, stretch.count, workload.lag_ms_max),
+        generator_thread_cores: thread_cores(&outcome.samples, (stretch.begins.seconds(), stretch.ends.seconds())),
         acknowledge: outcome.acknowledge.stage(stage),
         receive: outcome.receive.stage(stage),
         steady_after_seconds: stage.checked_sub(1).and_then(|before| {
@@ -175,6 +231,23 @@ fn stage_report(workload: &Workload, schedule: &Schedule, outcome: &Outcome, sta
             is_behind_a_burst.then(|| steady_after(&outcome.acknowledge.series(), of_stage, bound_ms)).flatten()
         }),
     }
+}
+
+/// Of a core, what the busiest thread of the generator used between two moments, on average.
+fn thread_cores(samples: &[Sample], (begins, ends): (f64, f64)) -> f64 {
+    // A sample tells of the second before it.
+    let inside = samples.iter().filter(|sample| (begins + 0.5..ends + 0.5).contains(&sample.at_seconds));
+    let cores: Vec<f64> = inside.map(|sample| sample.generator_thread_cores).collect();
+    cores.iter().sum::<f64>() / cores.len().max(1) as f64
+}
+
+/// What was asked of a store between the looks that are nearest to two moments.
+fn store(counted: &[(f64, Counted)], (from, to): (f64, f64), payload_bytes: u64) -> Option<StoreReport> {
+    let nearest = |seconds: f64| {
+        let distance = |(at, _): &&(f64, Counted)| (at - seconds).abs();
+        counted.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))
+    };
+    Some(StoreReport::between(&nearest(from)?.1, &nearest(to)?.1, payload_bytes))
 }
 
 /// Seconds from the beginning of a stage until the p99 stays below a bound.
@@ -225,6 +298,7 @@ fn complaints(
             workload.lag_ms_max
         ));
     }
+    found.extend(busy_threads(schedule, outcome, stages));
     if let (true, Some(first)) = (workload.until_saturated, stages.first())
         && !is_acknowledged(&outcome.lags[0], schedule.stages()[0].count)
     {
@@ -252,6 +326,28 @@ fn complaints(
         found.push(
             "whether memory grows is not known: say --start or --server-pid, and measure for some seconds".to_owned(),
         );
+    }
+    found
+}
+
+/// Stages in which a thread of the generator was so busy that what was measured is its own doing. The one that was too much is looked
+/// at as well, because it would be the generator's.
+fn busy_threads(schedule: &Schedule, outcome: &Outcome, stages: &[StageReport]) -> Vec<String> {
+    let mut found = Vec::new();
+    for stage in stages.iter().filter(|stage| stage.generator_thread_cores > THREAD_CORES_MAX) {
+        let (rate, cores) = (stage.rate_per_second, stage.generator_thread_cores);
+        found.push(format!(
+            "a thread of the generator used {cores:.2} of a core at {rate} records/s, {THREAD_CORES_MAX} may be: latencies are its own"
+        ));
+    }
+    if let Some(too_much) = schedule.stages().get(stages.len()).filter(|_| outcome.is_saturated) {
+        let cores = thread_cores(&outcome.samples, (too_much.begins.seconds(), too_much.ends.seconds()));
+        if cores > THREAD_CORES_MAX {
+            let rate = too_much.rate_per_second;
+            found.push(format!(
+                "{rate} records/s were too much for the generator: a thread of it used {cores:.2} of a core, {THREAD_CORES_MAX} may be"
+            ));
+        }
     }
     found
 }
@@ -293,6 +389,10 @@ mod tests {
             server_cpu_seconds: Some(at_seconds / 2.0),
             server_resident_mebibytes: Some(resident),
             generator_cpu_seconds: 0.0,
+            generator_thread_cores: 0.0,
+            store_requests: None,
+            store_bytes_in: None,
+            store_bytes_out: None,
             sent: 0,
             acknowledged: 0,
             received: 0,
@@ -308,6 +408,17 @@ mod tests {
         assert_eq!(run(|at| at.min(20.0)), 0.0);
         assert_eq!(run(|at| at), 50.0);
         assert_eq!(resident_growth(&[], (10.0, 110.0)), None);
+    }
+
+    #[test]
+    fn threads_are_judged_by_the_samples_of_a_stage() {
+        let samples: Vec<Sample> = (0..10)
+            .map(|at| Sample { generator_thread_cores: f64::from(u8::from(at > 4)), ..sample(f64::from(at), 5.0) })
+            .collect();
+        assert_eq!(thread_cores(&samples, (0.0, 4.0)), 0.0);
+        assert_eq!(thread_cores(&samples, (4.0, 8.0)), 1.0);
+        assert_eq!(thread_cores(&samples, (0.0, 8.0)), 0.5);
+        assert_eq!(thread_cores(&[], (0.0, 8.0)), 0.0);
     }
 
     #[test]

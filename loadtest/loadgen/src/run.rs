@@ -2,13 +2,14 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::driver;
+use crate::driver::{self, Driver};
 use crate::engine::carry_out;
 use crate::failure::Failure;
-use crate::machine;
+use crate::machine::{self, CONGESTION_CONTROL, Machine};
 use crate::measure::Gauge;
 use crate::plan::Plan;
 use crate::report::{Circumstances, Report};
+use crate::store::{Counter, Store};
 use crate::target::Target;
 use crate::workload::{Protocol, Workload};
 
@@ -22,8 +23,21 @@ pub struct Options {
     pub target: Target,
     /// Also on a busy machine. The result is then marked as not to be quoted.
     pub busy: bool,
-    /// The load average above which the machine is busy; half of its processors unless said.
+    /// The load average above which the machine is busy; half of its processors unless said. With a higher one the result is not to be
+    /// quoted either.
     pub load_average_max: Option<f64>,
+    /// Where the server's requests to its store are counted.
+    pub store: Store,
+    /// Leaves the run's topics on a server that was there.
+    pub keep_topics: bool,
+}
+
+impl Options {
+    /// As runs are made unless something else is said.
+    #[must_use]
+    pub fn of(target: Target) -> Options {
+        Options { target, busy: false, load_average_max: None, store: Store::Unseen, keep_topics: false }
+    }
 }
 
 /// Runs `workload`.
@@ -31,32 +45,108 @@ pub struct Options {
 /// # Errors
 /// It could not be run at all, or broke off. What a whole run found wrong is in the report.
 pub fn run(workload: Workload, options: &Options) -> Result<Report, Failure> {
-    let load_average_before = machine::load_average();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let max = options.load_average_max.unwrap_or(cores as f64 * LOAD_SHARE_MAX);
-    let is_busy = load_average_before.is_none_or(|load| load > max);
-    if is_busy && !options.busy {
-        let load = load_average_before.map_or("unknown".to_owned(), |load| load.to_string());
-        return Err(Failure::Refused(format!(
-            "the machine is busy: its load average is {load}, {max} may be; wait, or say --busy for a result that is not to be quoted"
-        )));
-    }
+    options.target.check()?;
+    let load = Load::now(options)?;
     machine::allow_open_files(open_files(&workload)).map_err(Failure::Refused)?;
-    let reached = options.target.reach(workload.protocol)?;
+    let (store, how) = match &options.store {
+        Store::Unseen => (None, None),
+        Store::Proxy(control) => (Some(Counter::there(control)?), None),
+        Store::Slowed { .. } if options.target.stays() => {
+            return Err(Failure::Refused(
+                "a store with latency is put behind a server that is started: say --start".into(),
+            ));
+        }
+        Store::Slowed { profile, server } => {
+            let (counter, how) = Counter::slowed(profile, server)?;
+            (Some(counter), Some(how))
+        }
+    };
+    let reached = options.target.reach(workload.protocol, how)?;
     let driver = driver::of(workload.protocol, &reached.addresses);
     let plan = Plan::new(workload, number_of_this_run());
-    driver.create_topics(&plan).map_err(|error| Failure::Unreachable(one_line(&error)))?;
-    let gauge = Gauge::new(reached.process);
-    let outcome = carry_out(&plan, &*driver, &gauge).map_err(|error| Failure::BrokeOff(one_line(&error)))?;
+    let gauge = Gauge::new(reached.process, store);
+    let created = driver.create_topics(&plan).map_err(|error| Failure::Unreachable(one_line(&error)));
+    let outcome =
+        created.and_then(|()| carry_out(&plan, &*driver, &gauge).map_err(|error| Failure::BrokeOff(one_line(&error))));
+    let left = if options.target.stays() && !options.keep_topics { delete_topics(&plan, &*driver) } else { None };
+    let outcome = outcome.map_err(|failure| match &left {
+        Some(left) => failure.and(left),
+        None => failure,
+    })?;
+    let machine = Machine::this();
     let around = Circumstances {
         server: reached.name.clone(),
         client: format!("{}, tidelog-loadgen {}", driver.name(), env!("CARGO_PKG_VERSION")),
-        load_average_before,
+        load_average_before: load.before,
         load_average_after: machine::load_average(),
-        is_busy: is_busy || options.busy,
+        load_average_max: load.max,
+        reservations: reservations(&load, options, &machine),
+        remarks: left.into_iter().collect(),
+        counted: gauge.into_counted(),
+        machine,
         date: machine::date(),
     };
     Ok(Report::of(plan.workload, outcome, around))
+}
+
+/// How busy the machine is, and may be.
+struct Load {
+    before: Option<f64>,
+    max: f64,
+    /// Unless another one is said.
+    max_by_default: f64,
+}
+
+impl Load {
+    /// Refuses a machine that is busy, unless that does not matter.
+    fn now(options: &Options) -> Result<Load, Failure> {
+        let before = machine::load_average();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let max_by_default = cores as f64 * LOAD_SHARE_MAX;
+        let max = options.load_average_max.unwrap_or(max_by_default);
+        if !max.is_finite() {
+            return Err(Failure::Refused(format!("--load-average-max {max}: {max_by_default} would work")));
+        }
+        let load = Load { before, max, max_by_default };
+        if !load.is_at_most(max) && !options.busy {
+            let before = before.map_or("unknown".to_owned(), |load| load.to_string());
+            return Err(Failure::Refused(format!(
+                "the machine is busy: its load average is {before}, {max} may be; wait, or say --busy for a result that is not to be quoted"
+            )));
+        }
+        Ok(load)
+    }
+
+    fn is_at_most(&self, max: f64) -> bool {
+        self.before.is_some_and(|load| load <= max)
+    }
+}
+
+/// Why a result is not to be quoted although everything held, a line each.
+fn reservations(load: &Load, options: &Options, machine: &Machine) -> Vec<String> {
+    let Load { max, max_by_default, .. } = load;
+    let mut found = Vec::new();
+    if options.busy {
+        found.push("the machine was allowed to be busy (--busy)".to_owned());
+    }
+    if max > max_by_default {
+        found.push(format!(
+            "the load average was allowed to be {max} (--load-average-max), and not {max_by_default} at most"
+        ));
+    }
+    if machine.congestion_control != CONGESTION_CONTROL {
+        found.push(format!(
+            "tcp congestion control is {:?}, which costs other processor time on loopback; `sysctl -w net.ipv4.tcp_congestion_control={CONGESTION_CONTROL}`",
+            machine.congestion_control
+        ));
+    }
+    found
+}
+
+/// Tells in a line why the run's topics are still there.
+fn delete_topics(plan: &Plan, driver: &dyn Driver) -> Option<String> {
+    let error = driver.delete_topics(plan).err()?;
+    Some(format!("the topics load-{:08x}-… are left on the server: {}", plan.run, one_line(&error)))
 }
 
 /// What a run has open, about: a library has more than a socket for each of its clients.
@@ -78,4 +168,28 @@ fn one_line(error: &anyhow::Error) -> String {
 fn number_of_this_run() -> u32 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     (since.as_micros() as u32) ^ std::process::id().rotate_left(16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(busy: bool, load: Load, congestion_control: &str, expected: &[&str]) {
+        let target = Target::There { kafka: None, http: None, process: None, name: String::new() };
+        let options = Options { busy, ..Options::of(target) };
+        let machine = Machine { congestion_control: congestion_control.to_owned(), ..Machine::this() };
+        let found = reservations(&load, &options, &machine);
+        assert_eq!(found.len(), expected.len(), "{found:?}");
+        assert!(found.iter().zip(expected).all(|(found, part)| found.contains(part)), "{found:?}");
+    }
+
+    #[test]
+    fn what_keeps_a_result_from_being_quoted_is_told() {
+        let load = |before, max| Load { before: Some(before), max, max_by_default: 1.0 };
+        check(false, load(0.5, 1.0), "cubic", &[]);
+        check(false, load(0.5, 9.0), "cubic", &["allowed to be 9 (--load-average-max), and not 1"]);
+        check(false, load(0.1, 0.5), "cubic", &[]);
+        check(true, load(0.5, 1.0), "cubic", &["--busy"]);
+        check(false, load(0.5, 1.0), "bbr", &["congestion control is \"bbr\""]);
+    }
 }

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 
 use crate::latency::Latency;
 use crate::report::Report;
+use crate::store::StoreReport;
 
 /// Shows a report to people.
 pub struct Table<'a>(pub &'a Report);
@@ -50,10 +51,37 @@ impl fmt::Display for Table<'_> {
         figure(f, "server, cores", report.server_cores, 2)?;
         figure(f, "server, resident at most, MiB", report.server_resident_mebibytes_max, 0)?;
         figure(f, "generator, cores", Some(report.generator_cores), 2)?;
+        figure(f, "generator, its busiest thread", Some(report.generator_thread_cores_max), 2)?;
         figure(f, "load average before", report.load_average_before, 2)?;
+        figure(f, "  it might be", Some(report.load_average_max), 2)?;
         figure(f, "load average after", report.load_average_after, 2)?;
+        let congestion = &report.machine.congestion_control;
+        writeln!(f, "{:<34}{congestion:>11}", "tcp congestion control")?;
+        if let Some(store) = &report.store {
+            of_store(f, store)?;
+        }
         verdict(f, report)
     }
+}
+
+fn of_store(f: &mut fmt::Formatter<'_>, store: &StoreReport) -> fmt::Result {
+    writeln!(f)?;
+    writeln!(f, "store, {}", store.about())?;
+    write!(f, "{:<22}", "requests to the store")?;
+    let headings = store.headings();
+    for heading in &headings {
+        write!(f, "  {heading:>11}")?;
+    }
+    writeln!(f)?;
+    for (name, values) in store.rows() {
+        write!(f, "{name:<22}")?;
+        for (index, (value, heading)) in values.iter().zip(&headings).enumerate() {
+            let (width, digits) = (heading.len().max(11), [0, 1, 2, 2].get(index).copied().unwrap_or(6));
+            write!(f, "  {value:>width$.digits$}")?;
+        }
+        writeln!(f)?;
+    }
+    Ok(())
 }
 
 fn row(f: &mut fmt::Formatter<'_>, name: &str, latency: &Latency) -> fmt::Result {
@@ -76,12 +104,13 @@ fn verdict(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         writeln!(f, "{red}failed{end}: {complaint}")?;
     }
     if report.complaints.is_empty() {
-        writeln!(f, "{green}held{end}: every acknowledged record came, once and in order, and the schedule was kept")?;
+        writeln!(f, "{green}held{end}: {}", report.what_held())?;
     }
-    if !report.is_quotable {
-        let why =
-            if report.complaints.is_empty() { "the machine was busy, or was allowed to be" } else { "a check failed" };
+    for why in report.why_not_quotable() {
         writeln!(f, "not to be quoted: {why}")?;
+    }
+    for remark in &report.remarks {
+        writeln!(f, "note: {remark}")?;
     }
     Ok(())
 }

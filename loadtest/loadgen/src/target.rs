@@ -1,17 +1,14 @@
 //! The server that a run is made against: one that is there, or one of our own that ends with the run.
 
-use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use tempfile::TempDir;
 use tidelog_clients::server::{Options, Server};
 
 use crate::failure::Failure;
+use crate::reach::{look_for_http, look_for_kafka};
 use crate::workload::Protocol;
-
-const CONNECT_WAIT: Duration = Duration::from_secs(5);
 
 /// `host:port` for each protocol.
 #[derive(Clone, Debug, Default)]
@@ -53,10 +50,25 @@ pub(crate) struct Reached {
 }
 
 impl Target {
-    /// Starts it, or looks whether it is there.
-    pub(crate) fn reach(&self, protocol: Protocol) -> Result<Reached, Failure> {
+    /// What can be seen to be wrong before anything is started.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
         match self {
-            Target::Start { binary, flags } => start(binary, flags),
+            Target::There { process: Some(process), .. } if !is_there(*process) => {
+                Err(Failure::Refused(format!("--server-pid {process}: there is no such process")))
+            }
+            Target::There { .. } | Target::Start { .. } => Ok(()),
+        }
+    }
+
+    /// Whether it is there after the run, with all that the run has left on it.
+    pub(crate) fn stays(&self) -> bool {
+        matches!(self, Target::There { .. })
+    }
+
+    /// Starts it, with its objects in another `store` if there is one, or looks whether it is there.
+    pub(crate) fn reach(&self, protocol: Protocol, store: Option<Options>) -> Result<Reached, Failure> {
+        match self {
+            Target::Start { binary, flags } => start(binary, flags, store.unwrap_or_default()),
             Target::There { kafka, http, process, name } => {
                 let address = match protocol {
                     Protocol::KafkaLibrdkafka | Protocol::KafkaRaw => kafka.clone().ok_or("--kafka host:port"),
@@ -64,7 +76,10 @@ impl Target {
                 };
                 let address =
                     address.map_err(|flag| Failure::Refused(format!("this workload needs {flag} or --start")))?;
-                look(&address)?;
+                match protocol {
+                    Protocol::KafkaLibrdkafka | Protocol::KafkaRaw => look_for_kafka(&address)?,
+                    Protocol::Http => look_for_http(&address)?,
+                }
                 let addresses =
                     Addresses { kafka: kafka.clone().unwrap_or_default(), http: http.clone().unwrap_or_default() };
                 Ok(Reached { addresses, process: *process, name: name.clone(), _server: None })
@@ -73,25 +88,20 @@ impl Target {
     }
 }
 
-fn look(address: &str) -> Result<(), Failure> {
-    let unreachable = |why: String| Failure::Unreachable(format!("{address} is not reachable: {why}"));
-    let addresses = address.to_socket_addrs().map_err(|error| unreachable(error.to_string()))?;
-    let mut why = "no such name".to_owned();
-    for one in addresses {
-        match TcpStream::connect_timeout(&one, CONNECT_WAIT) {
-            Ok(_) => return Ok(()),
-            Err(error) => why = error.to_string(),
-        }
-    }
-    Err(unreachable(why))
+/// Whether a process is there, and has not ended.
+fn is_there(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(") ").and_then(|(_, fields)| fields.chars().next());
+    state.is_some_and(|state| !['Z', 'X'].contains(&state))
 }
 
-fn start(binary: &Path, flags: &[String]) -> Result<Reached, Failure> {
+fn start(binary: &Path, flags: &[String], store: Options) -> Result<Reached, Failure> {
     let failed = |what: String| Failure::Unreachable(format!("{} does not start: {what}", binary.display()));
     // Beside the working folder, so that the disk is the one that is meant.
     let folder = TempDir::with_prefix_in("tidelog-load-", ".").map_err(|error| failed(error.to_string()))?;
     let binary = std::path::absolute(binary).map_err(|error| failed(error.to_string()))?;
-    let options = Options { flags: flags.to_vec(), binary: Some(binary.clone()), ..Options::default() };
+    let flags = [&store.flags[..], flags].concat();
+    let options = Options { flags, binary: Some(binary.clone()), ..store };
     let server =
         Server::start_in(folder, options).map_err(|error| failed(format!("{error:#}").replace('\n', " | ")))?;
     let version = Command::new(&binary).arg("--version").output().ok();

@@ -109,7 +109,7 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     ("store-proxy", &["host"]),
     // Starts servers as the tests with real clients do.
     ("parity", &["clients"]),
-    ("loadgen", &["model", "format", "clients"]),
+    ("loadgen", &["model", "format", "clients", "store-proxy"]),
     // Feeds noise to everything that decodes, and to a node.
     ("fuzz", &["model", "host", "format", "catalog", "catalog-api", "kafka-wire", "gateway-http", "node", "schemas"]),
     ("verify", &[]),

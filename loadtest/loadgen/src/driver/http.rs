@@ -3,7 +3,7 @@
 mod answer;
 
 use std::collections::VecDeque;
-use std::io::{BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -13,12 +13,15 @@ use serde::Deserialize;
 use super::sockets::{Socket, Sockets};
 use super::{Answer, Arrived, Driver, Offered, Receiver, Senders};
 use crate::plan::Plan;
+use crate::reach::connect;
 use crate::record::Head;
 use crate::schedule::{Clock, Moment};
 use crate::target::Addresses;
 use answer::{Chunks, take_answer, take_head};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Of a server that may be gone.
+const DELETE_PATIENCE: Duration = Duration::from_secs(15);
 /// What all connections together may hold of records that wait.
 const WAITING_BYTES_MAX: usize = 512 << 20;
 
@@ -38,26 +41,27 @@ impl Driver for Http {
     }
 
     fn create_topics(&self, plan: &Plan) -> anyhow::Result<()> {
-        let mut stream = BufReader::new(TcpStream::connect(&self.address)?);
-        stream.get_ref().set_read_timeout(Some(PATIENCE))?;
+        let mut stream = TcpStream::connect(&self.address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
         for topic in &plan.topics {
             let body = format!("{{\"name\":\"{topic}\",\"partitions\":{}}}", plan.workload.partitions);
             let head = format!(
                 "POST /v1/topics HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
                 body.len()
             );
-            stream.get_mut().write_all((head + &body).as_bytes())?;
-            let mut input = Vec::new();
-            let (status, answer) = loop {
-                if let Some(answer) = take_answer(&mut input)? {
-                    break answer;
-                }
-                let mut part = [0; 4096];
-                let count = stream.read(&mut part)?;
-                ensure!(count > 0, "the server ended the connection");
-                input.extend_from_slice(&part[..count]);
-            };
+            let (status, answer) = ask(&mut stream, &(head + &body))?;
             ensure!(status == 200 || status == 201, "creating {topic}: {status} {answer}");
+        }
+        Ok(())
+    }
+
+    fn delete_topics(&self, plan: &Plan) -> anyhow::Result<()> {
+        let mut stream = connect(&self.address)?;
+        stream.set_read_timeout(Some(DELETE_PATIENCE))?;
+        for topic in &plan.topics {
+            let request = format!("DELETE /v1/topics/{topic} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n");
+            let (status, answer) = ask(&mut stream, &request)?;
+            ensure!(matches!(status, 200 | 204 | 404), "deleting {topic}: {status} {answer}");
         }
         Ok(())
     }
@@ -74,7 +78,7 @@ impl Driver for Http {
         Ok(Box::new(Connections {
             plan,
             clock,
-            sockets: Sockets::new(sockets),
+            sockets: Sockets::new(sockets)?,
             first: connections.first().copied().unwrap_or(0),
             step: connections.get(1).map_or(1, |second| second - connections[0]),
             lanes: connections.iter().map(|_| Lane::default()).collect(),
@@ -83,18 +87,33 @@ impl Driver for Http {
     }
 
     fn receiver<'a>(&'a self, plan: &'a Plan, clock: Clock, places: &[u32]) -> anyhow::Result<Box<dyn Receiver + 'a>> {
-        let mut sockets = Vec::new();
+        let (mut sockets, mut requests) = (Vec::new(), Vec::new());
         for place in places {
             let (topic, partition) = plan.topic_and_partition(*place);
-            let mut socket = Socket::connect(&self.address)?;
-            let head = format!(
+            sockets.push(Socket::connect(&self.address)?);
+            requests.push(format!(
                 "GET /v1/topics/{topic}/partitions/{partition}/records?from=earliest HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n"
-            );
-            socket.send(&[head.as_bytes()])?;
-            sockets.push(socket);
+            ));
         }
+        let mut sockets = Sockets::new(sockets)?;
+        requests.iter().enumerate().try_for_each(|(index, request)| sockets.send(index, &[request.as_bytes()]))?;
         let streams = places.iter().map(|place| Stream { place: *place, chunks: None, lines: Vec::new() }).collect();
-        Ok(Box::new(Streams { clock, sockets: Sockets::new(sockets), streams }))
+        Ok(Box::new(Streams { clock, sockets, streams }))
+    }
+}
+
+/// Waits for the answer to a request.
+fn ask(stream: &mut TcpStream, request: &str) -> anyhow::Result<(u16, String)> {
+    stream.write_all(request.as_bytes())?;
+    let mut input = Vec::new();
+    loop {
+        if let Some(answer) = take_answer(&mut input)? {
+            return Ok(answer);
+        }
+        let mut part = [0; 4096];
+        let count = stream.read(&mut part)?;
+        ensure!(count > 0, "the server ended the connection");
+        input.extend_from_slice(&part[..count]);
     }
 }
 
@@ -149,7 +168,7 @@ impl Senders for Connections<'_> {
         let now = self.clock.now();
         let linger = Duration::from_millis(u64::from(self.plan.workload.linger_ms));
         let mut wait = now.until(until).max(self.sockets.turn_min());
-        for (lane, socket) in self.lanes.iter_mut().zip(&mut self.sockets.all) {
+        for (index, lane) in self.lanes.iter_mut().enumerate() {
             let Some(batch) = lane.waiting.front().filter(|_| lane.under_way.is_none()) else { continue };
             let sent_at = batch.since.plus(linger);
             // A batch with another one behind it is full.
@@ -163,7 +182,7 @@ impl Senders for Connections<'_> {
                 self.plan.topics[batch.topic as usize],
                 batch.lines.len()
             );
-            socket.send(&[head.as_bytes(), &batch.lines])?;
+            self.sockets.send(index, &[head.as_bytes(), &batch.lines])?;
             lane.under_way = Some(batch.heads);
         }
         self.sockets.turn(wait)?;

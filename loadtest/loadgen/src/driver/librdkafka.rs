@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -22,6 +22,8 @@ use crate::workload::Compression;
 
 /// A request to create topics or to learn of them.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A request to delete topics, of a server that may be gone.
+const DELETE_PATIENCE: Duration = Duration::from_secs(15);
 /// Partitions created by one request, at most.
 const PARTITIONS_PER_REQUEST_MAX: u32 = 10_000;
 /// What all connections together may hold of records on their way.
@@ -61,6 +63,24 @@ impl Driver for Librdkafka {
                 names.iter().map(|name| NewTopic::new(name, partitions as i32, TopicReplication::Fixed(1))).collect();
             for result in runtime.block_on(admin.create_topics(&topics, &options))? {
                 result.map_err(|(name, error)| anyhow!("creating {name}: {error}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn delete_topics(&self, plan: &Plan) -> anyhow::Result<()> {
+        let admin: AdminClient<_> = self.config().create()?;
+        let options =
+            AdminOptions::new().operation_timeout(Some(DELETE_PATIENCE)).request_timeout(Some(DELETE_PATIENCE));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let topics_per_request = (PARTITIONS_PER_REQUEST_MAX / plan.workload.partitions).max(1) as usize;
+        for names in plan.topics.chunks(topics_per_request) {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            for result in runtime.block_on(admin.delete_topics(&names, &options))? {
+                match result {
+                    Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
+                    Err((name, error)) => bail!("deleting {name}: {error}"),
+                }
             }
         }
         Ok(())

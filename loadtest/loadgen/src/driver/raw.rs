@@ -3,6 +3,7 @@
 //! A library's threads for each connection would take the machine before the server does. Frames are in versions without compact
 //! lengths, which Tidelog and Apache Kafka both take. It knows one address: a cluster of one node.
 
+mod codec;
 mod consumer;
 mod lane;
 mod wire;
@@ -10,6 +11,7 @@ mod wire;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use tidelog_model::Codec;
 
 use super::librdkafka::Librdkafka;
 use super::sockets::{Socket, Sockets};
@@ -18,6 +20,8 @@ use crate::plan::Plan;
 use crate::record::Head;
 use crate::schedule::{Clock, Moment};
 use crate::target::Addresses;
+use crate::workload::Compression;
+use codec::Folder;
 use consumer::Consumer;
 use lane::Lane;
 use wire::{Api, Body, Reader, frame, take_frame};
@@ -61,6 +65,10 @@ impl Driver for Raw {
         Ok(())
     }
 
+    fn delete_topics(&self, plan: &Plan) -> anyhow::Result<()> {
+        self.library.delete_topics(plan)
+    }
+
     fn senders<'a>(
         &'a self,
         plan: &'a Plan,
@@ -69,11 +77,10 @@ impl Driver for Raw {
     ) -> anyhow::Result<Box<dyn Senders + 'a>> {
         let mut sockets = Vec::new();
         for _ in connections {
-            let mut socket = Socket::connect(&self.address)?;
-            socket.send(&[&ask_for_producer()])?;
-            sockets.push(socket);
+            sockets.push(Socket::connect(&self.address)?);
         }
-        let mut sockets = Sockets::new(sockets);
+        let mut sockets = Sockets::new(sockets)?;
+        (0..connections.len()).try_for_each(|index| sockets.send(index, &[&ask_for_producer()]))?;
         let mut lanes: Vec<Option<Lane>> = connections.iter().map(|_| None).collect();
         let deadline = Instant::now() + PATIENCE;
         while lanes.iter().any(Option::is_none) {
@@ -88,7 +95,7 @@ impl Driver for Raw {
             }
             if !not_yet.is_empty() {
                 std::thread::sleep(ASK_AGAIN);
-                not_yet.iter().try_for_each(|index| sockets.all[*index].send(&[&ask_for_producer()]))?;
+                not_yet.iter().try_for_each(|index| sockets.send(*index, &[&ask_for_producer()]))?;
             }
         }
         let bytes_max = WAITING_BYTES_MAX / plan.workload.connections as usize;
@@ -96,6 +103,7 @@ impl Driver for Raw {
             plan,
             clock,
             sockets,
+            folder: Folder::new(codec(plan.workload.compression))?,
             first: connections.first().copied().unwrap_or(0),
             step: connections.get(1).map_or(1, |second| second - connections[0]),
             lanes: lanes.into_iter().flatten().collect(),
@@ -112,6 +120,7 @@ struct Connections<'a> {
     plan: &'a Plan,
     clock: Clock,
     sockets: Sockets,
+    folder: Folder,
     first: u32,
     step: u32,
     lanes: Vec<Lane>,
@@ -128,9 +137,9 @@ impl Senders for Connections<'_> {
     fn turn(&mut self, until: Moment, answers: &mut Vec<Answer>) -> anyhow::Result<()> {
         let now = self.clock.now();
         let mut wait = now.until(until).max(self.sockets.turn_min());
-        for (lane, socket) in self.lanes.iter_mut().zip(&mut self.sockets.all) {
-            while let Some(request) = lane.request(self.plan, now) {
-                socket.send(&[&request])?;
+        for (index, lane) in self.lanes.iter_mut().enumerate() {
+            while let Some(request) = lane.request(self.plan, &mut self.folder, now) {
+                self.sockets.send(index, &[&request])?;
             }
             if let Some(next) = lane.next_is_due() {
                 wait = wait.min(now.until(next));
@@ -144,6 +153,16 @@ impl Senders for Connections<'_> {
             }
         }
         Ok(())
+    }
+}
+
+fn codec(compression: Compression) -> Codec {
+    match compression {
+        Compression::None => Codec::None,
+        Compression::Gzip => Codec::Gzip,
+        Compression::Snappy => Codec::Snappy,
+        Compression::Lz4 => Codec::Lz4,
+        Compression::Zstd => Codec::Zstd,
     }
 }
 

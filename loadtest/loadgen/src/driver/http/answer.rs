@@ -25,6 +25,8 @@ pub(super) fn take_answer(input: &mut Vec<u8>) -> anyhow::Result<Option<(u16, St
     let headers = head.lines().filter_map(|line| line.split_once(':'));
     let length =
         headers.filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).map(|(_, value)| value.trim()).next();
+    // 204 has no body, and says so by its number.
+    let length = if status == 204 { Some("0") } else { length };
     let length: usize = length.with_context(|| format!("an answer ({status}) without a length"))?.parse()?;
     if input.len() < end + length {
         return Ok(None);
@@ -91,6 +93,8 @@ mod tests {
         assert_eq!(take_answer(&mut input).unwrap(), Some((200, "{}".to_owned())));
         assert_eq!(input, b"HTTP");
         assert!(take_answer(&mut b"HTTP/1.1 200 OK\r\n\r\n".to_vec()).is_err());
+        let mut input = b"HTTP/1.1 204 No Content\r\n\r\n".to_vec();
+        assert_eq!(take_answer(&mut input).unwrap(), Some((204, String::new())));
     }
 
     #[test]

@@ -5,15 +5,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
 use tidelog_format::records::BatchBuilder;
-use tidelog_model::{Codec, ProducerEpoch, ProducerId, TimestampMs};
+use tidelog_model::{ProducerEpoch, ProducerId, TimestampMs};
 
-use super::wire::{Api, Body, Reader, compressed, frame};
+use super::codec::Folder;
+use super::wire::{Api, Body, Reader, frame};
 use super::{error_of, topic_number};
 use crate::driver::{Answer, Offered};
 use crate::plan::Plan;
 use crate::record::Head;
 use crate::schedule::Moment;
-use crate::workload::Compression;
 
 /// Requests that may be under way: what Kafka remembers of an idempotent producer.
 const UNDER_WAY_MAX: usize = 5;
@@ -26,7 +26,6 @@ pub(super) struct Lane {
     producer: ProducerId,
     epoch: ProducerEpoch,
     linger: Duration,
-    codec: Codec,
     /// In the order in which they were begun.
     waiting: BTreeMap<u64, Waiting>,
     next_number: u64,
@@ -61,18 +60,10 @@ impl Lane {
             return Ok(None);
         }
         ensure!(code == 0, "no producer id is given out: error {code}");
-        let codec = match plan.workload.compression {
-            Compression::None => Codec::None,
-            Compression::Gzip => Codec::Gzip,
-            Compression::Snappy => Codec::Snappy,
-            Compression::Lz4 => Codec::Lz4,
-            Compression::Zstd => Codec::Zstd,
-        };
         Ok(Some(Lane {
             producer: ProducerId(reader.i64()?),
             epoch: ProducerEpoch(reader.i16()?),
             linger: Duration::from_millis(u64::from(plan.workload.linger_ms)),
-            codec,
             waiting: BTreeMap::new(),
             next_number: 0,
             open: HashMap::new(),
@@ -128,7 +119,7 @@ impl Lane {
     }
 
     /// A request with what is due, if something is and it may be sent.
-    pub(super) fn request(&mut self, plan: &Plan, now: Moment) -> Option<Vec<u8>> {
+    pub(super) fn request(&mut self, plan: &Plan, folder: &mut Folder, now: Moment) -> Option<Vec<u8>> {
         if self.under_way.len() >= UNDER_WAY_MAX || self.waiting.is_empty() {
             return None;
         }
@@ -158,7 +149,7 @@ impl Lane {
             let built = batch.builder.finish_as(self.producer, self.epoch, *sequence);
             // After 2³¹ − 1 comes 0.
             *sequence = ((i64::from(*sequence) + batch.heads.len() as i64) % (1 << 31)) as i32;
-            let records = compressed(built.into_bytes(), self.codec);
+            let records = folder.fold(built.into_bytes());
             let partition = (batch.place % plan.workload.partitions) as i32;
             topics.entry(batch.place / plan.workload.partitions).or_default().push((partition, records));
             heads.insert(batch.place, batch.heads);

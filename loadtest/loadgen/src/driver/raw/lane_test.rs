@@ -3,6 +3,7 @@
 use super::*;
 use crate::driver::raw::wire::take_frame;
 use crate::workload::Workload;
+use tidelog_model::Codec;
 
 const NOW: Moment = Moment(0);
 const VALUE: [u8; 400] = [b'v'; 400];
@@ -16,6 +17,10 @@ fn lane(plan: &Plan) -> Lane {
     // Correlation, throttle time, no error, producer 7, epoch 0.
     let answer = [&[0; 10][..], &[0, 0, 0, 0, 0, 0, 0, 7], &[0, 0]].concat();
     Lane::new(plan, &answer).unwrap().unwrap()
+}
+
+fn request(lane: &mut Lane, plan: &Plan, now: Moment) -> Option<Vec<u8>> {
+    lane.request(plan, &mut Folder::new(Codec::None).unwrap(), now)
 }
 
 fn offer(lane: &mut Lane, place: u32, sequence: u64) -> Offered {
@@ -66,12 +71,12 @@ fn a_batch_waits_for_its_linger_or_until_it_is_full() {
     let mut lane = lane(&plan);
     offer(&mut lane, 1, 0);
     assert_eq!(lane.next_is_due(), Some(Moment(5_000_000)));
-    assert!(lane.request(&plan, Moment(4_999_999)).is_none());
-    assert_eq!(batches(lane.request(&plan, Moment(5_000_000)).unwrap()), [(1, 0, 1)]);
+    assert!(request(&mut lane, &plan, Moment(4_999_999)).is_none());
+    assert_eq!(batches(request(&mut lane, &plan, Moment(5_000_000)).unwrap()), [(1, 0, 1)]);
     // Two fit, so the third has the first two sent.
     (1..4).for_each(|sequence| assert_eq!(offer(&mut lane, 1, sequence), Offered::Taken));
-    assert_eq!(batches(lane.request(&plan, NOW).unwrap()), [(1, 1, 2)]);
-    assert!(lane.request(&plan, NOW).is_none());
+    assert_eq!(batches(request(&mut lane, &plan, NOW).unwrap()), [(1, 1, 2)]);
+    assert!(request(&mut lane, &plan, NOW).is_none());
 }
 
 #[test]
@@ -83,7 +88,7 @@ fn batches_of_a_partition_go_one_after_the_other_and_there_are_bounds() {
     }
     assert_eq!(offer(&mut lane, 2, 12), Offered::Full);
     let late = Moment(5_000_000);
-    let requests: Vec<_> = std::iter::from_fn(|| lane.request(&plan, late)).map(batches).collect();
+    let requests: Vec<_> = std::iter::from_fn(|| request(&mut lane, &plan, late)).map(batches).collect();
     assert_eq!(requests, (0..5).map(|number| vec![(2, number * 2, 2)]).collect::<Vec<_>>());
     assert_eq!(lane.next_is_due(), None, "five are under way");
     let mut answers = Vec::new();
@@ -91,7 +96,7 @@ fn batches_of_a_partition_go_one_after_the_other_and_there_are_bounds() {
     lane.answer(&plan, &answer(&plan, 2, 2, 7), late, &mut answers).unwrap();
     let told: Vec<_> = answers.iter().map(|answer| (answer.head.sequence, answer.failure.is_some())).collect();
     assert_eq!(told, [(0, false), (1, false), (2, true), (3, true)]);
-    assert_eq!(batches(lane.request(&plan, late).unwrap()), [(2, 10, 2)]);
+    assert_eq!(batches(request(&mut lane, &plan, late).unwrap()), [(2, 10, 2)]);
     let wrong = answer(&plan, 9, 2, 0);
     assert!(lane.answer(&plan, &wrong, late, &mut answers).is_err(), "an answer to another request");
 }

@@ -1,9 +1,6 @@
 //! Kafka's frames by hand: integers are big-endian, texts and lists have their length in front.
 
 use anyhow::{Context, ensure};
-use crc_fast::{CrcAlgorithm, checksum};
-use tidelog_format::records::compress;
-use tidelog_model::{Codec, HEADER_BYTES};
 
 /// Longest answer: a Fetch with all that it may bring, and much more.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
@@ -20,7 +17,7 @@ impl Api {
     fn key_and_version(self) -> (i16, i16) {
         match self {
             Api::Produce => (0, 7),
-            Api::Fetch => (1, 4),
+            Api::Fetch => (1, 7),
             Api::InitProducerId => (22, 1),
         }
     }
@@ -141,48 +138,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The batch with its records compressed.
-pub(super) fn compressed(batch: Vec<u8>, codec: Codec) -> Vec<u8> {
-    if codec == Codec::None {
-        return batch;
-    }
-    let body = compress(codec, &batch[HEADER_BYTES..]);
-    let mut batch = batch;
-    batch.truncate(HEADER_BYTES);
-    batch.extend_from_slice(&body);
-    let length = i32::try_from(batch.len() - 12).expect("batches are bounded");
-    batch[8..12].copy_from_slice(&length.to_be_bytes());
-    let attributes = i16::from_be_bytes([batch[21], batch[22]]) | codec as i16;
-    batch[21..23].copy_from_slice(&attributes.to_be_bytes());
-    let crc = checksum(CrcAlgorithm::Crc32Iscsi, &batch[21..]) as u32;
-    batch[17..21].copy_from_slice(&crc.to_be_bytes());
-    batch
-}
-
 #[cfg(test)]
 mod tests {
-    use tidelog_format::records::{BatchBuilder, check_batch, for_each_record};
-    use tidelog_model::TimestampMs;
-
     use super::*;
-
-    #[test]
-    fn a_compressed_batch_is_one_that_servers_take() {
-        for codec in [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
-            let mut builder = BatchBuilder::default();
-            builder.push(TimestampMs(1), None, Some(&[b'x'; 1000]), &[]);
-            let batch = compressed(builder.finish().into_bytes(), codec);
-            assert!(check_batch(&batch).is_ok(), "{codec:?}");
-            assert!(codec == Codec::None || batch.len() < 500, "{codec:?}");
-            let mut seen = 0;
-            for_each_record(&batch, |record| {
-                seen += record.value.map_or(0, <[u8]>::len);
-                std::ops::ControlFlow::Continue(())
-            })
-            .unwrap();
-            assert_eq!(seen, 1000);
-        }
-    }
 
     #[test]
     fn frames_are_taken_when_they_are_whole() {
