@@ -61,6 +61,29 @@ pub fn jars() -> anyhow::Result<PathBuf> {
     Ok(jars)
 }
 
+/// As [`jars`]; Maven gets them where they are not there.
+///
+/// # Errors
+/// They are not there, and Maven cannot get them.
+pub fn jars_or_get_them() -> anyhow::Result<PathBuf> {
+    if let Ok(jars) = jars() {
+        return Ok(jars);
+    }
+    // A program is in `target/release`, a test one below.
+    let this = std::env::current_exe()?;
+    let profile = this.ancestors().skip(1).find(|folder| !folder.ends_with("deps")).context("in no folder")?;
+    let target = profile.parent().context("in no target folder")?;
+    let jars = target.join("verify-tools/java");
+    let pom = target.join("../loadtest/clients/java/pom.xml");
+    let pom = if pom.exists() { pom } else { PathBuf::from("loadtest/clients/java/pom.xml") };
+    let mut maven = Command::new("mvn");
+    maven.args(["--quiet", "--batch-mode", "--file"]).arg(pom).arg("dependency:copy-dependencies");
+    maven.arg(format!("-DoutputDirectory={}", jars.display())).stdin(Stdio::null());
+    let status = maven.status().context("starting Maven, which gets the jars of Apache Kafka")?;
+    ensure!(status.success(), "Maven cannot get the jars of Apache Kafka ({status})");
+    Ok(jars)
+}
+
 /// The class path with Kafka Streams and its word count, and with Kafka Connect and its file connectors.
 ///
 /// # Errors

@@ -31,7 +31,6 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::apache::Apache;
 use crate::differences::{Place, places};
 use crate::exchange::Offered;
 use crate::scripts::{SCRIPTS, Script};
@@ -72,7 +71,7 @@ fn compare(names: &[String]) -> anyhow::Result<(Verdict, Offered)> {
         tools::NAME
     );
     let server = Server::start(Options::default()).context("Tidelog does not start")?;
-    let apache = Apache::start(NODE)?;
+    let apache = apache::start(NODE)?;
     let offered = scripts::offered(server.address())?;
     scripts::warm_up(apache.address())?;
     scripts::warm_up(server.address())?;
