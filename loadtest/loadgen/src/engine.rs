@@ -273,7 +273,7 @@ fn watch(shared: &Shared<'_>, gauge: &Gauge, have_senders_ended: impl Fn() -> bo
                 watched.stages += 1;
             }
         }
-        if interrupt::is_caught() {
+        if interrupt::is_interrupted() {
             shared.breaks(anyhow!("it was interrupted"));
         }
         // Nothing is lost track of when the last answers come between the two looks: the first one is at the senders.

@@ -1,6 +1,6 @@
 //! The report as a page: what the table says, and how it went over time. One file that needs no other, light and dark.
 
-mod plot;
+pub(crate) mod plot;
 
 use std::fmt::Write;
 
@@ -32,10 +32,16 @@ pub fn page(report: &Report) -> String {
     }
     let keys = serde_json::to_string_pretty(workload).expect("a workload is plain values");
     put(&mut body, format_args!("<details><summary>The workload</summary><pre>{}</pre></details>\n", escaped(&keys)));
+    document(&title, &body)
+}
+
+/// A page that needs no other file: light and dark, wide and narrow. `title` is a text, `body` is HTML.
+#[must_use]
+pub fn document(title: &str, body: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n",
-        escaped(&title)
+        escaped(title)
     )
 }
 
@@ -44,7 +50,8 @@ fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 /// Names come from files and servers, and are shown as they are.
-fn escaped(text: &str) -> String {
+#[must_use]
+pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

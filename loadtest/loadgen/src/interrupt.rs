@@ -11,7 +11,9 @@ pub fn break_off_when_interrupted() {
     }
 }
 
-pub(crate) fn is_caught() -> bool {
+/// Whether one of them came.
+#[must_use]
+pub fn is_interrupted() -> bool {
     CAUGHT.load(Relaxed)
 }
 

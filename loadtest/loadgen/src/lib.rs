@@ -32,14 +32,18 @@ mod target;
 mod workload;
 
 pub use failure::Failure;
-pub use html::page;
-pub use interrupt::break_off_when_interrupted;
+pub use html::plot::{Line, Plot, Scale};
+pub use html::{document, escaped, page};
+pub use interrupt::{break_off_when_interrupted, is_interrupted};
+pub use latency::Latency;
+pub use machine::{Machine, allow_open_files, date, load_average};
+pub use measure::{Sample, processor_seconds_of_others};
 pub use report::Report;
 pub use run::{Options, run};
 pub use store::{Store, StoreReport};
 pub use table::Table;
 pub use target::Target;
-pub use workload::{Protocol, Spread, Stage, Workload};
+pub use workload::{Protocol, Spread, Stage, Workload, Wrong};
 
 #[cfg(test)]
 mod engine_test;

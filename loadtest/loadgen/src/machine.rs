@@ -24,7 +24,9 @@ pub struct Machine {
 }
 
 impl Machine {
-    pub(crate) fn this() -> Machine {
+    /// The one that this program runs on.
+    #[must_use]
+    pub fn this() -> Machine {
         let first = |path: &str| read_to_string(path).unwrap_or_default().trim().to_owned();
         let value_of = |path: &str, name: &str| {
             let text = read_to_string(path).unwrap_or_default();
@@ -44,7 +46,10 @@ impl Machine {
 }
 
 /// Lets this process, and a server that it starts, have as many sockets as the system permits them. Those wanted must be among them.
-pub(crate) fn allow_open_files(wanted: u64) -> Result<(), String> {
+///
+/// # Errors
+/// They are not.
+pub fn allow_open_files(wanted: u64) -> Result<(), String> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer is to a value of the right type, and lives as long as the call.
     let told = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
@@ -58,12 +63,14 @@ pub(crate) fn allow_open_files(wanted: u64) -> Result<(), String> {
 }
 
 /// How many programs wanted a processor in the last minute; nothing where it is not told.
-pub(crate) fn load_average() -> Option<f64> {
+#[must_use]
+pub fn load_average() -> Option<f64> {
     read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
 }
 
 /// Now, as `2026-01-31T12:00:00Z`.
-pub(crate) fn date() -> String {
+#[must_use]
+pub fn date() -> String {
     date_of(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }
 

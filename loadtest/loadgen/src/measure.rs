@@ -112,6 +112,19 @@ impl Gauge {
     }
 }
 
+/// The kernel's threads are children of that one.
+const KERNEL: u32 = 2;
+
+/// User and system time so far of all processes but this one, its children and the kernel's: what others make of the machine.
+/// That of children which have ended is in it as soon as somebody has waited for them.
+#[must_use]
+pub fn processor_seconds_of_others() -> f64 {
+    let all = processes();
+    let of_tree = |root| tree(root, all.clone()).map_or(0.0, |(ticks, _)| ticks);
+    let ticks: f64 = all.iter().map(|process| process.ticks).sum();
+    (ticks - of_tree(std::process::id()) - of_tree(KERNEL)) / Gauge::new(None).ticks_per_second
+}
+
 /// One line of `/proc/PID/stat`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Process {

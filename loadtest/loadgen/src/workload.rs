@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::record::HEADER_BYTES;
-use source::Wrong;
+pub use source::Wrong;
 
 /// Largest count of anything here: it fits all that is computed with it.
 const COUNT_MAX: u32 = 1_000_000;
@@ -40,7 +40,7 @@ pub struct Workload {
     pub connections: u32,
     /// Readers of each group, each with an even share of the partitions. 0: nothing is read, and only acknowledgements are checked.
     pub consumers: u32,
-    /// Groups that each read everything.
+    /// Groups that each read everything; 0 where the late one is the only one.
     #[serde(default = "one")]
     pub groups: u32,
     /// One more group begins so many seconds after the schedule, at the beginning of all partitions.
@@ -205,7 +205,11 @@ impl Workload {
         })
     }
 
-    fn read(text: &str, set: &[String]) -> Result<Workload, Wrong> {
+    /// The workload of a text in TOML, as [`Workload::load`] has it of a file.
+    ///
+    /// # Errors
+    /// It is not as it should be: the text says what would be.
+    pub fn read(text: &str, set: &[String]) -> Result<Workload, Wrong> {
         source::read(text, set)
     }
 
@@ -231,7 +235,8 @@ impl Workload {
             ("partitions", self.partitions, 1),
             ("connections", self.connections, 1),
             ("consumers", self.consumers, 0),
-            ("groups", self.groups, 1),
+            // A group that begins late may be the only one.
+            ("groups", self.groups, u64::from(self.catch_up_after_seconds.is_none())),
         ];
         for (key, count, min) in counts {
             within(key, u64::from(count), min, u64::from(COUNT_MAX))?;

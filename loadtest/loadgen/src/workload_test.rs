@@ -59,6 +59,9 @@ fn what_cannot_be_is_refused_with_what_could() {
     assert!(
         refused(&GOOD.replace("duration_seconds = 3\n", "")).contains("either rate_per_second and duration_seconds")
     );
+    assert!(refused(&format!("{GOOD}groups = 0\n")).contains("groups is 0"));
+    let late_alone = Workload::read(&format!("{GOOD}groups = 0\ncatch_up_after_seconds = 4\n"), &[]).unwrap();
+    assert_eq!(late_alone.groups_in_all(), 1);
     assert!(refused(&format!("{GOOD}incompressible = 2.0\n")).contains("between 0 and 1"));
 }
 

@@ -16,7 +16,7 @@ const ROUNDING: f64 = 1e-6;
 
 /// How values become places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scale {
+pub enum Scale {
     /// From 0.
     Linear,
     /// In powers of ten.
@@ -27,20 +27,28 @@ pub(super) enum Scale {
 
 /// A line of a plot.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
-    pub(super) name: String,
-    pub(super) points: Vec<(f64, f64)>,
+pub struct Line {
+    /// In the legend.
+    pub name: String,
+    /// Across and up.
+    pub points: Vec<(f64, f64)>,
 }
 
 /// Lines over common axes.
 #[derive(Clone, Debug)]
-pub(super) struct Plot {
-    pub(super) title: String,
-    pub(super) x_label: String,
-    pub(super) y_label: String,
-    pub(super) x_scale: Scale,
-    pub(super) y_scale: Scale,
-    pub(super) lines: Vec<Line>,
+pub struct Plot {
+    /// Above it.
+    pub title: String,
+    /// What is across.
+    pub x_label: String,
+    /// What is up.
+    pub y_label: String,
+    /// Across.
+    pub x_scale: Scale,
+    /// Up.
+    pub y_scale: Scale,
+    /// In the order of their colours, of which there are three.
+    pub lines: Vec<Line>,
 }
 
 /// What is shown of an axis, and where its grid is.
@@ -107,7 +115,9 @@ fn short(value: f64) -> String {
 }
 
 impl Plot {
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether there is nothing to show.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.lines.iter().all(|line| line.points.is_empty())
     }
 }
