@@ -57,6 +57,7 @@ pub const DOORS: &[(&str, &[&str])] = &[
             "tidelog-bench",
             "tidelog-fuzz",
             "tidelog-loadgen",
+            "tidelog-compare",
             "tidelog-store-proxy",
         ],
     ),
@@ -78,6 +79,7 @@ pub const DOORS: &[(&str, &[&str])] = &[
             "tidelog-fuzz",
             "tidelog-parity",
             "tidelog-loadgen",
+            "tidelog-compare",
             "tidelog-catalog-raft",
             // Its program; the library has its own.
             "tidelog-store-proxy",
@@ -94,6 +96,8 @@ pub const DOORS: &[(&str, &[&str])] = &[
             // Workloads and results.
             "tidelog-bench",
             "tidelog-loadgen",
+            // Scenarios and results.
+            "tidelog-compare",
             "tidelog-tidy",
             "tidelog-http-api",
             "tidelog-gateway-http",
@@ -110,7 +114,8 @@ pub const DOORS: &[(&str, &[&str])] = &[
 pub const TESTS_ONLY: &[&str] = &["proptest", "tempfile", "kafka-protocol"];
 
 /// Crates that put up test servers, so what others use in tests is what they ship.
-const TEST_CRATES: &[&str] = &["tidelog-clients", "tidelog-bench", "tidelog-parity", "tidelog-fuzz", "tidelog-loadgen"];
+const TEST_CRATES: &[&str] =
+    &["tidelog-clients", "tidelog-bench", "tidelog-parity", "tidelog-fuzz", "tidelog-loadgen", "tidelog-compare"];
 
 /// A crate and what it must not know, tests excepted.
 pub const UNKNOWN: &[(&str, &[&str])] = &[

@@ -17,6 +17,7 @@ pub const LAYERS: &[&[&str]] = &[
     &["server"],
     &["clients", "bench", "fuzz"],
     &["parity", "loadgen"],
+    &["compare"],
 ];
 
 /// What each crate may ship with. Its tests may use anything of a lower layer.
@@ -110,6 +111,8 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     // Starts servers as the tests with real clients do.
     ("parity", &["clients"]),
     ("loadgen", &["model", "format", "clients", "store-proxy"]),
+    // Starts servers as the tests with real clients do, and feeds them as the load generator does.
+    ("compare", &["clients", "loadgen"]),
     // Feeds noise to everything that decodes, and to a node.
     ("fuzz", &["model", "host", "format", "catalog", "catalog-api", "kafka-wire", "gateway-http", "node", "schemas"]),
     ("verify", &[]),

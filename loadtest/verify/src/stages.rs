@@ -31,7 +31,11 @@ pub const STAGES: &[Stage] = &[
     Stage { name: "unit", about: "every crate's own tests", run: unit },
     Stage { name: "clippy", about: "cargo clippy, warnings are errors", run: clippy },
     Stage { name: "clients", about: "real Kafka clients against the real binary", run: clients },
-    Stage { name: "load", about: "the load generator against the real binary, by each of its drivers", run: load },
+    Stage {
+        name: "load",
+        about: "the load generator against the real binary, by each of its drivers, and a small comparison with Kafka",
+        run: load,
+    },
     Stage { name: "console", about: "the console and the reference of the API in a real browser", run: console },
     Stage {
         name: "openapi",
@@ -66,7 +70,7 @@ pub const STAGES: &[Stage] = &[
 const GROUPS: &[(&str, &[&str])] = &[("lint", &["fmt", "clippy"]), ("advisories", &["tidy"])];
 
 /// Tests with real processes live in these crates; `unit` leaves them to the stages that prepare for them.
-const WITH_PROCESSES: &[&str] = &["clients", "loadgen"];
+const WITH_PROCESSES: &[&str] = &["clients", "loadgen", "compare"];
 const TIDY_CRATE: &str = "tidelog-tidy";
 
 /// Pinned: a newer one may judge an old checkout differently.
@@ -201,19 +205,29 @@ fn clients(machine: &mut Machine, stage: &'static str) -> Tally {
     tally
 }
 
-/// Less than a minute once built.
+/// About two minutes once built, half of it Kafka's start.
 fn load(machine: &mut Machine, stage: &'static str) -> Tally {
-    let has_python = machine.has(Tool::Python);
-    let mut tally = if has_python { prepare_moto(machine, stage) } else { Tally::default() };
-    tally.add(build_server(machine, stage));
-    if tally.failed == 0 {
-        let mut arguments = vec!["--workspace", "--test", "loadgen"];
-        if !has_python {
-            tally.add(Tally::skipped("requests to a store skipped: Python not found"));
-            arguments.extend(["--", "--skip", "moto"]);
-        }
-        tally.add(cargo_test(machine, stage, &arguments, 10));
+    let mut tally = build_server(machine, stage);
+    if tally.failed > 0 {
+        return tally;
     }
+    let mut arguments = vec!["--workspace", "--test", "loadgen", "--test", "compare", "--"];
+    let with_python = if machine.has(Tool::Python) {
+        prepare_moto(machine, stage)
+    } else {
+        Tally::skipped("requests to a store skipped: Python not found")
+    };
+    let with_java = match [Tool::Java, Tool::Maven].into_iter().find(|tool| !machine.has(*tool)) {
+        Some(missing) => Tally::skipped(format!("the comparison with Kafka skipped: {} not found", missing.name())),
+        None => prepare_java(machine, stage),
+    };
+    for (problem, module) in [(with_python, "moto"), (with_java, "with_kafka")] {
+        if problem.failed + problem.skipped > 0 {
+            tally.add(problem);
+            arguments.extend(["--skip", module]);
+        }
+    }
+    tally.add(cargo_test(machine, stage, &arguments, 10));
     tally
 }
 
