@@ -175,6 +175,23 @@ async fn it_ends_at_what_was_the_tail_when_it_began() {
 }
 
 #[tokio::test]
+async fn what_is_no_place_to_begin_is_told_also_where_there_is_nothing_to_read() {
+    let server = Server::start(|request, _| match is_stream(request) {
+        true => Reply::problem(400, "invalid_parameter", false, false),
+        false => Reply::json(topic("i", 0)),
+    });
+    let server = server.await;
+    for start in [Start::Time("2026-01-31T25:00:00Z".to_owned()), Start::Cursor("none".to_owned())] {
+        let consumer = server.client.consumer("t").from(start).follow(false).retries(quick());
+        let error = consumer.start().await.unwrap().try_next().await.unwrap_err();
+        assert_eq!(error.code(), Some("invalid_parameter"));
+    }
+    // What is a place for certain needs nobody to be asked.
+    let consumer = server.client.consumer("t").from(Start::Earliest).follow(false).retries(quick());
+    assert!(consumer.start().await.unwrap().try_next().await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn a_group_goes_on_where_it_is_and_commits_what_was_handed_out() {
     let server = Server::start(|request, _| {
         let line = request.line.as_str();

@@ -105,7 +105,7 @@ impl Lane {
     /// The next records, at least one; `None` at the end. A caller that stops waiting must not come back.
     async fn next(&mut self) -> Result<Option<Vec<Record>>, Error> {
         loop {
-            if self.end.as_ref().is_some_and(End::is_reached) {
+            if self.end.as_ref().is_some_and(End::is_reached) && !self.is_unjudged() {
                 return Ok(None);
             }
             match self.step().await {
@@ -130,6 +130,12 @@ impl Lane {
                 }
             }
         }
+    }
+
+    /// Whether only the server can tell that there is no such place to begin, and was not asked yet: it is asked also where there
+    /// is nothing to read.
+    fn is_unjudged(&self) -> bool {
+        !self.has_connected && matches!(self.place.start(), Start::Time(_) | Start::Cursor(_))
     }
 
     /// What has come, which may be nothing.

@@ -182,13 +182,12 @@ fn mistakes_are_told_by_flags() {
     let server = server();
     check(&server, &["topic", "create", "two", "-p", "2"], "");
     check(&server, &["topic", "create", "one"], "");
-    // Where there is nothing to read nobody is asked where to begin.
-    ["one", "two"].map(|topic| produce(&server, &[topic], "a\n"));
     let check_said = |arguments: &[&str], code: i32, says: &str| {
         let said = check_fails(&server, arguments, code, &[says]);
         assert!(!said.contains('`') || said.contains("`tidelog "), "no names of requests: {said}");
     };
     check_said(&["consume", "two", "--from", "3"], 2, "say which --partition");
+    // Also where there is nothing to read.
     check_said(&["consume", "two", "--from", "@2026-01-31T25:00:00Z"], 1, "tidelog: --from is ");
     check_said(&["consume", "one", "--cursor", "garbage"], 1, "say --from instead");
     check_said(&["consume", "one", "--cursor", "x", "--group", "g"], 2, "'--cursor <CURSOR>'");
