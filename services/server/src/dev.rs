@@ -68,7 +68,7 @@ async fn serve(
     let sending = traces.map(|traces| traces.send(settings.trace_sample_ratio, &tasks, Clock::real()));
     let options = node_options(settings, data_dir, recorder.recorded());
     let node = tokio::select! {
-        started = Node::start(options) => started.map_err(|error| explained(error, effective))?,
+        started = Node::start(options) => started.map_err(|error| explained(error, effective, settings))?,
         // What was begun is found unfinished at the next start, as after a crash.
         signal = &mut told_to_stop => {
             tracing::info!(signal = signal.unwrap_or_default(), "stopped before serving");

@@ -23,6 +23,7 @@ mod play_folder;
 mod settings;
 mod signals;
 mod start_refusal;
+mod store_advice;
 mod telemetry;
 mod version;
 

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 
 use tidelog_node::{CatalogOpenError, DoorName, StartError};
 
-use crate::settings::{DATA_DIR, Effective, HTTP_LISTEN, KAFKA_LISTEN, Refusal};
+use crate::settings::{DATA_DIR, Effective, HTTP_LISTEN, KAFKA_LISTEN, Refusal, Settings, StoreUrl};
+use crate::store_advice::advice;
 
 /// The default ports, which need no privileges.
 const KAFKA_PORT: u16 = 9092;
 const HTTP_PORT: u16 = 8080;
 
 /// The error as people are told it.
-pub fn explained(error: StartError, effective: &Effective) -> anyhow::Error {
+pub fn explained(error: StartError, effective: &Effective, settings: &Settings) -> anyhow::Error {
     let refusal = match &error {
         StartError::Listen { door, address, problem } => listen_refusal(*door, *address, problem, effective),
         StartError::Catalog(CatalogOpenError::Folder { path, tried, error }) => {
@@ -21,6 +22,9 @@ pub fn explained(error: StartError, effective: &Effective) -> anyhow::Error {
         }
         StartError::Catalog(CatalogOpenError::Io { path, error }) if is_not_ours(error) => {
             folder_refusal(&format!("cannot use {}: {error}", path.display()), effective)
+        }
+        StartError::Store { problem } if matches!(settings.store.url, StoreUrl::S3 { .. }) => {
+            return anyhow::anyhow!("{problem}\n  do: {}", advice(&settings.store, problem));
         }
         StartError::Catalog(_) | StartError::Store { .. } | StartError::Ingest(_) => return error.into(),
     };

@@ -459,8 +459,13 @@ fn a_store_that_cannot_be_used_leaves_nothing_in_the_way_of_the_next_start() {
     let by_folder = [&doors[..], &["--data-dir=data", "--store", no_folder]].concat();
     let by_rights = bucket_at(bucket_that_takes_nothing());
     let by_rights = by_rights.iter().map(String::as_str).collect::<Vec<_>>();
-    for (arguments, says) in [(&by_folder[..], "/dev/null/objects"), (&by_rights[..], "writing objects (s3:PutObject)")]
-    {
+    let by_bucket = bucket_at(bucket_that_says("404 Not Found", "NoSuchBucket"));
+    let by_bucket = by_bucket.iter().map(String::as_str).collect::<Vec<_>>();
+    for (arguments, says) in [
+        (&by_folder[..], "/dev/null/objects"),
+        (&by_rights[..], "writing objects (s3:PutObject)"),
+        (&by_bucket[..], "do: make the bucket (aws s3 mb s3://bucket "),
+    ] {
         let output = tidelog(folder.path(), &CREDENTIALS, arguments);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{said}");

@@ -7,7 +7,6 @@ mod ports;
 mod report;
 mod scratch;
 mod store;
-mod store_advice;
 
 use std::io;
 

@@ -8,9 +8,9 @@ use tidelog_node::{StoreExamination, examine_store};
 
 use super::report::Report;
 use super::scratch::Scratch;
-use super::store_advice::advice;
 use crate::assemble::store_options;
 use crate::settings::{Settings, StoreUrl};
+use crate::store_advice::advice;
 
 const CHECK: &str = "store";
 /// A store that answers sooner is not worth a word meanwhile.
