@@ -122,7 +122,7 @@ pub fn processor_seconds_of_others() -> f64 {
     let all = processes();
     let of_tree = |root| tree(root, all.clone()).map_or(0.0, |(ticks, _)| ticks);
     let ticks: f64 = all.iter().map(|process| process.ticks).sum();
-    (ticks - of_tree(std::process::id()) - of_tree(KERNEL)) / Gauge::new(None).ticks_per_second
+    (ticks - of_tree(std::process::id()) - of_tree(KERNEL)) / Gauge::new(None, None).ticks_per_second
 }
 
 /// One line of `/proc/PID/stat`.

@@ -15,7 +15,7 @@ pub const LAYERS: &[&[&str]] = &[
     &["gateway-kafka", "gateway-http"],
     &["node"],
     &["server"],
-    &["clients", "bench", "fuzz"],
+    &["clients", "bench", "fuzz", "microbench"],
     &["parity", "loadgen"],
     &["compare"],
 ];
@@ -115,6 +115,8 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     ("compare", &["clients", "loadgen"]),
     // Feeds noise to everything that decodes, and to a node.
     ("fuzz", &["model", "host", "format", "catalog", "catalog-api", "kafka-wire", "gateway-http", "node", "schemas"]),
+    // Calls single steps of the paths.
+    ("microbench", &["model", "format", "catalog", "catalog-api", "kafka-wire"]),
     ("verify", &[]),
     ("tidy", &[]),
 ];

@@ -28,6 +28,7 @@ const OUTSIDE: &[&str] = &[
     "tidelog-history",
     "tidelog-clients",
     "tidelog-bench",
+    "tidelog-microbench",
     "tidelog-parity",
     "tidelog-fuzz",
     "tidelog-store-proxy",

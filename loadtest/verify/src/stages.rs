@@ -311,12 +311,17 @@ fn kills(machine: &mut Machine, stage: &'static str) -> Tally {
     tally
 }
 
-/// About a minute once built. The smaller measurements of two stages of `tidelog-bench`, whose whole ones want an idle machine.
+/// About a minute once built. The smaller measurements of two stages of `tidelog-bench`, whose whole ones want an idle machine, and
+/// all of `tidelog-microbench`, each for a moment.
 fn many(machine: &mut Machine, stage: &'static str) -> Tally {
     let mut tally = build_server(machine, stage);
     if tally.failed > 0 {
         return tally;
     }
+    // That each of the steps can be measured: not how fast it is, on a machine that is busy.
+    let mut steps = Command::new(machine.logs.with_file_name("release").join("tidelog-microbench"));
+    steps.current_dir(&machine.root).arg("--quick");
+    tally.add(one_check(machine, stage, steps, 3));
     for measured in [["many-partitions", "--topics", "2000"], ["many-groups", "--groups", "500"]] {
         let mut bench = Command::new(machine.logs.with_file_name("release").join("tidelog-bench"));
         bench.current_dir(&machine.root).args(measured).args(["--runs", "1", "--busy"]);
