@@ -26,8 +26,9 @@ const LEAD: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// After a stage, until what was late in it has shown.
 const JUDGED_AFTER: Duration = Duration::from_secs(1);
-/// Threads that send, at most: a machine also has a server to run.
-const SENDER_THREADS_MAX: u32 = 2;
+/// Threads that send: so many, and on a large machine a thread for some of its processors. It also has a server to run.
+const SENDER_THREADS: std::ops::RangeInclusive<u32> = 2..=8;
+const CORES_PER_SENDER_THREAD: usize = 4;
 /// What one wait of a consumer takes, at most.
 const RECEIVE_WAIT: Duration = Duration::from_millis(20);
 /// How long consumers read on when everything has come: what comes twice comes late.
@@ -187,7 +188,9 @@ pub(crate) fn is_acknowledged(lag: &Lag, count: u64) -> bool {
 pub(crate) fn carry_out(plan: &Plan, driver: &dyn Driver, gauge: &Gauge) -> anyhow::Result<Outcome> {
     let schedule = Schedule::of(&plan.workload);
     let shared = Shared::new(plan, &schedule);
-    let threads = plan.workload.connections.min(SENDER_THREADS_MAX);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = ((cores / CORES_PER_SENDER_THREAD) as u32).clamp(*SENDER_THREADS.start(), *SENDER_THREADS.end());
+    let threads = threads.min(plan.workload.connections);
     let groups = plan.workload.groups_in_all();
     let (watched, sent, received) = std::thread::scope(|scope| {
         let shared = &shared;

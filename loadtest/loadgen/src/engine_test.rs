@@ -191,7 +191,7 @@ fn report((plan, outcome): (Plan, Outcome)) -> Report {
         load_average_max: 1.0,
         reservations: Vec::new(),
         remarks: Vec::new(),
-        counted: None,
+        told: None,
         machine: Machine::this(),
         date: String::new(),
     };

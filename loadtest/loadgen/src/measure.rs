@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::schedule::Moment;
-use crate::store::{Counted, Counter};
+use crate::store::{Counter, Told};
 use threads::Threads;
 
 /// What was seen at a moment.
@@ -50,8 +50,8 @@ pub(crate) struct Gauge {
     page_bytes: f64,
     threads: RefCell<Threads>,
     store: Option<Counter>,
-    /// What the store's proxy told, and since how many seconds; and why it did not, the first time.
-    counted: RefCell<(Vec<(f64, Counted)>, Option<String>)>,
+    /// What the store's proxy told, and why it did not, the first time.
+    told: RefCell<(Vec<Told>, Option<String>)>,
 }
 
 impl Gauge {
@@ -65,14 +65,15 @@ impl Gauge {
             page_bytes: page as f64,
             threads: RefCell::default(),
             store,
-            counted: RefCell::default(),
+            told: RefCell::default(),
         }
     }
 
     pub(crate) fn sample(&self, at: Moment, [sent, acknowledged, received]: [u64; 3]) -> Sample {
         let server = self.server.and_then(|root| tree(root, processes()));
         let (generator_thread_cores, proxy_ticks) = self.threads.borrow_mut().look(at, self.ticks_per_second);
-        let [requests, bytes_in, bytes_out] = self.ask_store(at).map_or([None; 3], |totals| totals.map(Some));
+        let [requests, bytes_in, bytes_out] =
+            self.ask_store(at, acknowledged).map_or([None; 3], |totals| totals.map(Some));
         Sample {
             at_seconds: at.seconds(),
             server_cpu_seconds: server.map(|(ticks, _)| ticks / self.ticks_per_second),
@@ -88,26 +89,26 @@ impl Gauge {
         }
     }
 
-    fn ask_store(&self, at: Moment) -> Option<[u64; 3]> {
-        let told = self.store.as_ref()?.read();
-        let mut counted = self.counted.borrow_mut();
-        match told {
-            Ok(told) => {
-                let totals = told.totals();
-                counted.0.push((at.seconds(), told));
+    fn ask_store(&self, at: Moment, acknowledged: u64) -> Option<[u64; 3]> {
+        let counted = self.store.as_ref()?.read();
+        let mut told = self.told.borrow_mut();
+        match counted {
+            Ok(counted) => {
+                let totals = counted.totals();
+                told.0.push(Told { at_seconds: at.seconds(), acknowledged, counted });
                 Some(totals)
             }
             Err(error) => {
-                counted.1.get_or_insert_with(|| format!("{error:#}"));
+                told.1.get_or_insert_with(|| format!("{error:#}"));
                 None
             }
         }
     }
 
     /// What the store's proxy told in all samples, or why it did not; nothing where nobody counts.
-    pub(crate) fn into_counted(self) -> Option<Result<Vec<(f64, Counted)>, String>> {
+    pub(crate) fn into_told(self) -> Option<Result<Vec<Told>, String>> {
         self.store.as_ref()?;
-        let (told, error) = self.counted.into_inner();
+        let (told, error) = self.told.into_inner();
         Some(error.map_or(Ok(told), Err))
     }
 }

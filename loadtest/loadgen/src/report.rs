@@ -8,13 +8,15 @@ use crate::latency::{Latency, Point};
 use crate::machine::Machine;
 use crate::measure::Sample;
 use crate::schedule::{Moment, Schedule};
-use crate::store::{Counted, StoreReport};
+use crate::store::{StoreReport, Told};
 use crate::workload::Workload;
 
 /// A p99 that is no more than so many times that of before counts as the same.
 const STEADY_FACTOR: f64 = 2.0;
 /// Of a core, what one thread of the generator may use: what waits for it longer than it works would be told of the server.
 const THREAD_CORES_MAX: f64 = 0.8;
+/// Of the processors, what the generator may use in all: with more the server would have less than who measures it.
+const GENERATOR_SHARE_MAX: f64 = 0.5;
 
 /// A run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -136,8 +138,8 @@ pub(crate) struct Circumstances {
     /// Why the result is not to be quoted, whatever it is.
     pub(crate) reservations: Vec<String>,
     pub(crate) remarks: Vec<String>,
-    /// What the store's proxy told, by seconds, or why it did not.
-    pub(crate) counted: Option<Result<Vec<(f64, Counted)>, String>>,
+    /// What the store's proxy told in the course of the run, or why it did not.
+    pub(crate) told: Option<Result<Vec<Told>, String>>,
     pub(crate) machine: Machine,
     pub(crate) date: String,
 }
@@ -165,11 +167,12 @@ impl Report {
         let measured = (schedule.warm_up_ends().seconds(), schedule.stages()[outcome.stages - 1].ends.seconds());
         let usage = Usage::between(&outcome.samples, measured);
         let (acknowledge, receive) = (outcome.acknowledge.whole(outcome.stages), outcome.receive.whole(outcome.stages));
-        let gibibytes = acknowledge.count as f64 * workload.record_bytes as f64 / f64::from(1 << 30);
+        // Of the same time as the processor time: what waited at its end has not cost all yet.
+        let gibibytes = usage.acknowledged as f64 * workload.record_bytes as f64 / f64::from(1 << 30);
         let is_all_measured = outcome.stages == schedule.stages().len() && gibibytes > 0.0;
         let mut complaints = complaints(&workload, &schedule, &outcome, &stages, &acknowledge, &receive);
-        let payload_bytes = acknowledge.count * workload.record_bytes as u64;
-        let store = match around.counted.map(|counted| counted.map(|all| store(&all, measured, payload_bytes))) {
+        complaints.extend(busy_generator(usage.generator / usage.seconds, around.machine.cores));
+        let store = match around.told.map(|told| told.map(|told| store(&told, measured.0, workload.record_bytes))) {
             Some(Err(error)) => {
                 complaints.push(format!("what was asked of the store is not known: {error}"));
                 None
@@ -241,13 +244,11 @@ fn thread_cores(samples: &[Sample], (begins, ends): (f64, f64)) -> f64 {
     cores.iter().sum::<f64>() / cores.len().max(1) as f64
 }
 
-/// What was asked of a store between the looks that are nearest to two moments.
-fn store(counted: &[(f64, Counted)], (from, to): (f64, f64), payload_bytes: u64) -> Option<StoreReport> {
-    let nearest = |seconds: f64| {
-        let distance = |(at, _): &&(f64, Counted)| (at - seconds).abs();
-        counted.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))
-    };
-    Some(StoreReport::between(&nearest(from)?.1, &nearest(to)?.1, payload_bytes))
+/// What was asked of a store from the look that is nearest to a moment on.
+fn store(told: &[Told], from: f64, record_bytes: usize) -> Option<StoreReport> {
+    let distance = |told: &&Told| (told.at_seconds - from).abs();
+    let first = told.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
+    Some(StoreReport::between(first, told.last()?, record_bytes))
 }
 
 /// Seconds from the beginning of a stage until the p99 stays below a bound.
@@ -352,10 +353,18 @@ fn busy_threads(schedule: &Schedule, outcome: &Outcome, stages: &[StageReport]) 
     found
 }
 
+/// A generator that takes the processors from the server, so that what was measured is its own doing.
+fn busy_generator(cores: f64, of_machine: usize) -> Option<String> {
+    let max = of_machine as f64 * GENERATOR_SHARE_MAX;
+    (cores > max)
+        .then(|| format!("the generator used {cores:.2} of {of_machine} cores, {max} may be: latencies are its own"))
+}
+
 /// Differences of samples.
 struct Usage {
     seconds: f64,
     server: Option<f64>,
+    acknowledged: u64,
     resident_max: Option<f64>,
     generator: f64,
 }
@@ -373,6 +382,7 @@ impl Usage {
         Usage {
             seconds: (last.at_seconds - first.at_seconds).max(0.001),
             server: server.map(|(last, first)| last - first),
+            acknowledged: last.acknowledged - first.acknowledged,
             resident_max: resident.reduce(f64::max),
             generator: last.generator_cpu_seconds - first.generator_cpu_seconds,
         }
@@ -394,7 +404,7 @@ mod tests {
             store_bytes_in: None,
             store_bytes_out: None,
             sent: 0,
-            acknowledged: 0,
+            acknowledged: (at_seconds * 10.0) as u64,
             received: 0,
         }
     }
@@ -408,6 +418,14 @@ mod tests {
         assert_eq!(run(|at| at.min(20.0)), 0.0);
         assert_eq!(run(|at| at), 50.0);
         assert_eq!(resident_growth(&[], (10.0, 110.0)), None);
+    }
+
+    #[test]
+    fn a_generator_that_takes_more_than_half_of_the_machine_fails_the_run() {
+        assert_eq!(busy_generator(1.0, 2), None);
+        assert_eq!(busy_generator(1.11, 4), None);
+        let complaint = busy_generator(1.11, 2).unwrap();
+        assert_eq!(complaint, "the generator used 1.11 of 2 cores, 1 may be: latencies are its own");
     }
 
     #[test]
@@ -426,6 +444,7 @@ mod tests {
         let samples: Vec<Sample> = (0..10).map(|at| sample(f64::from(at) + 0.01, 5.0)).collect();
         let usage = Usage::between(&samples, (2.0, 8.0));
         assert!((usage.seconds - 6.0).abs() < 1e-9 && (usage.server.unwrap() - 3.0).abs() < 1e-9);
+        assert_eq!(usage.acknowledged, 60);
     }
 
     #[test]

@@ -82,7 +82,7 @@ pub fn run(workload: Workload, options: &Options) -> Result<Report, Failure> {
         load_average_max: load.max,
         reservations: reservations(&load, options, &machine),
         remarks: left.into_iter().collect(),
-        counted: gauge.into_counted(),
+        told: gauge.into_told(),
         machine,
         date: machine::date(),
     };

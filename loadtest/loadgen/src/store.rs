@@ -37,6 +37,15 @@ pub enum Store {
     },
 }
 
+/// What a proxy told at a moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    pub(crate) at_seconds: f64,
+    /// Records that had been acknowledged by then.
+    pub(crate) acknowledged: u64,
+    pub(crate) counted: Counted,
+}
+
 /// What a proxy has counted.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Counted {
@@ -77,8 +86,11 @@ pub struct StoreReport {
 }
 
 impl StoreReport {
-    /// Of what was counted between two moments.
-    pub(crate) fn between(first: &Counted, last: &Counted, payload_bytes: u64) -> StoreReport {
+    /// Of what was counted between two moments. Requests and payload are of the same time: what waits for the store at the first has
+    /// not been asked for either.
+    pub(crate) fn between(first: &Told, last: &Told, record_bytes: usize) -> StoreReport {
+        let payload_bytes = last.acknowledged.saturating_sub(first.acknowledged) * record_bytes as u64;
+        let (first, last) = (&first.counted, &last.counted);
         let nothing = OperationCounts::default();
         let since = |(of, counts): (&Operation, &OperationCounts)| {
             (*of, counts.since(first.operations.get(of).unwrap_or(&nothing)))
@@ -213,7 +225,7 @@ fn get_counts(stream: &mut TcpStream) -> anyhow::Result<String> {
 mod tests {
     use super::*;
 
-    fn counted(puts: u64, gets: u64) -> Counted {
+    fn told(acknowledged: u64, puts: u64, gets: u64) -> Told {
         let operations = BTreeMap::from([
             (
                 Operation::PutObject,
@@ -221,18 +233,19 @@ mod tests {
             ),
             (Operation::GetObject, OperationCounts { requests: gets, billed: gets, ..Default::default() }),
         ]);
-        Counted {
+        let counted = Counted {
             profile: "s3-standard".to_owned(),
             latency: Latency::profile("s3-standard").unwrap(),
             operations,
             first_byte_ms_total: None,
             store_ms: BTreeMap::new(),
-        }
+        };
+        Told { at_seconds: 0.0, acknowledged, counted }
     }
 
     #[test]
     fn what_was_asked_meanwhile_is_told_for_each_gibibyte() {
-        let report = StoreReport::between(&counted(10, 5), &counted(110, 5), 512 << 20);
+        let report = StoreReport::between(&told(1 << 10, 10, 5), &told(513 << 10, 110, 5), 1 << 10);
         assert_eq!(report.headings()[..4], ["requests", "per GiB", "MiB in/GiB", "MiB out/GiB"]);
         assert_eq!(report.headings()[4], "$/GiB s3-standard");
         let rows = report.rows();

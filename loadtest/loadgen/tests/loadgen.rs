@@ -123,7 +123,9 @@ fn requests_to_the_store_are_in_the_report_moto() {
     let flags = ["--busy", "--store-latency", "s3-express", "--store-server", "moto"];
     let report = run_with(&flags, &["linger_ms=5", "duration_seconds=4"], 8);
     let store = report.store.unwrap();
-    assert_eq!((store.profile.as_str(), store.payload_bytes), ("s3-express", 8000 * 512));
+    assert_eq!(store.profile, "s3-express");
+    // All that was acknowledged since the look that is nearest to the end of the warm-up.
+    assert!((6000 * 512..=10_000 * 512).contains(&store.payload_bytes), "{}", store.payload_bytes);
     let puts = store.operations.get(&Operation::PutObject).unwrap();
     assert!(puts.requests > 0 && puts.bytes_in as f64 > store.payload_bytes as f64 * 0.5, "{puts:?}");
     let per_gib = store.bill.per_gib.unwrap();

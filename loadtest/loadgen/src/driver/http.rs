@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 
-use super::sockets::{Socket, Sockets};
+use super::sockets::{LOOK_EACH, Socket, Sockets};
 use super::{Answer, Arrived, Driver, Offered, Receiver, Senders};
 use crate::plan::Plan;
 use crate::reach::connect;
@@ -167,7 +167,7 @@ impl Senders for Connections<'_> {
     fn turn(&mut self, until: Moment, answers: &mut Vec<Answer>) -> anyhow::Result<()> {
         let now = self.clock.now();
         let linger = Duration::from_millis(u64::from(self.plan.workload.linger_ms));
-        let mut wait = now.until(until).max(self.sockets.turn_min());
+        let mut wait = now.until(until).max(LOOK_EACH * self.lanes.len() as u32);
         for (index, lane) in self.lanes.iter_mut().enumerate() {
             let Some(batch) = lane.waiting.front().filter(|_| lane.under_way.is_none()) else { continue };
             let sent_at = batch.since.plus(linger);

@@ -14,7 +14,7 @@ use anyhow::{Context, bail, ensure};
 use tidelog_model::Codec;
 
 use super::librdkafka::Librdkafka;
-use super::sockets::{Socket, Sockets};
+use super::sockets::{LOOK_EACH, Socket, Sockets};
 use super::{Answer, Driver, Offered, Receiver, Senders};
 use crate::plan::Plan;
 use crate::record::Head;
@@ -107,6 +107,8 @@ impl Driver for Raw {
             first: connections.first().copied().unwrap_or(0),
             step: connections.get(1).map_or(1, |second| second - connections[0]),
             lanes: lanes.into_iter().flatten().collect(),
+            active: Vec::new(),
+            is_active: vec![false; connections.len()],
             waiting_max: (bytes_max / plan.workload.batch_bytes.max(plan.workload.record_bytes)).clamp(4, 10_000),
         }))
     }
@@ -124,25 +126,41 @@ struct Connections<'a> {
     first: u32,
     step: u32,
     lanes: Vec<Lane>,
+    /// Those of them that have something waiting, and which these are: only they are looked at.
+    active: Vec<usize>,
+    is_active: Vec<bool>,
     /// Batches of a connection, at most.
     waiting_max: usize,
 }
 
 impl Senders for Connections<'_> {
     fn offer(&mut self, head: &Head, value: &[u8]) -> anyhow::Result<Offered> {
-        let lane = &mut self.lanes[((head.producer - self.first) / self.step) as usize];
+        let index = ((head.producer - self.first) / self.step) as usize;
+        if !self.is_active[index] {
+            self.is_active[index] = true;
+            self.active.push(index);
+        }
+        let lane = &mut self.lanes[index];
         Ok(lane.offer(head, value, self.clock.now(), self.plan.workload.batch_bytes, self.waiting_max))
     }
 
     fn turn(&mut self, until: Moment, answers: &mut Vec<Answer>) -> anyhow::Result<()> {
         let now = self.clock.now();
-        let mut wait = now.until(until).max(self.sockets.turn_min());
-        for (index, lane) in self.lanes.iter_mut().enumerate() {
+        let mut wait = now.until(until).max(LOOK_EACH * self.active.len() as u32);
+        let mut at = 0;
+        while let Some(index) = self.active.get(at).copied() {
+            let lane = &mut self.lanes[index];
             while let Some(request) = lane.request(self.plan, &mut self.folder, now) {
                 self.sockets.send(index, &[&request])?;
             }
             if let Some(next) = lane.next_is_due() {
                 wait = wait.min(now.until(next));
+            }
+            if lane.has_waiting() {
+                at += 1;
+            } else {
+                self.is_active[index] = false;
+                self.active.swap_remove(at);
             }
         }
         self.sockets.turn(wait)?;

@@ -15,7 +15,7 @@ use poller::{Poller, Ready};
 
 const READ_BYTES: usize = 256 << 10;
 /// The time that looking at what a connection is to send takes: with many of them it is not done as often.
-const LOOK_EACH: Duration = Duration::from_nanos(500);
+pub(super) const LOOK_EACH: Duration = Duration::from_nanos(500);
 
 /// A connection with what is on its way in and out.
 pub(super) struct Socket {
@@ -99,11 +99,6 @@ impl Sockets {
     pub(super) fn new(all: Vec<Socket>) -> anyhow::Result<Sockets> {
         let poller = Poller::new(all.iter().map(|socket| socket.stream.as_raw_fd())).context("watching connections")?;
         Ok(Sockets { all, poller, part: vec![0; READ_BYTES], found: Vec::new(), ready: Vec::new() })
-    }
-
-    /// How long a turn should be at least.
-    pub(super) fn turn_min(&self) -> Duration {
-        LOOK_EACH * self.all.len() as u32
     }
 
     /// Writes `parts` to a connection as far as they fit, and the rest in later turns.

@@ -112,6 +112,11 @@ impl Lane {
         Offered::Taken
     }
 
+    /// Whether something waits, be it for its linger or for an answer.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// When a batch has gathered for long enough, if a request may be sent then.
     pub(super) fn next_is_due(&self) -> Option<Moment> {
         let first = self.waiting.values().next().filter(|_| self.under_way.len() < UNDER_WAY_MAX)?;
