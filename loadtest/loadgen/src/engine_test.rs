@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use crate::check::Checks;
 use crate::driver::{Answer, Arrived, Driver, Offered, Receiver, Senders};
 use crate::engine::{Outcome, carry_out};
 use crate::machine::Machine;
@@ -42,7 +43,7 @@ struct Fake {
 }
 
 /// When a late group begins, and when it gets all.
-const LATE: (Moment, Moment) = (Moment(1_000_000_000), Moment(1_700_000_000));
+const LATE: (Moment, Moment) = (Moment(1_000_000_000), Moment(3_000_000_000));
 const STALL: (Moment, Moment) = (Moment(1_000_000_000), Moment(1_500_000_000));
 
 impl Driver for Fake {
@@ -230,11 +231,12 @@ fn a_record_that_comes_again_late_fails_the_run() {
 }
 
 fn caught_up(fault: Fault, set: &[&str]) -> Option<f64> {
-    let always = ["partitions=2", "connections=2", "consumers=1", "spread=own", "warm_up_seconds=0", "lag_ms_max=250"];
+    // Whether the schedule is held on a busy machine is not what is asked here.
+    let always = ["partitions=2", "connections=2", "consumers=1", "spread=own", "warm_up_seconds=0", "lag_ms_max=5000"];
     let always = always.into_iter().chain(["rate_per_second=400", "duration_seconds=2", "catch_up_after_seconds=1"]);
     let set: Vec<String> = always.chain(set.iter().copied()).map(str::to_owned).collect();
     let report = report(carried_out(fault, Workload::load("w4", &set).unwrap()));
-    assert_eq!((report.complaints.clone(), report.received), (Vec::new(), 1600));
+    assert_eq!((report.checks, report.received), (Checks::default(), 1600));
     report.catch_up.unwrap().caught_up_seconds
 }
 
@@ -242,9 +244,9 @@ fn caught_up(fault: Fault, set: &[&str]) -> Option<f64> {
 #[test]
 fn a_late_group_has_caught_up_when_it_has_everywhere() {
     let prompt = caught_up(Fault::None, &[]).unwrap();
-    assert!((1.0..1.5).contains(&prompt), "{prompt}");
+    assert!((1.0..LATE.1.seconds()).contains(&prompt), "{prompt}");
     let late = caught_up(Fault::KeepsBack, &[]).unwrap();
-    assert!((1.7..2.4).contains(&late), "{late}");
+    assert!(late >= LATE.1.seconds(), "{late}");
 }
 
 /// Nothing ever comes from the second place, so nothing young does.
@@ -252,7 +254,7 @@ fn a_late_group_has_caught_up_when_it_has_everywhere() {
 fn a_late_group_has_caught_up_where_nothing_is_written() {
     let found =
         caught_up(Fault::None, &["connections=1", "spread=sticky", "linger_ms=60000", "batch_bytes=8388608"]).unwrap();
-    assert!((1.0..1.5).contains(&found), "{found}");
+    assert!((1.0..LATE.1.seconds()).contains(&found), "{found}");
 }
 
 #[test]
