@@ -102,11 +102,8 @@ fn commit(first: ObjectId, number: u32, entries: u32) -> Command {
         producer: None,
         expected_offset: None,
     };
-    let entry = |index: u32| CommitEntry {
-        partition: partition(index),
-        position: index * BATCH_BYTES,
-        batches: vec![batch()],
-    };
+    let entry =
+        |index: u32| CommitEntry { partition: partition(index), position: index * BATCH_BYTES, batches: vec![batch()] };
     Command::Commit(Commit {
         session: SESSION,
         lane: LaneId(0),

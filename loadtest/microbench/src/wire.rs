@@ -4,11 +4,11 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput};
-use tidelog_kafka_wire::messages::{ProduceRequest, message, produce_request};
+use tidelog_kafka_wire::messages::{ProduceRequest, produce_request};
 use tidelog_kafka_wire::testing::encode_request;
 use tidelog_kafka_wire::{
     Api, ErrorCode, FetchReply, FetchReplyPartition, FetchReplyTopic, RequestHeader, Uuid, decode_request,
-    encode_fetch_reply,
+    encode_fetch_reply, message,
 };
 
 use crate::batch::built;
@@ -36,9 +36,8 @@ pub fn measure(criterion: &mut Criterion) {
 
 /// A frame without its length.
 fn produce(partitions: i32, records: &Bytes) -> Bytes {
-    let of_partition = |index| {
-        message!(produce_request::PartitionProduceData { index: index, records: Some(records.clone()) })
-    };
+    let of_partition =
+        |index| message!(produce_request::PartitionProduceData { index: index, records: Some(records.clone()) });
     let request = message!(ProduceRequest {
         acks: -1,
         timeout_ms: 30_000,
