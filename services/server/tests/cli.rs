@@ -7,10 +7,16 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+#[cfg(target_os = "linux")]
+use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 
 /// `tidelog` in `folder`, with nothing of ours in its environment but `environment`.
 fn command(folder: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidelog"));
+    program(env!("CARGO_BIN_EXE_tidelog"), folder, environment, arguments)
+}
+
+fn program(name: &str, folder: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> Command {
+    let mut command = Command::new(name);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TIDELOG_")) {
         command.env_remove(name);
     }
@@ -259,7 +265,11 @@ impl Serving {
         let arguments =
             [&["dev", "--kafka-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--data-dir", "data"], more]
                 .concat();
-        let mut command = command(folder, &[], &arguments);
+        Serving::of(command(folder, &[], &arguments))
+    }
+
+    /// Starts what the command says, and reads the banner to its end.
+    fn of(mut command: Command) -> Serving {
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("tidelog starts");
         let mut lines = BufReader::new(process.stdout.take().expect("piped above")).lines();
         let mut banner = String::new();
@@ -309,6 +319,29 @@ fn dev_serves_until_told_to_stop() {
         assert_eq!(code, Some(0), "{said}");
         assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
     }
+}
+
+/// As when the disk fails: not a byte can be written to a file any more. Nobody asks the node anything.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_node_whose_disk_fails_ends_by_itself_and_says_why() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let arguments = ["dev", "--kafka-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--data-dir", "data"];
+    // A write beyond the limit is then an error, and not the end of the process.
+    let script = ["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tidelog")];
+    let mut serving = Serving::of(program("sh", folder.path(), &[], &[&script[..], &arguments[..]].concat()));
+    let mut stderr = serving.process.stderr.take().expect("piped");
+    let (told, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut said = String::new();
+        let read = stderr.read_to_string(&mut said).map(|_| said);
+        let _ = told.send(read);
+    });
+    let limit = Rlimit { current: Some(0), maximum: getrlimit(Resource::Fsize).maximum };
+    prlimit(Some(Pid::from_child(&serving.process)), Resource::Fsize, limit).expect("it runs, and is ours");
+    let said = ended.recv_timeout(Duration::from_secs(30)).expect("it ends").expect("text");
+    assert!(said.contains("the node cannot go on: its replica of the catalog has stopped"), "{said}");
+    assert_eq!(serving.process.wait().expect("it is our child").code(), Some(1), "{said}");
 }
 
 #[test]
