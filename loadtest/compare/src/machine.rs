@@ -20,10 +20,13 @@ const CUBIC: &str = "cubic";
 /// Refuses a machine whose load average says that somebody works on it.
 pub fn refuse_a_busy_one() -> Result<(), Failure> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let max = cores as f64 * LOAD_SHARE_MAX;
-    match load_average() {
+    refuse_a_load(load_average(), cores as f64 * LOAD_SHARE_MAX)
+}
+
+fn refuse_a_load(load: Option<f64>, max: f64) -> Result<(), Failure> {
+    match load {
         Some(load) if load <= max => Ok(()),
-        load => {
+        _ => {
             let load = load.map_or("unknown".to_owned(), |load| load.to_string());
             Err(Failure::Refused(format!(
                 "the machine is busy: its load average is {load}, {max} may be; wait, or say --busy for a result that is not to be quoted"
@@ -111,6 +114,21 @@ impl Drop for Cubic {
         if let Some(before) = &self.before {
             // Where it could be set, it can be set back.
             let _ = fs::write(CONGESTION_CONTROL, before);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_above_the_bound_or_unknown_is_refused_plainly() {
+        assert!(refuse_a_load(Some(1.0), 1.0).is_ok());
+        for load in [Some(1.1), None] {
+            let failure = refuse_a_load(load, 1.0).expect_err("it is busy");
+            assert!(failure.exit_code() == 2 && failure.to_string().contains("the machine is busy"), "{failure}");
         }
     }
 }

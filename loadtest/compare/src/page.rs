@@ -92,8 +92,7 @@ fn section(out: &mut String, comparison: &Comparison) {
 fn table(out: &mut String, comparison: &Comparison) {
     put(out, format_args!("<table>\n<thead><tr><th scope=\"col\">median / worst</th>"));
     for side in &comparison.sides {
-        let text = format!("{}: {}; {}", side.system.name(), side.version, side.durability);
-        put(out, format_args!("<th scope=\"col\">{}</th>", escaped(&text)));
+        put(out, format_args!("<th scope=\"col\">{} ({})</th>", side.system.name(), side.system.durability_in_short()));
     }
     for other in comparison.others() {
         put(out, format_args!("<th scope=\"col\">tidelog × {}</th>", other.name()));
@@ -106,7 +105,12 @@ fn table(out: &mut String, comparison: &Comparison) {
         }
         put(out, format_args!("</tr>\n"));
     }
-    put(out, format_args!("</tbody>\n</table>\n"));
+    put(out, format_args!("</tbody>\n</table>\n<dl>\n"));
+    for side in &comparison.sides {
+        let text = format!("{}; {}", side.version, side.durability);
+        put(out, format_args!("<div><dt>{}</dt><dd>{}</dd></div>\n", side.system.name(), escaped(&text)));
+    }
+    put(out, format_args!("</dl>\n"));
 }
 
 /// Each run, with the file that has all of it.

@@ -16,6 +16,8 @@ use crate::system::{Running, System};
 
 /// What a trial that needed too many processors is followed by: so much below what would just have had room.
 const ROOM: f64 = 0.95;
+/// Of the first rate of a sweep, what has to be acknowledged in time.
+const KEPT_SHARE_MIN: f64 = 0.99;
 /// Warming up, only what comes is checked.
 const LAG_MS_MAX: u64 = 60_000;
 /// The load generator asks for the load average, which is our own by then; others are watched here.
@@ -189,8 +191,12 @@ impl Harness<'_> {
         let running = self.started(system, &self.scenario.workload)?;
         let report = self.feed(system, &running, workload)?;
         self.folder.keep_raw(&format!("sweep-{}.json", system.name()), &report)?;
-        if let Some(complaint) = report.complaints.first() {
-            return Err(Failure::BrokeOff(format!("{}, looking for its maximum: {complaint}", system.name())));
+        // A rate that is too much for the generator ends a sweep as well; only the first one has to be well.
+        let first = &report.stages[0];
+        let is_kept = first.is_held && first.acknowledged_per_second >= first.rate_per_second as f64 * KEPT_SHARE_MIN;
+        if !is_kept || report.checks != Default::default() {
+            let why = report.complaints.join("; ");
+            return Err(Failure::BrokeOff(format!("{}, looking for its maximum: {why}", system.name())));
         }
         let Some(maximum) = report.saturated_above_per_second else {
             let last = sweep.rates_per_second.iter().max().copied().unwrap_or(0);

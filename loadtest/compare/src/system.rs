@@ -63,6 +63,14 @@ impl System {
         }
     }
 
+    /// The same in a word or two, for the head of a column.
+    pub fn durability_in_short(self) -> &'static str {
+        match self {
+            System::Tidelog | System::TidelogAgain | System::KafkaFsync => "fsync",
+            System::KafkaPageCache => "page cache",
+        }
+    }
+
     /// Whether it has a JVM, which is slow until it is warm.
     pub fn is_kafka(self) -> bool {
         matches!(self, System::KafkaFsync | System::KafkaPageCache)
