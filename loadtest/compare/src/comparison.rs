@@ -179,7 +179,7 @@ impl Comparison {
         });
         why.extend(of_runs);
         if !self.is_complete {
-            why.push(format!("it did not come to its end: {} of {} runs", self.runs.len(), self.runs_wanted()));
+            why.push(format!("it was broken off after {} of {} runs", self.runs.len(), self.runs_wanted()));
         }
         if self.rounds < ROUNDS_MIN {
             why.push(format!("{} rounds, at least {ROUNDS_MIN} must be", self.rounds));

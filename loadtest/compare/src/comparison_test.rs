@@ -78,7 +78,7 @@ fn what_is_not_to_be_quoted_says_why_and_of_whom() {
     assert_eq!(why(&|_| {}), "");
     assert_eq!(why(&|one| one.rounds = 2), "2 rounds, at least 3 must be");
     assert_eq!(why(&|one| one.warm_up_seconds = 5), "5 s of warm-up, at least 60 must be");
-    assert_eq!(why(&|one| one.is_complete = false), "it did not come to its end: 6 of 6 runs");
+    assert_eq!(why(&|one| one.is_complete = false), "it was broken off after 6 of 6 runs");
     let lost = |one: &mut Comparison| one.runs[3].complaints = vec!["7 records acknowledged and lost".to_owned()];
     assert_eq!(why(&lost), "kafka-fsync, round 1: 7 records acknowledged and lost");
 }
