@@ -55,6 +55,9 @@ impl Others {
 
 /// Waits until others use next to nothing. A load average would also tell of our own last run.
 pub fn wait_for_calm() -> Result<(), Failure> {
+    // What the run before has left to the disk would be in the way of those that fsync.
+    // SAFETY: the call has no preconditions.
+    unsafe { libc::sync() };
     let deadline = Instant::now() + CALM_WAIT_MAX;
     loop {
         let others = Others::from_now();
