@@ -169,7 +169,9 @@ impl Harness<'_> {
     }
 
     fn feed(&self, system: System, running: &Running, workload: Workload) -> Result<Report, Failure> {
-        let options = Options { target: running.target(), busy: false, load_average_max: Some(LOAD_AVERAGE_ANY) };
+        // Topics are wiped with everything else: deleting them would be in the way of the run after a warm-up.
+        let options =
+            Options { load_average_max: Some(LOAD_AVERAGE_ANY), keep_topics: true, ..Options::of(running.target()) };
         run(workload, &options).map_err(|failure| {
             if !matches!(failure, Failure::Refused(_)) && not_interrupted().is_ok() {
                 tell(&format!("  {} printed at last:\n{}", system.name(), running.output()));

@@ -109,7 +109,7 @@ impl Scenario {
         }
         workload.insert("name".to_owned(), name.clone().into());
         workload.insert("about".to_owned(), about.clone().into());
-        let workload = Workload::read(&workload.to_string(), &[]).map_err(|problem| format!("workload: {problem}"))?;
+        let workload = Workload::parse(&workload.to_string()).map_err(|problem| format!("workload: {problem}"))?;
         let scenario = Scenario { name, about, systems, cores_max, sweep, workload, bounds };
         scenario.settle()?;
         Ok(scenario)
@@ -206,7 +206,7 @@ impl Scenario {
         let mut table = toml::Table::try_from(&workload).map_err(|error| error.to_string())?;
         let written: toml::Table = format!("stages = [{stages}]").parse().map_err(|_| "sweep".to_owned())?;
         table.extend(written);
-        Workload::read(&table.to_string(), &[]).map_err(|problem| format!("sweep: {problem}"))
+        Workload::parse(&table.to_string()).map_err(|problem| format!("sweep: {problem}"))
     }
 }
 

@@ -43,7 +43,7 @@ pub use run::{Options, run};
 pub use store::{Store, StoreReport};
 pub use table::Table;
 pub use target::Target;
-pub use workload::{Protocol, Spread, Stage, Workload, Wrong};
+pub use workload::{Protocol, Spread, Stage, Workload};
 
 #[cfg(test)]
 mod engine_test;

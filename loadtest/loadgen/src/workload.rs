@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::record::HEADER_BYTES;
-pub use source::Wrong;
+use source::Wrong;
 
 /// Largest count of anything here: it fits all that is computed with it.
 const COUNT_MAX: u32 = 1_000_000;
@@ -205,12 +205,16 @@ impl Workload {
         })
     }
 
-    /// The workload of a text in TOML, as [`Workload::load`] has it of a file.
+    fn read(text: &str, set: &[String]) -> Result<Workload, Wrong> {
+        source::read(text, set)
+    }
+
+    /// The workload of a text in TOML.
     ///
     /// # Errors
     /// It is not as it should be: the text says what would be.
-    pub fn read(text: &str, set: &[String]) -> Result<Workload, Wrong> {
-        source::read(text, set)
+    pub fn parse(text: &str) -> Result<Workload, String> {
+        Workload::read(text, &[]).map_err(|wrong| wrong.text)
     }
 
     /// Checks it as a whole; a rate and a duration become a stage.
@@ -297,6 +301,10 @@ impl Workload {
         }
         let seconds = self.stages.iter().map(|stage| u64::from(stage.seconds)).sum::<u64>();
         match self.catch_up_after_seconds {
+            // Where it is the only one, it may begin when nothing is sent any more.
+            Some(after) if self.groups == 0 => {
+                within("catch_up_after_seconds", u64::from(after), 0, u64::from(SECONDS_MAX))
+            }
             Some(after) => {
                 within("catch_up_after_seconds", u64::from(after), 0, seconds + u64::from(self.warm_up_seconds) - 1)
             }

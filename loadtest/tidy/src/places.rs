@@ -33,6 +33,7 @@ const OUTSIDE: &[&str] = &[
     "tidelog-fuzz",
     "tidelog-store-proxy",
     "tidelog-loadgen",
+    "tidelog-compare",
     "tidelog-verify",
     "tidelog-tidy",
 ];

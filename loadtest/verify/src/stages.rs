@@ -212,19 +212,17 @@ fn load(machine: &mut Machine, stage: &'static str) -> Tally {
         return tally;
     }
     let mut arguments = vec!["--workspace", "--test", "loadgen", "--test", "compare", "--"];
-    let with_python = if machine.has(Tool::Python) {
-        prepare_moto(machine, stage)
-    } else {
-        Tally::skipped("requests to a store skipped: Python not found")
-    };
-    let with_java = match [Tool::Java, Tool::Maven].into_iter().find(|tool| !machine.has(*tool)) {
-        Some(missing) => Tally::skipped(format!("the comparison with Kafka skipped: {} not found", missing.name())),
-        None => prepare_java(machine, stage),
-    };
-    for (problem, module) in [(with_python, "moto"), (with_java, "with_kafka")] {
+    // Every test that needs something has its name in its own: that is how it is left out.
+    let needs: [(&str, &[Tool], Prepare); 2] =
+        [("moto", &[Tool::Python], prepare_moto), ("with_kafka", &[Tool::Java, Tool::Maven], prepare_java)];
+    for (name, tools, prepare) in needs {
+        let problem = match tools.iter().find(|tool| !machine.has(**tool)) {
+            Some(missing) => Tally::skipped(format!("{name} tests skipped: {} not found", missing.name())),
+            None => prepare(machine, stage),
+        };
         if problem.failed + problem.skipped > 0 {
             tally.add(problem);
-            arguments.extend(["--skip", module]);
+            arguments.extend(["--skip", name]);
         }
     }
     tally.add(cargo_test(machine, stage, &arguments, 10));

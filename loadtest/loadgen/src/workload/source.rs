@@ -9,7 +9,7 @@ use super::{Problem, Workload};
 
 /// Why a text is no workload.
 #[derive(Debug)]
-pub struct Wrong {
+pub(crate) struct Wrong {
     /// The line, where it is the text that is wrong.
     pub(crate) line: Option<usize>,
     /// With the key, and with what would work.
