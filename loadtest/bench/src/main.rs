@@ -3,6 +3,8 @@
 //!
 //! `cargo build --release && cargo run --release -p tidelog-bench -- all`
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod floor;
 mod http;
 mod http_arrow;

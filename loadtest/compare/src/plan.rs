@@ -27,7 +27,7 @@ const AROUND_A_SCHEDULE_SECONDS: u64 = 4;
 pub fn order(systems: &[System], rounds: u32) -> Vec<(u32, System)> {
     let of_round = |round: u32| {
         let mut systems = systems.to_vec();
-        if round % 2 == 0 {
+        if round.is_multiple_of(2) {
             systems.reverse();
         }
         systems.into_iter().map(move |system| (round, system))

@@ -89,12 +89,12 @@ mod tests {
                 // SAFETY: the layouts are not empty, each piece is given back once with its own, and is not left.
                 unsafe {
                     let at = ALLOCATOR.alloc(before);
-                    assert!(at.is_aligned_to_bytes(align));
+                    assert!(is_given(at, align));
                     for index in 0..from {
                         at.add(index).write((index % 251) as u8);
                     }
                     let moved = ALLOCATOR.realloc(at, before, to);
-                    assert!(moved.is_aligned_to_bytes(align), "{from} to {to} bytes at {align}");
+                    assert!(is_given(moved, align), "{from} to {to} bytes at {align}");
                     let kept = std::slice::from_raw_parts(moved, from.min(to));
                     assert!(
                         kept.iter().enumerate().all(|(index, byte)| *byte == (index % 251) as u8),
@@ -123,13 +123,7 @@ mod tests {
         }
     }
 
-    trait IsAligned {
-        fn is_aligned_to_bytes(self, align: usize) -> bool;
-    }
-
-    impl IsAligned for *mut u8 {
-        fn is_aligned_to_bytes(self, align: usize) -> bool {
-            !self.is_null() && (self as usize).is_multiple_of(align)
-        }
+    fn is_given(at: *mut u8, align: usize) -> bool {
+        !at.is_null() && (at as usize).is_multiple_of(align)
     }
 }

@@ -95,7 +95,11 @@ raft  5372 30108.041366:    5025125 cpu-clock:
 
 ";
         let stacks = stacks_of_script(script.as_bytes()).unwrap();
-        assert_eq!(stacks.lines(), ["raft;ip_skb_dst_mtu 1", "tidelog;tidelog_ingest::lane::seal;__GI___writev 2"]);
+        // Nanoseconds: what a sample stands for.
+        assert_eq!(
+            stacks.lines(),
+            ["raft;ip_skb_dst_mtu 5025125", "tidelog;tidelog_ingest::lane::seal;__GI___writev 10050250"]
+        );
     }
 
     #[test]

@@ -29,7 +29,7 @@ fn the_lines_of_the_readme_work() {
         let records = url(&server, "/v1/topics/greetings/records");
         let body = r#"{"records":[{"key":"you","value":"hello"}]}"#;
         let told = curl(version, &["-H", "content-type: application/json", "-d", body], &records, "");
-        assert_eq!(told, r#"{"records":[{"partition":0,"offset":0}]}"#);
+        assert_eq!(told, "{\"records\":[{\"partition\":0,\"offset\":0}]}\n", "with a newline, for terminals");
         let lines = "{\"value\":\"a\"}\n{\"value\":\"b\"}\n";
         let ndjson = ["-H", "content-type: application/x-ndjson", "--data-binary", "@-"];
         let told: Value = serde_json::from_str(&curl(version, &ndjson, &records, lines)).unwrap();

@@ -30,7 +30,7 @@ pub(super) fn read(text: &str, set: &[String]) -> Result<Workload, Wrong> {
     let mut table: toml::Table = text.parse().map_err(|error| of_text(text, &error))?;
     // What the text says by itself has to be right, but what it leaves out may be set.
     match toml::from_str::<Workload>(text) {
-        Err(error) if !(is_missing(&error) && !set.is_empty()) => return Err(of_text(text, &error)),
+        Err(error) if !is_missing(&error) || set.is_empty() => return Err(of_text(text, &error)),
         _ => {}
     }
     let mut changed = Vec::new();
@@ -123,14 +123,17 @@ fn key_at(text: &str, span: &Range<usize>) -> Option<String> {
     found
 }
 
+/// Is told of each key by its path, with where the key stands and where its value does.
+type Visit<'a> = &'a mut dyn FnMut(&str, &Range<usize>, &Range<usize>);
+
 /// Shows every key with where it and its value are, outer ones first: `partitions`, `stages`, `stages[0].seconds`.
-fn walk(text: &str, visit: &mut dyn FnMut(&str, &Range<usize>, &Range<usize>)) {
+fn walk(text: &str, visit: Visit<'_>) {
     if let Ok(table) = DeTable::parse(text) {
         walk_table("", table.get_ref(), visit);
     }
 }
 
-fn walk_table(path: &str, table: &DeTable<'_>, visit: &mut dyn FnMut(&str, &Range<usize>, &Range<usize>)) {
+fn walk_table(path: &str, table: &DeTable<'_>, visit: Visit<'_>) {
     for (key, value) in table.iter() {
         let path = format!("{path}{}", key.get_ref());
         visit(&path, &key.span(), &value.span());
