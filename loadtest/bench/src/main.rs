@@ -95,7 +95,8 @@ fn main() -> anyhow::Result<()> {
         arguments.binary.display()
     );
     if let Some(folder) = &arguments.profile {
-        return profile::of(&arguments.binary, folder, |binary| run_once(&arguments, binary));
+        let stage = profiled(arguments.stage)?;
+        return profile::of(&arguments.binary, folder, |binary| stage(binary, arguments.mebibytes));
     }
     let wanted = |stage| arguments.stage == Stage::All || arguments.stage == stage;
     let mut table = Table::new(arguments.runs);
@@ -199,21 +200,24 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The stage, with a server that is slower than it would be.
-fn run_once(arguments: &Arguments, binary: &std::path::Path) -> anyhow::Result<()> {
-    match arguments.stage {
-        Stage::Produce => stages::produce(binary, arguments.mebibytes).map(drop),
-        Stage::Fetch => stages::fetch(binary, arguments.mebibytes).map(drop),
-        Stage::Acknowledge => stages::acknowledge(binary).map(drop),
-        Stage::HttpLines => http::lines(binary, arguments.mebibytes).map(drop),
-        Stage::HttpArrow => http_arrow::read(binary, arguments.mebibytes).map(drop),
-        Stage::HttpRecords => http::records(binary).map(drop),
-        Stage::HttpIdleReaders => http::idle_readers(binary).map(drop),
-        Stage::HttpFanOut => http::fan_out(binary).map(drop),
+/// A stage of one kind of load, with a binary and so many MiB where that matters; nothing of it is measured.
+///
+/// # Errors
+/// Of other stages there is no profile.
+fn profiled(stage: Stage) -> anyhow::Result<fn(&std::path::Path, usize) -> anyhow::Result<()>> {
+    Ok(match stage {
+        Stage::Produce => |binary, mebibytes| stages::produce(binary, mebibytes).map(drop),
+        Stage::Fetch => |binary, mebibytes| stages::fetch(binary, mebibytes).map(drop),
+        Stage::Acknowledge => |binary, _| stages::acknowledge(binary).map(drop),
+        Stage::HttpLines => |binary, mebibytes| http::lines(binary, mebibytes).map(drop),
+        Stage::HttpArrow => |binary, mebibytes| http_arrow::read(binary, mebibytes).map(drop),
+        Stage::HttpRecords => |binary, _| http::records(binary).map(drop),
+        Stage::HttpIdleReaders => |binary, _| http::idle_readers(binary).map(drop),
+        Stage::HttpFanOut => |binary, _| http::fan_out(binary).map(drop),
         _ => anyhow::bail!(
             "--profile is of one stage: produce, fetch, acknowledge, http-lines, http-arrow, http-records, http-idle-readers or http-fan-out"
         ),
-    }
+    })
 }
 
 pub(crate) fn column<T>(runs: &[T], pick: impl Fn(&T) -> f64) -> Vec<f64> {
