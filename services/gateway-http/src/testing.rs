@@ -25,7 +25,7 @@ use tidelog_format::flush_object::object_key;
 use tidelog_groups::Coordinator;
 use tidelog_host::tasks::OnPanic;
 use tidelog_host::{Clock, Disk, ForgetfulDisk, Random, Tasks};
-use tidelog_ingest::{Append, AppendError, Appended, Ingest, IngestOptions, Reservation};
+use tidelog_ingest::{Append, AppendError, Appended, Ingest, IngestOptions, LaneProfile, Reservation};
 use tidelog_model::{LogIndex, NodeId, Offset, PartitionId, TenantId};
 use tokio::net::TcpListener;
 
@@ -195,7 +195,7 @@ impl Door {
         let blocks = Arc::new(MemoryBlockCache::new(16 << 20));
         let reader = Arc::new(ObjectReader::new(store.clone(), blocks, key_of, ReaderLimits::default(), base.clone()));
         let fetch = Fetch::new(catalog.clone(), reader.clone());
-        let ingest_options = IngestOptions::embedded(NODE, 64 << 20);
+        let ingest_options = IngestOptions::embedded(NODE, LaneProfile::local(), 64 << 20);
         let ingest = Ingest::start(ingest_options, catalog.clone(), store, reader, clock.clone(), base.clone()).await;
         let ingest = ingest.unwrap();
         let doors = Tasks::on_current_runtime();

@@ -18,7 +18,7 @@ use tidelog_groups::Coordinator;
 use tidelog_host::disk::RealDisk;
 use tidelog_host::tasks::OnPanic;
 use tidelog_host::{Clock, Disk, Random, Tasks};
-use tidelog_ingest::{Ingest, IngestOptions};
+use tidelog_ingest::{Ingest, IngestOptions, LaneProfile};
 use tidelog_model::{NodeId, ObjectId, TenantId};
 use tokio::net::{TcpListener, TcpSocket};
 
@@ -148,7 +148,8 @@ impl Node {
         let limits = ReaderLimits { written_bytes_max: written_bytes, ..ReaderLimits::default() };
         let reader = Arc::new(ObjectReader::new(store.clone(), cache.clone(), key_of, limits, base.clone()));
         let fetch = Fetch::new(catalog.clone(), reader.clone());
-        let ingest_options = IngestOptions::embedded(NODE, options.in_flight_bytes_max);
+        let lane = if store.is_remote() { LaneProfile::remote() } else { LaneProfile::local() };
+        let ingest_options = IngestOptions::embedded(NODE, lane, options.in_flight_bytes_max);
         let ingest =
             Ingest::start(ingest_options, catalog.clone(), store.clone(), reader.clone(), clock.clone(), base.clone())
                 .await?;

@@ -43,6 +43,8 @@ const EXIT_FAILED: u8 = 1;
 fn main() -> ExitCode {
     #[cfg(feature = "allocation-profile")]
     let _written_at_the_end = allocation_profile::begin();
+    #[cfg(not(feature = "allocation-profile"))]
+    allocator::keep_what_is_used_again();
     let command_line = match tidelog_cli::parse::<CommandLine>(std::env::args_os()) {
         Ok(command_line) => command_line,
         Err(exit_code) => return exit_code,

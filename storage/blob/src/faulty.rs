@@ -280,6 +280,10 @@ impl BlobStore for FaultyStore {
         self.leave(fault, answer).await
     }
 
+    fn is_remote(&self) -> bool {
+        self.inner.is_remote()
+    }
+
     fn describe(&self) -> String {
         self.inner.describe()
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tidelog_host::Disk;
 use tidelog_host::disk::create_dir_all_durable;
@@ -130,6 +130,10 @@ impl BlobStore for FileStore {
         .await
     }
 
+    fn is_remote(&self) -> bool {
+        false
+    }
+
     fn describe(&self) -> String {
         format!("file://{}", self.inner.root.display())
     }
@@ -215,9 +219,8 @@ impl Inner {
                 Wanted::UpTo(range) => range.start..range.end.min(bytes),
                 Wanted::All => 0..bytes,
             };
-            let mut buffer = BytesMut::zeroed((range.end - range.start) as usize);
-            file.read_exact_at(&mut buffer, range.start)?;
-            Ok(Ok(buffer.freeze()))
+            let count = (range.end - range.start) as usize;
+            Ok(Ok(file.read_exact_of(count, range.start)?.into()))
         };
         match read() {
             Ok(found) => found,

@@ -81,6 +81,10 @@ impl BlobStore for MemoryStore {
         Ok(found.take(count_max).map(listed).collect())
     }
 
+    fn is_remote(&self) -> bool {
+        false
+    }
+
     fn describe(&self) -> String {
         "memory:".to_owned()
     }

@@ -141,6 +141,10 @@ impl BlobStore for Metered {
         answer
     }
 
+    fn is_remote(&self) -> bool {
+        self.inner.is_remote()
+    }
+
     fn describe(&self) -> String {
         self.inner.describe()
     }

@@ -276,6 +276,10 @@ impl BlobStore for S3Store {
         self.retry.run(attempt_time(ANSWER_BYTES_EXPECTED), || self.list_once(prefix, after, count_max)).await
     }
 
+    fn is_remote(&self) -> bool {
+        true
+    }
+
     fn describe(&self) -> String {
         format!("s3://{}/{}", self.bucket, self.prefix)
     }

@@ -158,6 +158,10 @@ pub trait BlobStore: Send + Sync + 'static {
     /// Objects whose key starts with `prefix` and is greater than `after`, in order, `count_max` at most.
     async fn list(&self, prefix: &str, after: Option<&Key>, count_max: usize) -> Result<Vec<ListedObject>, BlobError>;
 
+    /// Whether a call is a request to a service, which takes its time and has its price, rather than work for this machine's
+    /// own disk or memory.
+    fn is_remote(&self) -> bool;
+
     /// Where this is, for people: `file:///var/lib/tidelog/objects`, `s3://bucket/prefix`.
     fn describe(&self) -> String;
 }

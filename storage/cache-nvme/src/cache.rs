@@ -16,7 +16,7 @@ use tidelog_host::{Clock, declare_metrics};
 
 use crate::bypass::Bypass;
 use crate::entry::{ENTRY_BYTES_MAX, ENTRY_OVERHEAD_BYTES, Entry, EntryKey};
-use crate::stamp::{Stamp, claim};
+use crate::stamp::{Stamp, claim, give_back};
 
 declare_metrics! {
     counter DISK_FAILURES_TOTAL = "tidelog_cache_disk_failures_total", ["kind"],
@@ -81,7 +81,7 @@ pub struct FoyerOptions {
     pub stamp: Stamp,
     /// Bytes of blocks in memory, taken as they come.
     pub memory_bytes: usize,
-    /// Bytes on disk, taken as they come. Below 64 MiB there is no cache on disk.
+    /// Bytes on disk, taken as they come. Below 64 MiB there is no cache on disk; with 0, what one has left there is removed.
     pub disk_bytes: usize,
     /// How the disk is used.
     pub io: IoEngine,
@@ -247,6 +247,12 @@ async fn open_best(options: &FoyerOptions) -> (HybridCache<EntryKey, Entry>, usi
                 Err(error) => tracing::warn!(engine = engine.name(), %error, "cache disk cannot be used this way"),
             }
         }
+    }
+    if options.disk_bytes == 0
+        && options.dir.is_dir()
+        && let Err(error) = give_back(&RealDisk, &options.dir)
+    {
+        tracing::warn!(dir = %options.dir.display(), %error, "what an earlier cache has left on disk cannot be removed");
     }
     let memory = builder(options).storage().build().await.expect("memory alone opens nothing that could fail");
     (memory, 0, "no disk".to_owned())

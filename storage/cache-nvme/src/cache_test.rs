@@ -58,6 +58,20 @@ fn cache_files(dir: &TempDir) -> Vec<std::path::PathBuf> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_a_disk_what_an_earlier_cache_left_is_given_back() {
+    let dir = TempDir::new().unwrap();
+    filled(&dir, IoEngine::Auto, 8).await;
+    fs::write(dir.path().join("notes"), "of somebody else").unwrap();
+    assert!(!cache_files(&dir).is_empty());
+    let cache = open_as(dir.path(), IoEngine::Auto, OURS, 0).await;
+    let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["notes"]);
+    cache.insert(key(0), block(0));
+    assert_eq!(check(&cache, 1).await, 1, "memory is enough");
+    assert_eq!(cache.usage().await.disk_bytes_max, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_inserted_is_found_and_what_is_removed_is_not() {
     for io in ENGINES {
         let dir = TempDir::new().unwrap();

@@ -32,6 +32,16 @@ pub(crate) fn claim(disk: &dyn Disk, dir: &Path, stamp: Stamp, sizes: &str) -> i
     if read(disk, &dir.join(FILE)).is_some_and(|found| found == wanted.as_bytes()) {
         return Ok(true);
     }
+    give_back(disk, dir)?;
+    // Last, so that a stamp never stands beside files that are not its own; lost with the power, it costs the cache.
+    let file = disk.create(&dir.join(FILE_NEW))?;
+    file.write_all_at(&[wanted.as_bytes()], 0)?;
+    disk.rename(&dir.join(FILE_NEW), &dir.join(FILE))?;
+    Ok(false)
+}
+
+/// Removes what a cache has left in `dir`, whosever it is, and nothing else.
+pub(crate) fn give_back(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
     for path in disk.list(dir)? {
         // `list` may give names or whole paths; a join takes either.
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
@@ -39,11 +49,7 @@ pub(crate) fn claim(disk: &dyn Disk, dir: &Path, stamp: Stamp, sizes: &str) -> i
             disk.remove(&dir.join(name))?;
         }
     }
-    // Last, so that a stamp never stands beside files that are not its own; lost with the power, it costs the cache.
-    let file = disk.create(&dir.join(FILE_NEW))?;
-    file.write_all_at(&[wanted.as_bytes()], 0)?;
-    disk.rename(&dir.join(FILE_NEW), &dir.join(FILE))?;
-    Ok(false)
+    Ok(())
 }
 
 fn text(stamp: Stamp, sizes: &str) -> String {

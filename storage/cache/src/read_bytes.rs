@@ -20,6 +20,8 @@ pub struct ReadBytes {
     pub parts: Vec<Bytes>,
     /// Where they came from.
     pub origin: Origin,
+    /// Bytes of the cached blocks that they are parts of and keep alive. 0 when they hold no more than themselves.
+    pub held_bytes: usize,
 }
 
 impl ReadBytes {
@@ -59,7 +61,7 @@ impl ReadBytes {
         {
             return Some(first.split_to(count));
         }
-        let mut taken = ReadBytes { parts: Vec::new(), origin: self.origin };
+        let mut taken = ReadBytes { parts: Vec::new(), origin: self.origin, held_bytes: self.held_bytes };
         let mut left = count;
         while left > 0 {
             let first = &mut self.parts[0];

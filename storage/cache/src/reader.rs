@@ -111,20 +111,21 @@ impl ObjectReader {
         let metrics = &self.inner.loader.metrics;
         if let Some(parts) = self.inner.written.read(object, range.start as usize..range.end as usize) {
             metrics.piece(Origin::Written, range.len());
-            return Ok(ReadBytes { parts, origin: Origin::Written });
+            return Ok(ReadBytes { parts, origin: Origin::Written, held_bytes: 0 });
         }
         let wanted = wanted_blocks(object, &range);
         let mut parts = Vec::with_capacity(wanted.len());
-        let mut origin = Origin::Cache;
+        let (mut origin, mut held_bytes) = (Origin::Cache, 0);
         for (wanted, loaded) in wanted.iter().zip(self.blocks(&wanted).await?) {
             if loaded.block.len() < wanted.part.end {
                 return Err(ReadError::TooShort { object, end: range.end });
             }
             metrics.piece(loaded.origin, wanted.part.len());
             origin = origin.max(loaded.origin);
+            held_bytes += loaded.block.len();
             parts.push(loaded.block.slice(wanted.part.clone()));
         }
-        Ok(ReadBytes { parts, origin })
+        Ok(ReadBytes { parts, origin, held_bytes })
     }
 
     /// Begins to bring `range`, which is not empty, into the block cache, and waits for nothing: for whoever will soon read
@@ -158,7 +159,7 @@ impl ObjectReader {
             return Err(ReadError::TooShort { object, end: range.end });
         }
         loader.metrics.piece(Origin::Store, bytes.len());
-        Ok(ReadBytes { parts: vec![bytes], origin: Origin::Store })
+        Ok(ReadBytes { parts: vec![bytes], origin: Origin::Store, held_bytes: 0 })
     }
 
     /// The blocks in order, from the cache or from loads.

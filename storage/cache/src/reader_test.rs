@@ -57,6 +57,10 @@ impl BlobStore for Store {
     async fn list(&self, _: &str, _: Option<&Key>, _: usize) -> Result<Vec<ListedObject>, BlobError> {
         unreachable!("nothing is listed here")
     }
+    fn is_remote(&self) -> bool {
+        false
+    }
+
     fn describe(&self) -> String {
         "test".into()
     }
@@ -263,7 +267,7 @@ async fn a_panic_in_a_load_is_an_error_for_those_who_wait() {
 fn fronts_are_shared_where_they_lie_in_one_piece() {
     let whole = object(100);
     let mut read =
-        ReadBytes { parts: vec![whole.slice(..10), whole.slice(10..40), whole.slice(40..)], origin: Origin::Cache };
+        ReadBytes { parts: vec![whole.slice(..10), whole.slice(10..40), whole.slice(40..)], origin: Origin::Cache, held_bytes: 0 };
     assert_eq!(read.take_front(4).unwrap().as_ptr(), whole.as_ptr());
     assert_eq!(read.take_front(6).unwrap(), whole.slice(4..10));
     assert_eq!(read.take_front(50).unwrap(), whole.slice(10..60));

@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::FuturesOrdered;
 use tidelog_cache::ObjectReader;
 use tidelog_catalog_api::{Catalog, Extent, ExtentPlan, PartitionView};
 use tidelog_host::follow;
-use tidelog_model::limits::CACHE_BLOCK_BYTES;
-use tidelog_model::{Offset, PREFIX_BYTES, PartitionId, mutant, patch_prefix};
+use tidelog_model::{Offset, PartitionId, mutant};
 use tracing::{Instrument, field};
 
 use crate::ReadError;
+use crate::delivery::Delivery;
 use crate::hints::Hints;
 use crate::meters::ReadMeters;
 use crate::read_ahead::ReadAhead;
-use crate::scan::{Scan, ScanError, ScannedBatch};
+use crate::scan::{Scan, ScanError};
 use crate::tail::{Tails, Watch};
 
 /// How often an extent may move while it is being read before the read gives up.
@@ -26,12 +26,6 @@ const WINDOW_BYTES_MIN: usize = 64 << 10;
 const WINDOW_BYTES_MAX: usize = 4 << 20;
 /// Extents of one read that are waited for side by side: neighbours are in different objects, as a rule.
 const EXTENTS_AT_ONCE: usize = 8;
-/// Pieces below this are copied next to their neighbours; for larger ones only the prefix is.
-const COPY_BYTES_MAX: usize = 4 << 10;
-/// The same for pieces of cached blocks: a small one would keep its whole block alive for as long as its reader takes.
-const COPY_FROM_BLOCK_BYTES_MAX: usize = CACHE_BLOCK_BYTES / 8;
-/// The leader epoch is constant: a partition's offsets never diverge between nodes.
-const LEADER_EPOCH: u32 = 0;
 
 /// The read path of one node.
 pub struct Fetch {
@@ -146,28 +140,28 @@ impl Fetch {
         let mut begun: FuturesOrdered<_> = scans.by_ref().take(EXTENTS_AT_ONCE).map(Scan::begin).collect();
         'extents: while let Some(scan) = begun.next().await {
             begun.extend(scans.next().map(Scan::begin));
-            let left = read.bytes_max.saturating_sub(out.bytes);
-            if left == 0 && out.bytes > 0 {
+            let left = read.bytes_max.saturating_sub(out.bytes());
+            if left == 0 && out.bytes() > 0 {
                 break;
             }
             let mut scan = match scan {
                 Ok(scan) => scan,
                 // What came before is good; whoever comes back for the rest hears of it.
-                Err(_) if out.bytes > 0 => break,
+                Err(_) if out.bytes() > 0 => break,
                 Err(error) => return Err(error),
             };
             loop {
                 let batch = match scan.next().await {
                     Ok(Some(batch)) => batch,
                     Ok(None) => break,
-                    Err(_) if out.bytes > 0 => break 'extents,
+                    Err(_) if out.bytes() > 0 => break 'extents,
                     Err(error) => return Err(error),
                 };
                 if batch.end_offset() <= read.offset {
                     continue;
                 }
-                let is_free = out.bytes == 0 && read.at_least_one;
-                if !is_free && out.bytes + batch.header.bytes > read.bytes_max {
+                let is_free = out.bytes() == 0 && read.at_least_one;
+                if !is_free && out.bytes() + batch.header.bytes > read.bytes_max {
                     self.hints.remember(read.partition, batch.base_offset, scan.extent, batch.skip);
                     break 'extents;
                 }
@@ -180,7 +174,7 @@ impl Fetch {
         if let Some(next) = next {
             self.read_ahead(read.partition, next, from_store);
         }
-        Ok(ReadOutcome { bytes: out.bytes, chunks: out.finish(), partition: plan.partition })
+        Ok(ReadOutcome { bytes: out.bytes(), chunks: out.finish(), partition: plan.partition })
     }
 
     /// Walks over the planned extents, each with a first window of what will be left for it if all before it is delivered.
@@ -203,49 +197,5 @@ impl Fetch {
             Some(skip) => (skip, read.offset),
             None => (0, extent.base_offset),
         }
-    }
-}
-
-/// What goes to the reader: prefixes and small batches gathered, the rest by reference.
-#[derive(Default)]
-struct Delivery {
-    chunks: Vec<Bytes>,
-    gathered: BytesMut,
-    bytes: usize,
-}
-
-impl Delivery {
-    fn push(&mut self, batch: ScannedBatch) {
-        let ScannedBatch { base_offset, header, pieces, in_blocks, .. } = batch;
-        let copy_bytes_max = if in_blocks { COPY_FROM_BLOCK_BYTES_MAX } else { COPY_BYTES_MAX };
-        self.bytes += header.bytes;
-        let mut first = [0; PREFIX_BYTES];
-        let mut filled = 0;
-        let mut rest = pieces.into_iter();
-        let mut left_over = None;
-        // The prefix may be a piece of its own, or the start of one.
-        while filled < PREFIX_BYTES {
-            let mut piece = rest.next().expect("a batch is longer than its prefix");
-            let front = piece.split_to(piece.len().min(PREFIX_BYTES - filled));
-            first[filled..filled + front.len()].copy_from_slice(&front);
-            filled += front.len();
-            left_over = (!piece.is_empty()).then_some(piece);
-        }
-        self.gathered.extend_from_slice(&patch_prefix(&first, base_offset, LEADER_EPOCH));
-        for piece in left_over.into_iter().chain(rest) {
-            if piece.len() <= copy_bytes_max {
-                self.gathered.extend_from_slice(&piece);
-            } else {
-                self.chunks.push(self.gathered.split().freeze());
-                self.chunks.push(piece);
-            }
-        }
-    }
-
-    fn finish(mut self) -> Vec<Bytes> {
-        if !self.gathered.is_empty() {
-            self.chunks.push(self.gathered.freeze());
-        }
-        self.chunks
     }
 }

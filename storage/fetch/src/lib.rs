@@ -12,6 +12,7 @@
 //! | `stale-negative` | the tail, or out of range, is answered without a read barrier | I7 |
 //! | `unchecked-read` | bytes from a store are delivered without a look at their address and checksum | I6 |
 
+mod delivery;
 mod error;
 mod fetch;
 mod hints;

@@ -24,8 +24,9 @@ pub(crate) struct ScannedBatch {
     pub header: BatchHeader,
     /// Bytes from the extent's start.
     pub skip: u32,
-    /// Whether the pieces are parts of larger cached blocks, which they keep alive.
-    pub in_blocks: bool,
+    /// Of the first batch of what was read at once: bytes of the cached blocks that it is in and keeps alive. 0 when its pieces
+    /// hold no more than themselves.
+    pub new_window: Option<usize>,
     pub pieces: Vec<Bytes>,
 }
 
@@ -49,6 +50,8 @@ pub(crate) struct Scan<'a> {
     /// The object, when the bytes have been out of our hands and must be checked.
     suspect: Option<ObjectRange>,
     reread: bool,
+    /// Until its first batch is taken: bytes of the blocks that the rope is in.
+    new_window: Option<usize>,
     /// Whether the store was asked for any of it.
     pub from_store: bool,
 }
@@ -75,6 +78,7 @@ impl<'a> Scan<'a> {
             rope,
             suspect: None,
             reread: false,
+            new_window: None,
             from_store: false,
         }
     }
@@ -136,8 +140,8 @@ impl<'a> Scan<'a> {
                 BatchHeader::parse(&first).map_err(|error| error.to_string())?
             }
         };
-        let in_blocks = self.suspect.is_some();
-        let batch = ScannedBatch { base_offset: self.next_offset, header, skip: self.skip, in_blocks, pieces };
+        let new_window = self.new_window.take();
+        let batch = ScannedBatch { base_offset: self.next_offset, header, skip: self.skip, new_window, pieces };
         if batch.end_offset() > self.extent.end_offset() {
             return Err(format!("its batches go past offset {}", self.extent.end_offset()));
         }
@@ -153,6 +157,7 @@ impl<'a> Scan<'a> {
             Location::Inline { index, position, bytes } => {
                 let payload = self.catalog.inline_payload(index).ok_or(ScanError::Moved)?;
                 let range = (position + self.skip) as usize..(position + bytes) as usize;
+                self.new_window = Some(0);
                 self.rope = Rope::new(vec![payload.slice(range)]);
             }
             Location::Object { range, .. } => {
@@ -164,6 +169,7 @@ impl<'a> Scan<'a> {
                     Err(error) => return Err(self.unreadable(&error)),
                 };
                 self.from_store |= read.origin == Origin::Store;
+                self.new_window = Some(read.held_bytes);
                 self.suspect = match read.origin {
                     Origin::Written => None,
                     Origin::Cache | Origin::Store => Some(range),
@@ -189,6 +195,7 @@ impl<'a> Scan<'a> {
         let read = self.reader.reread(range.object, from..from + want).await;
         let read = read.map_err(|error| self.unreadable(&error))?;
         self.suspect = Some(range);
+        self.new_window = Some(read.held_bytes);
         self.rope = Rope::new(read.parts);
         Ok(())
     }

@@ -87,6 +87,12 @@ pub trait DiskFile: Send + Sync + 'static {
     fn write_all_at(&self, slices: &[&[u8]], offset: u64) -> io::Result<()>;
     /// Fills `buffer` from `offset`; `UnexpectedEof` when the file ends before.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+    /// `count` bytes from `offset`, in a buffer of just that size; `UnexpectedEof` when the file ends before.
+    fn read_exact_of(&self, count: usize, offset: u64) -> io::Result<Vec<u8>> {
+        let mut buffer = vec![0; count];
+        self.read_exact_at(&mut buffer, offset)?;
+        Ok(buffer)
+    }
     /// Bytes in the file.
     fn len(&self) -> io::Result<u64>;
     /// Whether it has none.

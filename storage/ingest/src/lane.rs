@@ -244,7 +244,7 @@ impl Sealer {
         let mut last_object = None;
         let mut stopping = false;
         loop {
-            let Some((bytes, oldest)) = self.buffer.waiting() else {
+            let Some((_, oldest)) = self.buffer.waiting() else {
                 if stopping && self.buffer.close_if_empty() {
                     return;
                 }
@@ -257,17 +257,6 @@ impl Sealer {
                 }
                 continue;
             };
-            if !stopping && bytes < self.profile.object_bytes {
-                let due = oldest + self.profile.linger;
-                if self.clock.now() < due {
-                    tokio::select! {
-                        () = tokio::time::sleep_until(due) => {}
-                        () = self.buffer.arrived.notified() => {}
-                        () = self.stop.notified() => stopping = true,
-                    }
-                    continue;
-                }
-            }
             let_ready_run().await;
             let bytes = self.waiting_bytes();
             let given_up = self.buffer.take_given_up();
@@ -290,6 +279,9 @@ impl Sealer {
                     continue;
                 }
             }
+            if !stopping {
+                stopping = self.gather(oldest).await;
+            }
             let Ok(slot) = object_slots.clone().try_acquire_owned() else {
                 // All slots are taken: by uploads that hang, perhaps. Small batches need no store.
                 if self.pass(&inline_slots, &mut inline_budget).await {
@@ -306,6 +298,7 @@ impl Sealer {
             };
             self.space_objects(&mut last_object).await;
             let taken = self.buffer.take(self.profile.object_bytes.min(FLUSH_BYTES_MAX));
+            inline_budget.spend(taken.1);
             if self.send(sealed(taken, FlushSlot::new(slot)), false).await.is_err() {
                 return;
             }
@@ -323,8 +316,21 @@ impl Sealer {
         if batches.is_empty() {
             return false;
         }
-        budget.bytes -= bytes as f64;
+        budget.spend(bytes);
         self.send(sealed((batches, bytes), FlushSlot::new(slot)), true).await.is_ok()
+    }
+
+    /// Waits until an object is full, or its oldest batch has lingered. Returns whether the lane was told to stop.
+    async fn gather(&self, oldest: Instant) -> bool {
+        let due = oldest + self.profile.object_linger;
+        while self.clock.now() < due && self.waiting_bytes() < self.profile.object_bytes {
+            tokio::select! {
+                () = tokio::time::sleep_until(due) => {}
+                () = self.buffer.arrived.notified() => {}
+                () = self.stop.notified() => return true,
+            }
+        }
+        false
     }
 
     fn waiting_bytes(&self) -> usize {
@@ -391,10 +397,12 @@ async fn acquire(slots: &Arc<Semaphore>) -> Slot {
     FlushSlot::new(slots.clone().acquire_owned().await.expect("the semaphore is never closed"))
 }
 
-/// Inline bytes a second, with half a second's worth saved up: each inline byte is written twice more later, so beyond a
-/// modest rate objects are cheaper.
+/// How much may still go inline: what is saved up of a rate, half a second's worth at most. Each inline byte is written twice
+/// more later, so beyond a modest rate objects are cheaper. Objects are charged too, up to half a second's worth of debt:
+/// a load above the rate goes to objects as a whole, rather than to small inline flushes with small objects in between.
 struct InlineBudget {
     bytes_per_second: f64,
+    /// Less than nothing: debt.
     bytes: f64,
     at: Instant,
 }
@@ -403,8 +411,9 @@ impl InlineBudget {
     const SAVED_MAX: Duration = Duration::from_millis(500);
 
     fn new(bytes_per_second: usize, now: Instant) -> InlineBudget {
-        let bytes_per_second = bytes_per_second as f64;
-        InlineBudget { bytes_per_second, bytes: bytes_per_second * Self::SAVED_MAX.as_secs_f64(), at: now }
+        let mut budget = InlineBudget { bytes_per_second: bytes_per_second as f64, bytes: 0.0, at: now };
+        budget.bytes = budget.bytes_max();
+        budget
     }
 
     fn take(&mut self, bytes: usize, now: Instant) -> bool {
@@ -412,8 +421,12 @@ impl InlineBudget {
         if self.bytes < bytes as f64 {
             return false;
         }
-        self.bytes -= bytes as f64;
+        self.spend(bytes);
         true
+    }
+
+    fn spend(&mut self, bytes: usize) {
+        self.bytes = (self.bytes - bytes as f64).max(-self.bytes_max());
     }
 
     fn has_some(&mut self, now: Instant) -> bool {
@@ -422,9 +435,12 @@ impl InlineBudget {
     }
 
     fn save(&mut self, now: Instant) {
-        let full = self.bytes_per_second * Self::SAVED_MAX.as_secs_f64();
         let passed = now.saturating_duration_since(self.at).as_secs_f64();
-        self.bytes = (self.bytes + passed * self.bytes_per_second).min(full);
+        self.bytes = (self.bytes + passed * self.bytes_per_second).min(self.bytes_max());
         self.at = now;
+    }
+
+    fn bytes_max(&self) -> f64 {
+        self.bytes_per_second * Self::SAVED_MAX.as_secs_f64()
     }
 }

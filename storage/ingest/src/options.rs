@@ -10,13 +10,15 @@ use tidelog_model::limits::{INLINE_FLUSH_BYTES_MAX, OBJECT_BYTES_MAX};
 pub struct LaneProfile {
     /// Seal when this much waits.
     pub object_bytes: usize,
-    /// Seal when the oldest batch has waited this long; with zero, as soon as a slot is free (group commit).
-    pub linger: Duration,
+    /// An object is sealed when its oldest batch has waited this long; with zero, as soon as a slot is free (group commit).
+    /// What goes inline does not wait.
+    pub object_linger: Duration,
     /// Flushes sealed and not yet committed, of each kind: inline, and in objects.
     pub flushes_in_flight_max: usize,
     /// Flushes up to this size ride in the commit itself.
     pub inline_flush_bytes_max: usize,
-    /// Inline bytes a second; beyond it flushes go to objects, which then are large enough to be worth a request.
+    /// Bytes a second up to which flushes are inline; beyond it they go to objects, which then are large enough to be worth
+    /// a request.
     pub inline_bytes_per_second: usize,
     /// Least time between two objects: what bounds the requests to the store, whatever the load.
     pub object_interval_min: Duration,
@@ -25,17 +27,28 @@ pub struct LaneProfile {
 }
 
 impl LaneProfile {
-    /// For one process with its data in a folder or a store close by: a small flush is one fsync, a large one an object.
+    /// For a store that is this machine's own disk or memory: a small flush is one fsync, a large one an object.
     #[must_use]
-    pub fn embedded() -> LaneProfile {
+    pub fn local() -> LaneProfile {
         LaneProfile {
             object_bytes: 8 << 20,
-            linger: Duration::ZERO,
+            object_linger: Duration::ZERO,
             flushes_in_flight_max: 8,
             inline_flush_bytes_max: INLINE_FLUSH_BYTES_MAX,
-            inline_bytes_per_second: 8 << 20,
+            inline_bytes_per_second: 16 << 20,
             object_interval_min: Duration::from_millis(5),
             upload_deadline: Duration::from_secs(30),
+        }
+    }
+
+    /// For a store whose every request has its time and price: what is too much to go inline lingers, so that its objects
+    /// are ten a second at most, or as large as they may become.
+    #[must_use]
+    pub fn remote() -> LaneProfile {
+        LaneProfile {
+            object_linger: Duration::from_millis(100),
+            inline_bytes_per_second: 8 << 20,
+            ..LaneProfile::local()
         }
     }
 }
@@ -58,12 +71,12 @@ pub struct IngestOptions {
 }
 
 impl IngestOptions {
-    /// The defaults of one process.
+    /// The defaults of one process, with this lane.
     #[must_use]
-    pub fn embedded(node: NodeId, in_flight_bytes_max: usize) -> IngestOptions {
+    pub fn embedded(node: NodeId, lane: LaneProfile, in_flight_bytes_max: usize) -> IngestOptions {
         IngestOptions {
             node,
-            lane: LaneProfile::embedded(),
+            lane,
             in_flight_bytes_max,
             parking: Duration::from_secs(1),
             move_inline_bytes: 4 << 20,

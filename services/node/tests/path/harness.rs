@@ -14,7 +14,7 @@ use tidelog_catalog_api::{Catalog, Command, NewTopic, Outcome};
 use tidelog_fetch::{Fetch, Read};
 use tidelog_format::flush_object::object_key;
 use tidelog_host::{Clock, Random, Tasks};
-use tidelog_ingest::{AdmitRules, Append, AppendFuture, Ingest, IngestOptions, Reservation, admit};
+use tidelog_ingest::{AdmitRules, Append, AppendFuture, Ingest, IngestOptions, LaneProfile, Reservation, admit};
 use tidelog_model::{Incarnation, NodeId, Offset, PartitionId, TenantId, TimestampMs, TopicId};
 
 use crate::batches::{admitted, records};
@@ -79,7 +79,7 @@ impl Path {
         let created = catalog.propose(Command::CreateTopics { topics: vec![new] }).await;
         assert!(matches!(created, Ok(Outcome::TopicsCreated(created)) if created[0].is_ok()));
         let fetch = Fetch::new(catalog.clone(), reader.clone());
-        let ingest_options = IngestOptions::embedded(NodeId(1), 64 << 20);
+        let ingest_options = IngestOptions::embedded(NodeId(1), LaneProfile::local(), 64 << 20);
         let ingest = Ingest::start(ingest_options, catalog.clone(), store.clone(), reader, Clock::real(), tasks);
         let ingest = ingest.await.expect("the catalog answers");
         Path { topic, catalog, store, ingest, fetch }
@@ -320,6 +320,10 @@ impl BlobStore for TestStore {
 
     async fn list(&self, _: &str, _: Option<&Key>, _: usize) -> Result<Vec<ListedObject>, BlobError> {
         unreachable!("the path does not list")
+    }
+
+    fn is_remote(&self) -> bool {
+        false
     }
 
     fn describe(&self) -> String {

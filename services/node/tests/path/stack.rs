@@ -13,7 +13,7 @@ use tidelog_catalog_raft::{RaftCatalog, RaftOptions};
 use tidelog_fetch::{Fetch, Read};
 use tidelog_format::flush_object::object_key;
 use tidelog_host::{Clock, Disk, Random, Tasks};
-use tidelog_ingest::{Append, AppendFuture, Ingest, IngestOptions};
+use tidelog_ingest::{Append, AppendFuture, Ingest, IngestOptions, LaneProfile};
 use tidelog_model::{NodeId, Offset, PartitionId, TenantId, TopicId};
 
 use crate::batches::{admitted, records};
@@ -60,7 +60,7 @@ impl Stack {
         let limits = ReaderLimits { written_bytes_max: 0, ..ReaderLimits::default() };
         let reader = Arc::new(ObjectReader::new(store.clone(), blocks, key_of, limits, tasks.clone()));
         let fetch = Fetch::new(catalog.clone(), reader.clone());
-        let mut options = IngestOptions::embedded(NODE, 64 << 20);
+        let mut options = IngestOptions::embedded(NODE, LaneProfile::local(), 64 << 20);
         options.lane.inline_flush_bytes_max = inline_bytes_max;
         let ingest = Ingest::start(options, catalog.clone(), store, reader, Clock::real(), tasks.clone());
         let ingest = ingest.await.expect("the catalog answers");

@@ -63,11 +63,11 @@ fn room(settings: &Settings, data_dir: &Path, report: &mut Report) {
     let has_objects = matches!(settings.store.url, StoreUrl::InDataDir);
     let said = format!("{shown}: {} free, {} needed", mebibytes(free), mebibytes(needed));
     if free < needed {
-        report.wrong(
-            CHECK,
-            said,
-            "more room, another --data-dir, or less for --cache-disk-bytes (0 for no cache on disk)",
-        );
+        let advice = match cache {
+            0 => "more room, or another --data-dir",
+            _ => "more room, another --data-dir, or less for --cache-disk-bytes (0 for no cache on disk)",
+        };
+        report.wrong(CHECK, said, advice);
     } else if has_objects && free < needed.saturating_add(OBJECTS_BYTES_WANTED) {
         let advice = "nothing is deleted from the store yet: more room, or --store s3://bucket/prefix";
         report.warn(CHECK, format!("{said}, and all records are kept here too"), advice);

@@ -17,6 +17,8 @@ use super::sources::{Effective, Entry, Source};
 const CACHE_MEMORY_BYTES_MIN: u64 = 16 << 20;
 /// A disk cache below this would have too few regions to evict one at a time.
 const CACHE_DISK_BYTES_MIN: u64 = 64 << 20;
+/// What `auto` is where each block that is not here is a request to the store.
+const CACHE_DISK_BYTES_FAR: u64 = 1 << 30;
 /// Below this, one largest request could never be received.
 const IN_FLIGHT_BYTES_MIN: u64 = FRAME_BYTES_MAX as u64;
 
@@ -117,9 +119,13 @@ impl Settings {
             checks.value(list::IN_FLIGHT_BYTES_MAX, |text| at_least(parse::bytes(text)?, IN_FLIGHT_BYTES_MIN));
         let cache_memory_bytes =
             checks.value(list::CACHE_MEMORY_BYTES, |text| at_least(parse::bytes(text)?, CACHE_MEMORY_BYTES_MIN));
-        let cache_disk_bytes = checks.value(list::CACHE_DISK_BYTES, |text| match parse::bytes(text)? {
-            0 => Ok(0),
-            bytes => at_least(bytes, CACHE_DISK_BYTES_MIN).map_err(|problem| format!("{problem}, or 0 for none")),
+        let store_is_far = store.as_ref().is_some_and(|store| matches!(store.url, StoreUrl::S3 { .. }));
+        let cache_disk_bytes = checks.value(list::CACHE_DISK_BYTES, |text| match text {
+            "auto" => Ok(if store_is_far { CACHE_DISK_BYTES_FAR } else { 0 }),
+            text => match parse::bytes(text)? {
+                0 => Ok(0),
+                bytes => at_least(bytes, CACHE_DISK_BYTES_MIN).map_err(|problem| format!("{problem}, or 0 for none")),
+            },
         });
         let cache_io = checks.value(list::CACHE_IO, |text| match text {
             "auto" => Ok(CacheIo::Auto),

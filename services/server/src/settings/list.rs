@@ -248,10 +248,12 @@ pub const SETTINGS: &[Setting] = &[
         variable: "TIDELOG_CACHE_DISK_BYTES",
         flag: "cache-disk-bytes",
         placeholder: "BYTES",
-        default: Some("1GiB"),
+        default: Some("auto"),
         example: "1GiB",
-        summary: "Disk for blocks of objects, in the data folder. At least 64MiB, or 0 for none.",
-        trade: "Fewer reads from the store (time and fees) for as much disk. Of little use with a store that is a folder.",
+        summary: "Disk for blocks of objects, in the data folder. At least 64MiB, or 0 for none. `auto` is 1GiB where the \
+                  store is S3, and none where it is a folder, which the operating system caches already.",
+        trade: "Fewer reads from the store (time and fees) for as much disk, and for writing there what is read. Worth it \
+                in front of a folder only if that is on a network.",
     },
     Setting {
         key: CACHE_IO,

@@ -134,6 +134,19 @@ fn values_are_read() {
     assert_eq!((settings.cache_disk_bytes, settings.in_flight_bytes_max), (0, 1 << 30));
 }
 
+#[test]
+fn there_is_a_disk_cache_where_the_store_is_far() {
+    let check = |line: &[&str], expected: u64| {
+        assert_eq!(flags(line).settings().unwrap().cache_disk_bytes, expected, "{line:?}");
+    };
+    check(&[], 0);
+    check(&["--store=file:///mnt/far"], 0);
+    check(&["--store=memory:"], 0);
+    check(&["--store=s3://bucket/prefix"], 1 << 30);
+    check(&["--store=s3://bucket/prefix", "--cache-disk-bytes=0"], 0);
+    check(&["--store=file:///mnt/far", "--cache-disk-bytes=64MiB"], 64 << 20);
+}
+
 /// The settings are refused, with exactly this message after the first line.
 fn check_refused(outside: &Outside, expected: &str) {
     let message = outside.settings().expect_err("this should be refused").to_string();

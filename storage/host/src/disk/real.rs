@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{FallocateFlags, FlockOperation};
 use rustix::io::{Errno, retry_on_intr};
 
@@ -98,6 +99,20 @@ impl DiskFile for RealFile {
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.file.read_exact_at(buffer, offset)
+    }
+
+    fn read_exact_of(&self, count: usize, offset: u64) -> io::Result<Vec<u8>> {
+        // Not zeroed first: for large reads that took as long as half of the reading.
+        let mut buffer = Vec::with_capacity(count);
+        while buffer.len() < count {
+            let at = offset + buffer.len() as u64;
+            // What it was given is as much as was asked for, or more, which only the end of the file keeps out.
+            if retry_on_intr(|| rustix::io::pread(&self.file, spare_capacity(&mut buffer), at))? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        buffer.truncate(count);
+        Ok(buffer)
     }
 
     fn len(&self) -> io::Result<u64> {
