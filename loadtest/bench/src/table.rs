@@ -52,7 +52,7 @@ impl fmt::Display for Table {
         let width = self.rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
         writeln!(f, "{:<width$}  {:>10}  {:>10}  {:>8}", format!("of {} runs", self.runs), "median", "worst", "bound")?;
         for row in &self.rows {
-            let bound = row.bound.map_or(String::new(), |bound| format!("{bound}"));
+            let bound = row.bound.map_or(String::new(), |bound| format!("{}", (bound * 1e3).round() / 1e3));
             let verdict = match row.bound {
                 Some(bound) if row.median > bound => ("missed", "\x1b[31m"),
                 Some(_) => ("held", "\x1b[32m"),

@@ -180,6 +180,9 @@ impl Report {
             Some(Ok(store)) => store,
             None => None,
         };
+        if let Some(bound) = workload.store_requests_per_gibibyte_max {
+            complaints.extend(dear_store(store.as_ref().and_then(StoreReport::requests_per_gibibyte), bound));
+        }
         Report {
             date: around.date,
             server: around.server,
@@ -249,6 +252,15 @@ fn store(told: &[Told], from: f64, record_bytes: usize) -> Option<StoreReport> {
     let distance = |told: &&Told| (told.at_seconds - from).abs();
     let first = told.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
     Some(StoreReport::between(first, told.last()?, record_bytes))
+}
+
+/// That more was asked of a store than should be, or that it was not counted.
+fn dear_store(requests_per_gibibyte: Option<f64>, bound: f64) -> Option<String> {
+    match requests_per_gibibyte {
+        Some(requests) if requests <= bound => None,
+        Some(requests) => Some(format!("the store was asked {requests:.0} times for each GiB, {bound} may be")),
+        None => Some("how often the store is asked is not known: say --store-latency or --store-proxy".to_owned()),
+    }
 }
 
 /// Seconds from the beginning of a stage until the p99 stays below a bound.
@@ -418,6 +430,13 @@ mod tests {
         assert_eq!(run(|at| at.min(20.0)), 0.0);
         assert_eq!(run(|at| at), 50.0);
         assert_eq!(resident_growth(&[], (10.0, 110.0)), None);
+    }
+
+    #[test]
+    fn a_store_that_is_asked_too_often_or_by_nobody_knows_whom_fails_the_run() {
+        assert_eq!(dear_store(Some(300.0), 300.0), None);
+        assert_eq!(dear_store(Some(301.0), 300.0).unwrap(), "the store was asked 301 times for each GiB, 300 may be");
+        assert!(dear_store(None, 300.0).unwrap().contains("--store-latency"));
     }
 
     #[test]

@@ -108,6 +108,11 @@ impl StoreReport {
         }
     }
 
+    /// Requests of all kinds for each GiB of payload; nothing when there was none.
+    pub(crate) fn requests_per_gibibyte(&self) -> Option<f64> {
+        self.bill.per_gib.as_ref().map(|per_gib| per_gib.requests)
+    }
+
     /// Rows of a table: what was asked, and for each GiB of payload its requests, MiB to the store and from it, and dollars at the
     /// prices of each class.
     pub(crate) fn rows(&self) -> Vec<(String, Vec<f64>)> {

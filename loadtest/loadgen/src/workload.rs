@@ -96,6 +96,9 @@ pub struct Workload {
     /// A run whose p99 from intended send to acknowledgement is above fails.
     #[serde(default)]
     pub acknowledge_p99_ms_max: Option<f64>,
+    /// A run fails whose server asks more of its store for each GiB of values.
+    #[serde(default)]
+    pub store_requests_per_gibibyte_max: Option<f64>,
 }
 
 /// How a server is spoken to.
@@ -285,6 +288,7 @@ impl Workload {
         let bounds = [
             ("receive_p99_ms_max", self.receive_p99_ms_max),
             ("acknowledge_p99_ms_max", self.acknowledge_p99_ms_max),
+            ("store_requests_per_gibibyte_max", self.store_requests_per_gibibyte_max),
             ("resident_growth_mebibytes_max", self.resident_growth_mebibytes_max),
         ];
         for (key, bound) in bounds {

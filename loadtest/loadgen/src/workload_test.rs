@@ -87,6 +87,8 @@ fn what_is_wrong_is_told_with_its_line_and_key() {
     check_refused("consumers = 1", "consumers = 1\nuntil_saturated = 1", 5, "until_saturated: invalid type");
     check_refused("consumers = 1", "consumers = 1\ncatch_up_after_seconds = 3", 5, "between 0 and 2");
     check_refused("consumers = 1", "consumers = 1\nacknowledge_p99_ms_max = nan", 5, "acknowledge_p99_ms_max is NaN");
+    let negative = "consumers = 1\nstore_requests_per_gibibyte_max = -1";
+    check_refused("consumers = 1", negative, 5, "store_requests_per_gibibyte_max is -1");
     check_refused("consumers = 1", "consumers = ", 4, "");
     let stages = "stages = [\n    { rate_per_second = 5, seconds = 1 },\n    { rate_per_second = 5, seconds = 0 },\n]";
     let good = "rate_per_second = 100\nduration_seconds = 3";

@@ -26,7 +26,7 @@ fn probably_meant(name: &str) -> Vec<&'static str> {
     let given = given.strip_prefix("log.").unwrap_or(&given);
     let close_enough = 1 + given.chars().count() / 5;
     let nearest = || {
-        let compared = TOPIC_CONFIGS.iter().map(|config| (distance(given, config.name), config));
+        let compared = TOPIC_CONFIGS.iter().map(|config| (strsim::levenshtein(given, config.name), config));
         let nearest = compared.min_by_key(|(distance, _)| *distance);
         nearest.filter(|(distance, _)| *distance <= close_enough).map(|(_, config)| config)
     };
@@ -36,22 +36,6 @@ fn probably_meant(name: &str) -> Vec<&'static str> {
     let goes_on = |name: &str| name.strip_prefix(given).is_some_and(|rest| rest.starts_with('.'));
     let beginning = TOPIC_CONFIGS.iter().map(|config| config.name).filter(|name| goes_on(name)).collect::<Vec<_>>();
     if beginning.len() > NAMES_MAX { Vec::new() } else { beginning }
-}
-
-/// Insertions, deletions and replacements between two texts (Levenshtein's distance, row by row).
-fn distance(left: &str, right: &str) -> usize {
-    let right = right.chars().collect::<Vec<_>>();
-    let mut row = (0..=right.len()).collect::<Vec<_>>();
-    for (above, l) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = above + 1;
-        for (column, r) in right.iter().enumerate() {
-            let replaced = diagonal + usize::from(l != *r);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(row[column] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
 }
 
 #[cfg(test)]

@@ -266,8 +266,11 @@ async fn a_panic_in_a_load_is_an_error_for_those_who_wait() {
 #[test]
 fn fronts_are_shared_where_they_lie_in_one_piece() {
     let whole = object(100);
-    let mut read =
-        ReadBytes { parts: vec![whole.slice(..10), whole.slice(10..40), whole.slice(40..)], origin: Origin::Cache, held_bytes: 0 };
+    let mut read = ReadBytes {
+        parts: vec![whole.slice(..10), whole.slice(10..40), whole.slice(40..)],
+        origin: Origin::Cache,
+        held_bytes: 0,
+    };
     assert_eq!(read.take_front(4).unwrap().as_ptr(), whole.as_ptr());
     assert_eq!(read.take_front(6).unwrap(), whole.slice(4..10));
     assert_eq!(read.take_front(50).unwrap(), whole.slice(10..60));

@@ -23,6 +23,8 @@ use crate::{Append, CheckedBatch, LaneProfile, Reservation};
 const PASSING_BATCH_BYTES_MAX: usize = 64 * 1024;
 /// When none could pass, and nothing new comes, how long until they are looked at again.
 const PASS_AGAIN: Duration = Duration::from_millis(20);
+/// A lane is busy when one part in this many of an object has come since the one before.
+const BUSY_SHARE: usize = 16;
 /// Links from a flush that is followed to batches in it that are.
 const LINKS_MAX: usize = 16;
 /// Batches that are looked at for it: some thousands are more than one flush takes.
@@ -352,15 +354,21 @@ impl Sealer {
         self.flushes.send(self.uploader.start(sealed, inline)).await.map_err(drop)
     }
 
-    /// Keeps objects apart, so that their number has a bound at any load. What arrives meanwhile makes this one larger.
+    /// Keeps objects apart, so that what each costs is shared by what arrives meanwhile.
     async fn space_objects(&self, last: &mut Option<Instant>) {
         if let Some(last) = *last {
-            let due = last + self.profile.object_interval_min;
-            if self.clock.now() < due {
-                tokio::time::sleep_until(due).await;
+            self.wait_until(last + self.profile.object_interval).await;
+            if self.waiting_bytes() >= self.profile.object_bytes / BUSY_SHARE {
+                self.wait_until(last + self.profile.object_interval_busy).await;
             }
         }
         *last = Some(self.clock.now());
+    }
+
+    async fn wait_until(&self, due: Instant) {
+        if self.clock.now() < due {
+            tokio::time::sleep_until(due).await;
+        }
     }
 }
 

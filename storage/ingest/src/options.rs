@@ -20,8 +20,11 @@ pub struct LaneProfile {
     /// Bytes a second up to which flushes are inline; beyond it they go to objects, which then are large enough to be worth
     /// a request.
     pub inline_bytes_per_second: usize,
-    /// Least time between two objects: what bounds the requests to the store, whatever the load.
-    pub object_interval_min: Duration,
+    /// Least time between two objects…
+    pub object_interval: Duration,
+    /// …and when the lane is busy, where what an object costs matters more than how soon it is there: what bounds the requests to
+    /// the store at full load.
+    pub object_interval_busy: Duration,
     /// An upload that takes longer fails its batches.
     pub upload_deadline: Duration,
 }
@@ -36,7 +39,8 @@ impl LaneProfile {
             flushes_in_flight_max: 8,
             inline_flush_bytes_max: INLINE_FLUSH_BYTES_MAX,
             inline_bytes_per_second: 16 << 20,
-            object_interval_min: Duration::from_millis(5),
+            object_interval: Duration::from_millis(3),
+            object_interval_busy: Duration::from_millis(5),
             upload_deadline: Duration::from_secs(30),
         }
     }

@@ -17,6 +17,7 @@ const NAMED: &[(&str, &str)] = &[
     ("w6-10", include_str!("../../workloads/w6-10.toml")),
     ("w6-100", include_str!("../../workloads/w6-100.toml")),
     ("w7", include_str!("../../workloads/w7.toml")),
+    ("s3-100", include_str!("../../workloads/s3-100.toml")),
     ("w11", include_str!("../../workloads/w11.toml")),
 ];
 

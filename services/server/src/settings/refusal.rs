@@ -79,24 +79,8 @@ pub fn probably_meant<'a>(given: &str, candidates: impl Iterator<Item = &'a str>
     let given = given.to_ascii_lowercase();
     let close_enough = 1 + given.len() / 4;
     candidates
-        .map(|candidate| (distance(&given, &candidate.to_ascii_lowercase()), candidate))
+        .map(|candidate| (strsim::levenshtein(&given, &candidate.to_ascii_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= close_enough)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
-}
-
-/// Insertions, deletions and replacements between two texts (Levenshtein's distance, row by row).
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (above, l) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = above + 1;
-        for (column, r) in right.iter().enumerate() {
-            let replaced = diagonal + usize::from(l != *r);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(row[column] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
 }
