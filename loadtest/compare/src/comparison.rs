@@ -13,8 +13,18 @@ use crate::system::System;
 
 /// Fewer rounds say too little.
 pub const ROUNDS_MIN: u32 = 3;
+/// More would take days.
+pub const ROUNDS_MAX: u32 = 100;
 /// A shorter warm-up leaves a JVM slower than it is.
 pub const WARM_UP_SECONDS_MIN: u32 = 60;
+/// What is acknowledged in time is that much of what was sent at least: less, and latencies tell how long the queue had become.
+const KEPT_UP_SHARE_MIN: f64 = 0.99;
+/// The generator's own lateness, p99.9, that nobody sees in latencies; and what it may be of the p99 that it is in.
+const LAG_MS_UNSEEN: f64 = 2.0;
+const LAG_SHARE_MAX: f64 = 0.5;
+/// The load generator's bound of it, unless a workload says another.
+const LAG_MS_MAX_BY_DEFAULT: u64 = 50;
+const CONGESTION_CONTROL: &str = "cubic";
 
 /// A comparison, or what there is of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -93,6 +103,7 @@ impl Run {
                 "the machine was busy: other programs used {others_cores:.2} processors meanwhile, {OTHERS_CORES_MAX} may be"
             ));
         }
+        complaints.extend(quality(report));
         Run {
             system,
             round,
@@ -107,6 +118,37 @@ impl Run {
             complaints,
         }
     }
+}
+
+/// Why a run that held says something else than it seems to.
+fn quality(report: &Report) -> Vec<String> {
+    let mut found = Vec::new();
+    let p99_ms = report.acknowledge.p99_ms;
+    for stage in &report.stages {
+        let (wanted, done) = (stage.rate_per_second as f64, stage.acknowledged_per_second);
+        if done < wanted * KEPT_UP_SHARE_MIN {
+            found.push(format!("it did not keep up: {done:.0} of {wanted} records/s were acknowledged in time"));
+        }
+        let lag_ms = stage.lag_p99_9_ms;
+        if lag_ms > LAG_MS_UNSEEN.max(p99_ms * LAG_SHARE_MAX) {
+            found.push(format!(
+                "the generator was {lag_ms:.1} ms late (p99.9), and the p99 of acknowledgements is {p99_ms:.1} ms"
+            ));
+        }
+    }
+    if report.workload.lag_ms_max > LAG_MS_MAX_BY_DEFAULT {
+        found.push(format!("the generator was allowed to be late: lag_ms_max is {}", report.workload.lag_ms_max));
+    }
+    if report.workload.errors_max > 0 {
+        found.push(format!("records might be refused: errors_max is {}", report.workload.errors_max));
+    }
+    if report.machine.congestion_control != CONGESTION_CONTROL {
+        found.push(format!(
+            "the congestion control was {:?}, not {CONGESTION_CONTROL}",
+            report.machine.congestion_control
+        ));
+    }
+    found
 }
 
 /// A line of the table.
@@ -164,7 +206,7 @@ impl Comparison {
                 Some(other) => self.ratio_to(other, bound.measure),
                 None => self.spread_of(System::Tidelog, bound.measure),
             };
-            let max = bound.ratio_max.or(bound.value_max).unwrap_or(0.0);
+            let max = bound.ratio_max.or(bound.value_max).expect("looked at when it was read");
             Judged { bound: *bound, spread, verdict: Verdict::of(spread, max) }
         };
         self.bounds.iter().map(judge).collect()
@@ -178,7 +220,16 @@ impl Comparison {
             run.complaints.iter().map(move |complaint| format!("{system}, round {round}: {complaint}"))
         });
         why.extend(of_runs);
-        if !self.is_complete {
+        let has = |system: System| self.sides.iter().any(|side| side.system == system);
+        let is_meagre = |judged: &Judged| {
+            let count = judged.spread.map_or(0, |spread| spread.count);
+            judged.bound.against.is_none_or(has) && count < self.rounds as usize
+        };
+        why.extend(self.judged().iter().filter(|judged| self.is_complete && is_meagre(judged)).map(|judged| {
+            let (name, count) = (judged.bound.measure.label(), judged.spread.map_or(0, |spread| spread.count));
+            format!("{name}: {count} of {} rounds have it", self.rounds)
+        }));
+        if !self.is_complete || self.runs.len() < self.runs_wanted() {
             why.push(format!("it was broken off after {} of {} runs", self.runs.len(), self.runs_wanted()));
         }
         if self.rounds < ROUNDS_MIN {
@@ -189,6 +240,15 @@ impl Comparison {
             why.push(format!("{} s of warm-up, at least {WARM_UP_SECONDS_MIN} must be", self.warm_up_seconds));
         }
         why
+    }
+
+    /// Of one that was read from a file: why nothing can be told of it.
+    pub fn damage(&self) -> Option<&'static str> {
+        let is_bound = |bound: &Bound| bound.ratio_max.or(bound.value_max).is_some_and(f64::is_finite);
+        if self.workload.stages.is_empty() || self.sides.is_empty() || !(1..=ROUNDS_MAX).contains(&self.rounds) {
+            return Some("its workload, systems or rounds are none");
+        }
+        (!self.bounds.iter().all(is_bound)).then_some("a bound of it has no number")
     }
 
     pub fn runs_wanted(&self) -> usize {

@@ -79,8 +79,26 @@ fn what_is_not_to_be_quoted_says_why_and_of_whom() {
     assert_eq!(why(&|one| one.rounds = 2), "2 rounds, at least 3 must be");
     assert_eq!(why(&|one| one.warm_up_seconds = 5), "5 s of warm-up, at least 60 must be");
     assert_eq!(why(&|one| one.is_complete = false), "it was broken off after 6 of 6 runs");
+    let not_measured = |one: &mut Comparison| one.runs[5].values.clear();
+    assert_eq!(why(&not_measured), "send to acknowledge, p99 ms: 2 of 3 rounds have it");
+    let missing = |one: &mut Comparison| drop(one.runs.pop());
+    assert!(why(&missing).contains("broken off after 5 of 6 runs"), "{}", why(&missing));
     let lost = |one: &mut Comparison| one.runs[3].complaints = vec!["7 records acknowledged and lost".to_owned()];
     assert_eq!(why(&lost), "kafka-fsync, round 1: 7 records acknowledged and lost");
+}
+
+#[test]
+fn what_was_damaged_on_disk_is_not_shown() {
+    let damage = |change: &dyn Fn(&mut Comparison)| {
+        let mut comparison = comparison(&[1.0], &[4.0]);
+        change(&mut comparison);
+        comparison.damage().is_some()
+    };
+    assert!(!damage(&|_| {}));
+    assert!(damage(&|one| one.workload.stages.clear()));
+    assert!(damage(&|one| one.sides.clear()));
+    assert!(damage(&|one| one.rounds = 2_000_000_000));
+    assert!(damage(&|one| one.bounds[0].ratio_max = None));
 }
 
 #[test]

@@ -18,13 +18,15 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Makes it anew. What a comparison before has left there is gone; nothing else is touched.
+    /// Makes it anew. What a comparison before has left there is gone; nothing else is touched, whatever it is.
     pub fn anew(results: &Path, scenario: &str) -> Result<Folder, Failure> {
         let path = results.join(scenario);
         fs::create_dir_all(&path).map_err(|error| refused(&path, &error))?;
         for entry in fs::read_dir(&path).map_err(|error| refused(&path, &error))?.flatten() {
             let file = entry.path();
-            if file.extension().is_some_and(|extension| extension == "json") {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_run = (name.starts_with("round-") || name.starts_with("sweep-")) && name.ends_with(".json");
+            if is_run || name == COMPARISON {
                 fs::remove_file(&file).map_err(|error| refused(&file, &error))?;
             }
         }
@@ -44,8 +46,8 @@ impl Folder {
     }
 }
 
-/// All comparisons of a folder, by name.
-pub fn read_all(results: &Path) -> Result<Vec<Comparison>, Failure> {
+/// All comparisons of a folder, by name, and what is wrong with those that cannot be read.
+pub fn read_all(results: &Path) -> Result<(Vec<Comparison>, Vec<Failure>), Failure> {
     let entries = fs::read_dir(results).map_err(|error| refused(results, &error))?;
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path().join(COMPARISON)).collect();
     files.retain(|file| file.is_file());
@@ -56,11 +58,26 @@ pub fn read_all(results: &Path) -> Result<Vec<Comparison>, Failure> {
             results.display()
         )));
     }
-    let read = |file: &PathBuf| {
+    let read = |file: &PathBuf| -> Result<Comparison, Failure> {
         let text = fs::read_to_string(file).map_err(|error| refused(file, &error))?;
-        serde_json::from_str(&text).map_err(|error| Failure::Refused(format!("{}: {error}", file.display())))
+        let damaged = |problem: &dyn std::fmt::Display| {
+            let file = file.display();
+            Failure::Refused(format!(
+                "{file}: {problem}; half-written or of another version: run it again, or remove it"
+            ))
+        };
+        let comparison: Comparison = serde_json::from_str(&text).map_err(|error| damaged(&error))?;
+        comparison.damage().map_or(Ok(()), |damage| Err(damaged(&damage)))?;
+        Ok(comparison)
     };
-    files.iter().map(read).collect()
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for file in &files {
+        match read(file) {
+            Ok(comparison) => good.push(comparison),
+            Err(failure) => bad.push(failure),
+        }
+    }
+    Ok((good, bad))
 }
 
 /// Writes the page of a folder's comparisons, and says where it is.
@@ -70,8 +87,15 @@ pub fn write_page(results: &Path, comparisons: &[Comparison]) -> Result<PathBuf,
     Ok(file)
 }
 
+/// A disk that fills up in the middle leaves what was there before.
 fn write(file: &Path, text: &str) -> Result<(), Failure> {
-    fs::write(file, text).map_err(|error| refused(file, &error))
+    let unfinished = file.with_extension("unfinished");
+    let written = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, file));
+    written.map_err(|error| {
+        // It would only take room.
+        let _ = fs::remove_file(&unfinished);
+        refused(file, &error)
+    })
 }
 
 fn refused(path: &Path, error: &std::io::Error) -> Failure {

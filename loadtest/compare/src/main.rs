@@ -25,10 +25,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tempfile::TempDir;
 use tidelog_clients::tools;
 use tidelog_loadgen::{Failure, break_off_when_interrupted};
 
-use crate::comparison::{Comparison, WARM_UP_SECONDS_MIN};
+use crate::comparison::{Comparison, ROUNDS_MAX, WARM_UP_SECONDS_MIN};
 use crate::keep::{Folder, read_all, write_page};
 use crate::machine::{Cubic, refuse_a_busy_one};
 use crate::plan::{minutes, of_all};
@@ -71,7 +72,7 @@ struct RunArguments {
     #[arg(required = true)]
     scenarios: Vec<String>,
     /// How often each system runs.
-    #[arg(long, default_value_t = ROUNDS, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, default_value_t = ROUNDS, value_parser = clap::value_parser!(u32).range(1..=i64::from(ROUNDS_MAX)))]
     rounds: u32,
     /// Instead of the scenario's: tidelog, tidelog-again, kafka-fsync, kafka-page-cache.
     #[arg(long, value_delimiter = ',', value_parser = System::named)]
@@ -123,8 +124,17 @@ fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
         let scenario = Scenario::load(name)?;
         scenarios.push(if arguments.systems.is_empty() { scenario } else { scenario.only(&arguments.systems)? });
     }
+    let mut names: Vec<&str> = scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
+    names.sort_unstable();
+    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(Failure::Refused(format!("two scenarios are called {:?}, and would share a folder", pair[0])));
+    }
     let binary = system::binary(arguments.binary.clone())?;
     let beside = std::path::absolute(&arguments.beside).map_err(|error| Failure::Refused(error.to_string()))?;
+    // A build, or a profile, may put another one there while hours pass.
+    let kept = TempDir::with_prefix_in("tidelog-compare-binary-", &beside)
+        .map_err(|error| Failure::Refused(format!("--beside {}: {error}", beside.display())))?;
+    let binary = system::keep_binary(&binary, kept.path())?;
     let settings = Settings {
         rounds: arguments.rounds,
         warm_up_seconds: arguments.warm_up_seconds,
@@ -171,7 +181,11 @@ fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
 
 /// Tells of all comparisons of a folder, and judges those that are named, or all.
 fn report(folder: &Path, of: Option<&[&str]>) -> Result<ExitCode, Failure> {
-    let comparisons = read_all(folder)?;
+    let (comparisons, damaged) = read_all(folder)?;
+    damaged.iter().for_each(|failure| eprintln!("tidelog-compare: {failure}"));
+    if let (None, Some(failure)) = (of, damaged.into_iter().next()) {
+        return Err(failure);
+    }
     let page = write_page(folder, &comparisons)?;
     let is_meant = |comparison: &&Comparison| of.is_none_or(|names| names.contains(&comparison.scenario.as_str()));
     let meant: Vec<&Comparison> = comparisons.iter().filter(is_meant).collect();

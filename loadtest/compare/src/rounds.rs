@@ -71,8 +71,9 @@ pub fn carry_out(scenario: &Scenario, settings: &Settings, folder: &Folder) -> R
     if let Err(failure) = &ended {
         harness.comparison.complaints.push(failure.to_string());
     }
-    folder.keep(&harness.comparison)?;
-    ended.map(|()| harness.comparison)
+    let kept = folder.keep(&harness.comparison);
+    // What ended it matters more than that it could not be written down.
+    ended.and(kept).map(|()| harness.comparison)
 }
 
 struct Harness<'a> {
@@ -196,9 +197,13 @@ impl Harness<'_> {
         // A rate that is too much for the generator ends a sweep as well; only the first one has to be well.
         let first = &report.stages[0];
         let is_kept = first.is_held && first.acknowledged_per_second >= first.rate_per_second as f64 * KEPT_SHARE_MIN;
+        let why = report.complaints.join("; ");
         if !is_kept || report.checks != Default::default() {
-            let why = report.complaints.join("; ");
             return Err(Failure::BrokeOff(format!("{}, looking for its maximum: {why}", system.name())));
+        }
+        if !why.is_empty() {
+            // The maximum is the generator's, perhaps.
+            self.comparison.complaints.push(format!("{}, looking for its maximum: {why}", system.name()));
         }
         let Some(maximum) = report.saturated_above_per_second else {
             let last = sweep.rates_per_second.iter().max().copied().unwrap_or(0);
@@ -229,6 +234,10 @@ impl Harness<'_> {
                 let mut trial = with_rate(&self.scenario.workload, rate, TRIAL_SETTLE_SECONDS, TRIAL_SECONDS);
                 trial.lag_ms_max = LAG_MS_MAX;
                 let report = self.feed(system, &running, trial)?;
+                if report.checks != Default::default() {
+                    let why = report.complaints.join("; ");
+                    return Err(Failure::BrokeOff(format!("{}, looking for a rate: {why}", system.name())));
+                }
                 let server = report
                     .server_cores
                     .ok_or_else(|| Failure::BrokeOff(format!("{}: its processor time is not known", system.name())))?;

@@ -5,10 +5,13 @@ mod named;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use tidelog_loadgen::{Failure, Stage, Workload};
+use tidelog_loadgen::{Failure, Protocol, Stage, Workload};
 
 use crate::measure::Measure;
 use crate::system::System;
+
+/// Of a scenario, which is a folder's name too.
+const NAME_BYTES_MAX: usize = 64;
 
 /// A scenario, checked.
 #[derive(Clone, Debug)]
@@ -131,8 +134,8 @@ impl Scenario {
     fn settle(&self) -> Result<(), String> {
         let is_plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
         // It is the name of a folder.
-        if self.name.is_empty() || !self.name.chars().all(is_plain) {
-            return Err(format!("name is {:?}; it must be letters, digits and -", self.name));
+        if self.name.is_empty() || self.name.len() > NAME_BYTES_MAX || !self.name.chars().all(is_plain) {
+            return Err(format!("name is {:?}; it must be letters, digits and -, {NAME_BYTES_MAX} at most", self.name));
         }
         let mut systems = self.systems.clone();
         systems.sort_unstable();
@@ -140,13 +143,19 @@ impl Scenario {
         if systems.len() != self.systems.len() || self.systems.is_empty() {
             return Err("systems must be at least one, each of them once".to_owned());
         }
+        if self.workload.protocol == Protocol::Http || self.workload.consumers == 0 {
+            return Err(
+                "workload must speak Kafka's protocol and have consumers: all systems are compared, and checked"
+                    .to_owned(),
+            );
+        }
         if self.workload.stages.len() != 1 || self.workload.until_saturated {
             return Err("workload must have one rate: rate_per_second and duration_seconds".to_owned());
         }
-        if self.workload.receive_p99_ms_max.is_some() || self.workload.acknowledge_p99_ms_max.is_some() {
+        if self.workload.has_bounds() {
             return Err("workload has a bound of its own; say it in [[bounds]]".to_owned());
         }
-        if let Some(cores) = self.cores_max.filter(|cores| *cores <= 0.0) {
+        if let Some(cores) = self.cores_max.filter(|cores| !(*cores > 0.0 && cores.is_finite())) {
             return Err(format!("cores_max is {cores}; it must be above 0"));
         }
         if let Some(sweep) = &self.sweep {
@@ -189,7 +198,7 @@ impl Scenario {
         if !self.systems.contains(&System::Tidelog) {
             return Err(format!("bound of {name}: tidelog is not among the systems"));
         }
-        if max > 0.0 { Ok(()) } else { Err(format!("bound of {name} is {max}; it must be above 0")) }
+        if max > 0.0 && max.is_finite() { Ok(()) } else { Err(format!("bound of {name} is {max}; it must be above 0")) }
     }
 
     /// The workload of the sweep.

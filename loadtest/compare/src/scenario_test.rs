@@ -72,6 +72,8 @@ fn what_cannot_be_compared_is_refused() {
         "until_saturated = true\nstages = [{ rate_per_second = 1, seconds = 1 }]",
         "one rate",
     );
+    check("record_bytes = 1024", "record_bytes = 1024\nprotocol = \"http\"", "speak Kafka's protocol");
+    check("ratio_max = 0.5", "ratio_max = inf", "must be above 0");
     check("record_bytes = 1024", "record_bytes = 1024\nacknowledge_p99_ms_max = 4.0", "[[bounds]]");
     check("record_bytes = 1024", "record_bytes = 1", "record_bytes is 1");
     check("partitions = 8", "name = \"c\"\npartitions = 8", "leave it out");

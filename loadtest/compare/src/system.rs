@@ -160,6 +160,14 @@ impl Running {
     }
 }
 
+/// A copy of the server's binary, of that name, in a folder of its own.
+pub fn keep_binary(binary: &Path, folder: &Path) -> Result<PathBuf, Failure> {
+    let kept = folder.join("tidelog");
+    std::fs::copy(binary, &kept)
+        .map_err(|error| Failure::Refused(format!("{} cannot be copied: {error}", binary.display())))?;
+    Ok(kept)
+}
+
 /// The server's binary: that one, or the one beside this program.
 pub fn binary(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     let found = match named {

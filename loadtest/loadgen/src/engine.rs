@@ -308,7 +308,7 @@ fn receive(shared: &Shared<'_>, driver: &dyn Driver, group: u32, one: u32) -> an
     let plan = shared.plan;
     let late = plan.workload.catch_up_after_seconds.filter(|_| group == plan.workload.groups);
     let begins = Moment::of_seconds(u64::from(late.unwrap_or(0)));
-    while shared.clock.now() < begins && !shared.is_broken() {
+    while shared.clock.now() < begins && shared.stop_receiving.load(Relaxed) == 0 && !shared.is_broken() {
         shared.clock.sleep_until(begins.min(shared.clock.now().plus(LOOK_EVERY)));
     }
     let mut receiver = driver.receiver(plan, shared.clock, &plan.places_of(one))?;

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 static CAUGHT: AtomicBool = AtomicBool::new(false);
 
-/// From now on Ctrl-C, and SIGTERM, break a run off instead of ending the program. For programs: a library leaves signals alone.
+/// From now on Ctrl-C, SIGTERM, and the end of the terminal break a run off instead of ending the program. For programs: a library leaves signals alone.
 pub fn break_off_when_interrupted() {
-    for signal in [libc::SIGINT, libc::SIGTERM] {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         set(signal, note as extern "C" fn(libc::c_int) as libc::sighandler_t);
     }
 }

@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::report::{Circumstances, Report};
 use crate::store::{Counter, Store};
 use crate::target::Target;
-use crate::workload::{Protocol, Workload};
+use crate::workload::{LAG_MS_MAX_BY_DEFAULT, Protocol, Workload};
 
 /// Of the machine's processors, what may be in use before a run.
 const LOAD_SHARE_MAX: f64 = 0.5;
@@ -46,6 +46,13 @@ impl Options {
 /// It could not be run at all, or broke off. What a whole run found wrong is in the report.
 pub fn run(workload: Workload, options: &Options) -> Result<Report, Failure> {
     options.target.check()?;
+    if workload.store_requests_per_gibibyte_max.is_some() && options.store == Store::Unseen {
+        return Err(Failure::Refused(
+            "the workload has a bound of the requests to the store, which nobody counts: say --store-latency s3-standard, or \
+             --store-proxy HOST:PORT"
+                .into(),
+        ));
+    }
     let load = Load::now(options)?;
     machine::allow_open_files(open_files(&workload)).map_err(Failure::Refused)?;
     let (store, how) = match &options.store {
@@ -74,13 +81,15 @@ pub fn run(workload: Workload, options: &Options) -> Result<Report, Failure> {
         None => failure,
     })?;
     let machine = Machine::this();
+    let mut reservations = reservations(&load, options, &machine);
+    reservations.extend(lenience(&plan.workload));
     let around = Circumstances {
         server: reached.name.clone(),
         client: format!("{}, tidelog-loadgen {}", driver.name(), env!("CARGO_PKG_VERSION")),
         load_average_before: load.before,
         load_average_after: machine::load_average(),
         load_average_max: load.max,
-        reservations: reservations(&load, options, &machine),
+        reservations,
         remarks: left.into_iter().collect(),
         told: gauge.into_told(),
         machine,
@@ -139,6 +148,18 @@ fn reservations(load: &Load, options: &Options, machine: &Machine) -> Vec<String
             "tcp congestion control is {:?}, which costs other processor time on loopback; `sysctl -w net.ipv4.tcp_congestion_control={CONGESTION_CONTROL}`",
             machine.congestion_control
         ));
+    }
+    found
+}
+
+/// What a workload lets pass that others do not.
+fn lenience(workload: &Workload) -> Vec<String> {
+    let mut found = Vec::new();
+    if workload.lag_ms_max > LAG_MS_MAX_BY_DEFAULT {
+        found.push(format!("the generator was allowed to be {} ms late (lag_ms_max)", workload.lag_ms_max));
+    }
+    if workload.errors_max > 0 {
+        found.push(format!("{} records were allowed to be refused (errors_max)", workload.errors_max));
     }
     found
 }

@@ -14,6 +14,8 @@ use crate::record::HEADER_BYTES;
 use source::Wrong;
 
 /// Largest count of anything here: it fits all that is computed with it.
+/// What a generator may be late, unless a workload says something else.
+pub(crate) const LAG_MS_MAX_BY_DEFAULT: u64 = 50;
 const COUNT_MAX: u32 = 1_000_000;
 const RATE_PER_SECOND_MAX: u64 = 10_000_000;
 const SECONDS_MAX: u32 = 7 * 24 * 3600;
@@ -167,7 +169,7 @@ fn batch_bytes() -> usize {
 }
 
 fn lag_ms_max() -> u64 {
-    50
+    LAG_MS_MAX_BY_DEFAULT
 }
 
 fn drain_seconds() -> u32 {
@@ -285,13 +287,7 @@ impl Workload {
             let text = format!("incompressible is {}; it must be between 0 and 1", self.incompressible);
             return Err(Problem::of("incompressible", text));
         }
-        let bounds = [
-            ("receive_p99_ms_max", self.receive_p99_ms_max),
-            ("acknowledge_p99_ms_max", self.acknowledge_p99_ms_max),
-            ("store_requests_per_gibibyte_max", self.store_requests_per_gibibyte_max),
-            ("resident_growth_mebibytes_max", self.resident_growth_mebibytes_max),
-        ];
-        for (key, bound) in bounds {
+        for (key, bound) in self.bounds() {
             if let Some(bound) = bound.filter(|bound| !(bound.is_finite() && *bound >= 0.0)) {
                 return Err(Problem::of(key, format!("{key} is {bound}; it must be a number, 0 or more")));
             }
@@ -303,17 +299,35 @@ impl Workload {
         if let Some((key, _)) = needs_consumers.iter().find(|(_, is_said)| *is_said && self.consumers == 0) {
             return Err(Problem::of(key, format!("{key} needs consumers; say consumers = 1")));
         }
+        if self.receive_p99_ms_max.is_some() && self.groups == 0 {
+            let text = "receive_p99_ms_max is of groups at the tail; say groups = 1";
+            return Err(Problem::of("receive_p99_ms_max", text));
+        }
         let seconds = self.stages.iter().map(|stage| u64::from(stage.seconds)).sum::<u64>();
+        let sent = seconds + u64::from(self.warm_up_seconds);
         match self.catch_up_after_seconds {
             // Where it is the only one, it may begin when nothing is sent any more.
             Some(after) if self.groups == 0 => {
-                within("catch_up_after_seconds", u64::from(after), 0, u64::from(SECONDS_MAX))
+                within("catch_up_after_seconds", u64::from(after), 0, sent + u64::from(self.drain_seconds) - 1)
             }
-            Some(after) => {
-                within("catch_up_after_seconds", u64::from(after), 0, seconds + u64::from(self.warm_up_seconds) - 1)
-            }
+            Some(after) => within("catch_up_after_seconds", u64::from(after), 0, sent - 1),
             None => Ok(()),
         }
+    }
+
+    fn bounds(&self) -> [(&'static str, Option<f64>); 4] {
+        [
+            ("receive_p99_ms_max", self.receive_p99_ms_max),
+            ("acknowledge_p99_ms_max", self.acknowledge_p99_ms_max),
+            ("store_requests_per_gibibyte_max", self.store_requests_per_gibibyte_max),
+            ("resident_growth_mebibytes_max", self.resident_growth_mebibytes_max),
+        ]
+    }
+
+    /// Whether a number that is too large fails the run.
+    #[must_use]
+    pub fn has_bounds(&self) -> bool {
+        self.bounds().iter().any(|(_, bound)| bound.is_some())
     }
 
     /// All partitions of all topics.

@@ -12,25 +12,31 @@ use mimalloc::MiMalloc;
 /// Futures of requests are below, buffers of connections and of batches above.
 const SMALL_BYTES_MAX: usize = 4 << 10;
 
-/// Freed memory at the end of a heap that is kept: about as much as the answers under way of some readers.
+/// Freed memory at the end of each of its heaps that is kept: about as much as the answers under way of some readers.
+#[cfg(target_env = "gnu")]
 const FREE_BYTES_KEPT: libc::c_int = 16 << 20;
-/// Pieces below this are parts of a heap, which keeps them: all blocks of objects are. Larger ones are the kernel's, each alone.
-const HEAP_PIECE_BYTES_MAX: libc::c_int = 2 << 20;
+/// Pieces up to this are parts of a heap, which keeps them: all reads of objects are. Larger ones are the kernel's, each alone.
+#[cfg(target_env = "gnu")]
+const HEAP_PIECE_BYTES_MAX: libc::c_int = 8 << 20;
+/// There are as many heaps, whatever threads wait for the disk: what each keeps adds up.
+#[cfg(target_env = "gnu")]
+const HEAPS_MAX: libc::c_int = 4;
 
 struct BySize;
 
 #[global_allocator]
 static ALLOCATOR: BySize = BySize;
 
-/// Has the system's allocator keep what is asked for again and again: by itself it gives a block of an object back to the kernel as
-/// soon as it was read, which then has to zero another. To be called before there are threads.
+/// Has the system's allocator keep what is asked for again and again: by itself it gives a block of an object back to the kernel when
+/// it was read, which then has to zero another. To be called before there are threads.
 pub fn keep_what_is_used_again() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: both only change numbers of the allocator, under its own lock.
+    // SAFETY: these only change numbers of the allocator, which nobody else looks at: there is no other thread yet.
     unsafe {
         // Refused values leave the defaults, with which all is well but slower.
         libc::mallopt(libc::M_TRIM_THRESHOLD, FREE_BYTES_KEPT);
         libc::mallopt(libc::M_MMAP_THRESHOLD, HEAP_PIECE_BYTES_MAX);
+        libc::mallopt(libc::M_ARENA_MAX, HEAPS_MAX);
     }
 }
 

@@ -20,7 +20,7 @@ pub struct ReadBytes {
     pub parts: Vec<Bytes>,
     /// Where they came from.
     pub origin: Origin,
-    /// Bytes of the cached blocks that they are parts of and keep alive. 0 when they hold no more than themselves.
+    /// Bytes of the cached blocks that they are parts of and keep alive. 0 of an object that was just written.
     pub held_bytes: usize,
 }
 

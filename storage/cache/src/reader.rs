@@ -159,7 +159,7 @@ impl ObjectReader {
             return Err(ReadError::TooShort { object, end: range.end });
         }
         loader.metrics.piece(Origin::Store, bytes.len());
-        Ok(ReadBytes { parts: vec![bytes], origin: Origin::Store, held_bytes: 0 })
+        Ok(ReadBytes { held_bytes: bytes.len(), parts: vec![bytes], origin: Origin::Store })
     }
 
     /// The blocks in order, from the cache or from loads.

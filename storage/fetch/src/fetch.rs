@@ -158,6 +158,8 @@ impl Fetch {
                     Err(error) => return Err(error),
                 };
                 if batch.end_offset() <= read.offset {
+                    // What follows it is of the same window.
+                    out.begin_window(batch.new_window);
                     continue;
                 }
                 let is_free = out.bytes() == 0 && read.at_least_one;

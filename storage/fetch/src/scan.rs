@@ -24,8 +24,8 @@ pub(crate) struct ScannedBatch {
     pub header: BatchHeader,
     /// Bytes from the extent's start.
     pub skip: u32,
-    /// Of the first batch of what was read at once: bytes of the cached blocks that it is in and keeps alive. 0 when its pieces
-    /// hold no more than themselves.
+    /// Of the first batch of what was read at once: bytes of the cached blocks, or the payload, that it is in and keeps alive. 0 of
+    /// an object that was just written, which is in memory anyway.
     pub new_window: Option<usize>,
     pub pieces: Vec<Bytes>,
 }
@@ -157,7 +157,7 @@ impl<'a> Scan<'a> {
             Location::Inline { index, position, bytes } => {
                 let payload = self.catalog.inline_payload(index).ok_or(ScanError::Moved)?;
                 let range = (position + self.skip) as usize..(position + bytes) as usize;
-                self.new_window = Some(0);
+                self.new_window = Some(payload.len());
                 self.rope = Rope::new(vec![payload.slice(range)]);
             }
             Location::Object { range, .. } => {

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use crate::append::{BatchResult, Conditions};
+use crate::inline_budget::InlineBudget;
 use crate::meters::SealMeters;
 use crate::options::FLUSH_BYTES_MAX;
 use crate::upload::{self, Uploader};
@@ -23,8 +24,10 @@ use crate::{Append, CheckedBatch, LaneProfile, Reservation};
 const PASSING_BATCH_BYTES_MAX: usize = 64 * 1024;
 /// When none could pass, and nothing new comes, how long until they are looked at again.
 const PASS_AGAIN: Duration = Duration::from_millis(20);
+/// How often it is looked whether an object is full, or what waits with it has become inline's.
+const GATHER_LOOK: Duration = Duration::from_millis(5);
 /// A lane is busy when one part in this many of an object has come since the one before.
-const BUSY_SHARE: usize = 16;
+const BUSY_SHARE: usize = 64;
 /// Links from a flush that is followed to batches in it that are.
 const LINKS_MAX: usize = 16;
 /// Batches that are looked at for it: some thousands are more than one flush takes.
@@ -226,6 +229,16 @@ impl Buffer {
     }
 }
 
+/// How waiting for an object ended.
+enum Gathered {
+    /// It is time for it.
+    Due,
+    /// All went inline meanwhile.
+    Nothing,
+    /// The lane was told to stop: what waits is sealed at once.
+    Stopping,
+}
+
 /// Seals the buffer into flushes until told to stop, then seals what is left.
 pub(crate) struct Sealer {
     pub buffer: Arc<Buffer>,
@@ -246,7 +259,7 @@ impl Sealer {
         let mut last_object = None;
         let mut stopping = false;
         loop {
-            let Some((_, oldest)) = self.buffer.waiting() else {
+            if self.buffer.waiting().is_none() {
                 if stopping && self.buffer.close_if_empty() {
                     return;
                 }
@@ -258,7 +271,7 @@ impl Sealer {
                     () = self.stop.notified() => stopping = true,
                 }
                 continue;
-            };
+            }
             let_ready_run().await;
             let bytes = self.waiting_bytes();
             let given_up = self.buffer.take_given_up();
@@ -282,7 +295,11 @@ impl Sealer {
                 }
             }
             if !stopping {
-                stopping = self.gather(oldest).await;
+                match self.gather(last_object, &inline_slots, &mut inline_budget).await {
+                    Gathered::Due => {}
+                    Gathered::Nothing => continue,
+                    Gathered::Stopping => stopping = true,
+                }
             }
             let Ok(slot) = object_slots.clone().try_acquire_owned() else {
                 // All slots are taken: by uploads that hang, perhaps. Small batches need no store.
@@ -298,9 +315,10 @@ impl Sealer {
                 }
                 continue;
             };
-            self.space_objects(&mut last_object).await;
+            let now = self.clock.now();
+            last_object = Some(now);
             let taken = self.buffer.take(self.profile.object_bytes.min(FLUSH_BYTES_MAX));
-            inline_budget.spend(taken.1);
+            inline_budget.spend(taken.1, now);
             if self.send(sealed(taken, FlushSlot::new(slot)), false).await.is_err() {
                 return;
             }
@@ -318,21 +336,31 @@ impl Sealer {
         if batches.is_empty() {
             return false;
         }
-        budget.spend(bytes);
+        budget.spend(bytes, self.clock.now());
         self.send(sealed((batches, bytes), FlushSlot::new(slot)), true).await.is_ok()
     }
 
-    /// Waits until an object is full, or its oldest batch has lingered. Returns whether the lane was told to stop.
-    async fn gather(&self, oldest: Instant) -> bool {
-        let due = oldest + self.profile.object_linger;
-        while self.clock.now() < due && self.waiting_bytes() < self.profile.object_bytes {
+    /// Waits until the next object is full, or far enough from the last one: what it costs is shared by what arrives meanwhile.
+    /// Small batches do not wait with large ones when the load is such that they would go inline.
+    async fn gather(&self, last: Option<Instant>, slots: &Arc<Semaphore>, budget: &mut InlineBudget) -> Gathered {
+        let Some(last) = last else { return Gathered::Due };
+        loop {
+            let Some((bytes, _)) = self.buffer.waiting() else { return Gathered::Nothing };
+            let is_busy = bytes >= self.profile.object_bytes / BUSY_SHARE;
+            let due = last + if is_busy { self.profile.object_interval_busy } else { self.profile.object_interval };
+            let now = self.clock.now();
+            if bytes >= self.profile.object_bytes || now >= due {
+                return Gathered::Due;
+            }
+            if budget.has_plenty(now) && self.pass(slots, budget).await {
+                continue;
+            }
+            // Not at each arrival: there may be thousands.
             tokio::select! {
-                () = tokio::time::sleep_until(due) => {}
-                () = self.buffer.arrived.notified() => {}
-                () = self.stop.notified() => return true,
+                () = tokio::time::sleep_until(due.min(now + GATHER_LOOK)) => {}
+                () = self.stop.notified() => return Gathered::Stopping,
             }
         }
-        false
     }
 
     fn waiting_bytes(&self) -> usize {
@@ -352,23 +380,6 @@ impl Sealer {
         self.meters.sealed(inline, sealed.bytes);
         sealed.slot.follow(&sealed.batches, sealed.bytes, inline);
         self.flushes.send(self.uploader.start(sealed, inline)).await.map_err(drop)
-    }
-
-    /// Keeps objects apart, so that what each costs is shared by what arrives meanwhile.
-    async fn space_objects(&self, last: &mut Option<Instant>) {
-        if let Some(last) = *last {
-            self.wait_until(last + self.profile.object_interval).await;
-            if self.waiting_bytes() >= self.profile.object_bytes / BUSY_SHARE {
-                self.wait_until(last + self.profile.object_interval_busy).await;
-            }
-        }
-        *last = Some(self.clock.now());
-    }
-
-    async fn wait_until(&self, due: Instant) {
-        if self.clock.now() < due {
-            tokio::time::sleep_until(due).await;
-        }
     }
 }
 
@@ -403,52 +414,4 @@ fn sealed((mut batches, bytes): (Vec<Pending>, usize), slot: Slot) -> Sealed {
 
 async fn acquire(slots: &Arc<Semaphore>) -> Slot {
     FlushSlot::new(slots.clone().acquire_owned().await.expect("the semaphore is never closed"))
-}
-
-/// How much may still go inline: what is saved up of a rate, half a second's worth at most. Each inline byte is written twice
-/// more later, so beyond a modest rate objects are cheaper. Objects are charged too, up to half a second's worth of debt:
-/// a load above the rate goes to objects as a whole, rather than to small inline flushes with small objects in between.
-struct InlineBudget {
-    bytes_per_second: f64,
-    /// Less than nothing: debt.
-    bytes: f64,
-    at: Instant,
-}
-
-impl InlineBudget {
-    const SAVED_MAX: Duration = Duration::from_millis(500);
-
-    fn new(bytes_per_second: usize, now: Instant) -> InlineBudget {
-        let mut budget = InlineBudget { bytes_per_second: bytes_per_second as f64, bytes: 0.0, at: now };
-        budget.bytes = budget.bytes_max();
-        budget
-    }
-
-    fn take(&mut self, bytes: usize, now: Instant) -> bool {
-        self.save(now);
-        if self.bytes < bytes as f64 {
-            return false;
-        }
-        self.spend(bytes);
-        true
-    }
-
-    fn spend(&mut self, bytes: usize) {
-        self.bytes = (self.bytes - bytes as f64).max(-self.bytes_max());
-    }
-
-    fn has_some(&mut self, now: Instant) -> bool {
-        self.save(now);
-        self.bytes > 0.0
-    }
-
-    fn save(&mut self, now: Instant) {
-        let passed = now.saturating_duration_since(self.at).as_secs_f64();
-        self.bytes = (self.bytes + passed * self.bytes_per_second).min(self.bytes_max());
-        self.at = now;
-    }
-
-    fn bytes_max(&self) -> f64 {
-        self.bytes_per_second * Self::SAVED_MAX.as_secs_f64()
-    }
 }

@@ -26,6 +26,7 @@ mod committer;
 mod flush;
 mod grants;
 mod ingest;
+mod inline_budget;
 mod lane;
 mod meters;
 mod mover;

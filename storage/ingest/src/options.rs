@@ -8,11 +8,8 @@ use tidelog_model::limits::{INLINE_FLUSH_BYTES_MAX, OBJECT_BYTES_MAX};
 /// A lane's numbers: what it trades between latency and requests to the store.
 #[derive(Clone, Debug)]
 pub struct LaneProfile {
-    /// Seal when this much waits.
+    /// An object is full with this much.
     pub object_bytes: usize,
-    /// An object is sealed when its oldest batch has waited this long; with zero, as soon as a slot is free (group commit).
-    /// What goes inline does not wait.
-    pub object_linger: Duration,
     /// Flushes sealed and not yet committed, of each kind: inline, and in objects.
     pub flushes_in_flight_max: usize,
     /// Flushes up to this size ride in the commit itself.
@@ -20,10 +17,9 @@ pub struct LaneProfile {
     /// Bytes a second up to which flushes are inline; beyond it they go to objects, which then are large enough to be worth
     /// a request.
     pub inline_bytes_per_second: usize,
-    /// Least time between two objects…
+    /// Least time between two objects, unless one is full before…
     pub object_interval: Duration,
-    /// …and when the lane is busy, where what an object costs matters more than how soon it is there: what bounds the requests to
-    /// the store at full load.
+    /// …and when the lane is busy, where what an object costs matters more than how soon it is there.
     pub object_interval_busy: Duration,
     /// An upload that takes longer fails its batches.
     pub upload_deadline: Duration,
@@ -35,7 +31,6 @@ impl LaneProfile {
     pub fn local() -> LaneProfile {
         LaneProfile {
             object_bytes: 8 << 20,
-            object_linger: Duration::ZERO,
             flushes_in_flight_max: 8,
             inline_flush_bytes_max: INLINE_FLUSH_BYTES_MAX,
             inline_bytes_per_second: 16 << 20,
@@ -45,13 +40,15 @@ impl LaneProfile {
         }
     }
 
-    /// For a store whose every request has its time and price: what is too much to go inline lingers, so that its objects
-    /// are ten a second at most, or as large as they may become.
+    /// For a store whose every request has its time and price: what is too much to go inline makes ten objects a second at most,
+    /// or full ones.
     #[must_use]
     pub fn remote() -> LaneProfile {
+        let interval = Duration::from_millis(100);
         LaneProfile {
-            object_linger: Duration::from_millis(100),
             inline_bytes_per_second: 8 << 20,
+            object_interval: interval,
+            object_interval_busy: interval,
             ..LaneProfile::local()
         }
     }

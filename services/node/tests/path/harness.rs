@@ -30,6 +30,7 @@ pub struct PathOptions {
     pub fail_put_one_in: u64,
     /// Whether readers find what this node wrote in its memory.
     pub remember_written: bool,
+    pub lane: LaneProfile,
 }
 
 impl Default for PathOptions {
@@ -41,6 +42,7 @@ impl Default for PathOptions {
             put_latency_more_max: Duration::ZERO,
             fail_put_one_in: 0,
             remember_written: true,
+            lane: LaneProfile::local(),
         }
     }
 }
@@ -79,7 +81,7 @@ impl Path {
         let created = catalog.propose(Command::CreateTopics { topics: vec![new] }).await;
         assert!(matches!(created, Ok(Outcome::TopicsCreated(created)) if created[0].is_ok()));
         let fetch = Fetch::new(catalog.clone(), reader.clone());
-        let ingest_options = IngestOptions::embedded(NodeId(1), LaneProfile::local(), 64 << 20);
+        let ingest_options = IngestOptions::embedded(NodeId(1), options.lane, 64 << 20);
         let ingest = Ingest::start(ingest_options, catalog.clone(), store.clone(), reader, Clock::real(), tasks);
         let ingest = ingest.await.expect("the catalog answers");
         Path { topic, catalog, store, ingest, fetch }
@@ -236,6 +238,11 @@ impl TestStore {
 
     pub fn broken_reads(&self) -> u64 {
         self.broken_reads.load(Ordering::SeqCst)
+    }
+
+    /// Whether these bytes are in the memory of an object, rather than a copy.
+    pub fn is_part_of_an_object(&self, bytes: &Bytes) -> bool {
+        self.objects.lock().values().any(|object| object.as_ptr_range().contains(&bytes.as_ptr()))
     }
 
     fn read(&self, key: &Key, range: Range<u64>) -> Result<Bytes, BlobError> {

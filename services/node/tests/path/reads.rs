@@ -260,3 +260,23 @@ async fn deleted_records_are_found_neither_by_offset_nor_by_time() {
     assert_eq!(path.fetch.offset_of_max_timestamp(id).await.unwrap(), at(3, 7));
     path.catalog.validate();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_read_from_inside_an_extent_keeps_no_block_for_one_batch() {
+    let path = Path::start(PathOptions { remember_written: false, ..PathOptions::default() }).await;
+    let value = |number: u8| vec![number; 16 << 10];
+    let appends: Vec<_> = (0..40).map(|number| path.append(1, 0, &batch(None, 0, &[value(number)]))).collect();
+    for append in appends {
+        append.await.unwrap();
+    }
+    assert_eq!(path.catalog.object_count(), 1);
+    let one = Read { partition: partition(path.topic, 0), offset: Offset(20), bytes_max: 1, at_least_one: true };
+    let chunks = path.fetch.read(one).await.unwrap().chunks;
+    assert_eq!(records(&chunks), [(20, value(20))]);
+    assert!(!chunks.iter().any(|chunk| path.store.is_part_of_an_object(chunk)), "one batch keeps the whole block");
+
+    let most = Read { offset: Offset(1), bytes_max: 1 << 20, ..one };
+    let chunks = path.fetch.read(most).await.unwrap().chunks;
+    assert_eq!(records(&chunks), (1..40).map(|number| (number, value(number as u8))).collect::<Vec<_>>());
+    assert!(chunks.iter().any(|chunk| path.store.is_part_of_an_object(chunk)), "most of a block is not copied");
+}

@@ -7,8 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use tidelog_catalog_api::Catalog;
-use tidelog_ingest::AppendError;
+use tidelog_ingest::{AppendError, LaneProfile};
 use tidelog_model::FirstTry;
+use tokio::time::Instant;
 
 use crate::batches::batch;
 use crate::harness::{Path, PathOptions, large, partition, value};
@@ -186,7 +187,7 @@ async fn small_batches_pass_by_uploads_that_hang() {
         hung.push(tokio::spawn(path.append(1, 0, &batch(None, 0, &[large(number)]))));
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let started = tokio::time::Instant::now();
+    let started = Instant::now();
     let behind = tokio::spawn(path.append(2, 0, &batch(None, 0, &[b"behind".to_vec()])));
     for round in 0..50 {
         assert!(path.append(3, 1, &batch(None, 0, &[value(3, round)])).await.is_ok());
@@ -231,11 +232,69 @@ async fn uploads_of_any_length_and_end_keep_the_order() {
     for seed in 0..6 {
         let slow = PathOptions { seed, put_latency_more_max, ..PathOptions::default() };
         check_path(slow).await;
+        let far = PathOptions { seed, put_latency_more_max, lane: LaneProfile::remote(), ..PathOptions::default() };
+        check_path(far).await;
         let catalog =
             Faults { lose_answer_one_in: 20, refuse_one_in: 20, refuse_object_one_in: 20, answer_delay_ms_max: 20 };
         check_path(PathOptions { seed, put_latency_more_max, fail_put_one_in: 6, catalog, ..PathOptions::default() })
             .await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn objects_in_front_of_a_far_store_are_ten_a_second_and_delay_nobody_else() {
+    let path = Path::start(PathOptions { lane: LaneProfile::remote(), ..PathOptions::default() }).await;
+    let began = Instant::now();
+    path.append(1, 0, &batch(None, 0, &[large(0)])).await.unwrap();
+    assert!(began.elapsed() < Duration::from_millis(20), "nothing to wait for: {:?}", began.elapsed());
+    let mut larges = Vec::new();
+    // 6 MB/s, which is below the rate for what is inline.
+    for round in 0..20 {
+        larges.push(tokio::spawn(path.append(1, 0, &batch(None, 0, &[large(1 + round)]))));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let began = Instant::now();
+        path.append(2, 1, &batch(None, 0, &[value(2, round as usize)])).await.unwrap();
+        assert!(began.elapsed() < Duration::from_millis(30), "{:?}", began.elapsed());
+        tokio::time::sleep(Duration::from_millis(49)).await;
+    }
+    for large in larges {
+        large.await.unwrap().unwrap();
+    }
+    // 1.1 s, and the mover may have added one.
+    assert!(path.catalog.object_count() <= 13, "{}", path.catalog.object_count());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_above_the_rate_goes_to_objects_as_a_whole() {
+    let path = Path::start(PathOptions { lane: LaneProfile::remote(), ..PathOptions::default() }).await;
+    let (mut answers, mut inline_before) = (Vec::new(), usize::MAX);
+    // 40 MB/s in batches that would each fit a commit.
+    for millisecond in 0..3_000_u32 {
+        answers.push(path.append(1, millisecond % 2, &batch(None, 0, &[vec![1; 40_000]])));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let inline = path.catalog.inline_bytes();
+        // What had been saved up for commits is used up by then; what is there may be moved.
+        if millisecond >= 1_000 {
+            assert!(inline <= inline_before, "{} more at {millisecond} ms", inline - inline_before);
+            inline_before = inline;
+        }
+    }
+    for answer in answers {
+        answer.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_does_not_wait_for_an_object_to_fill() {
+    let lane = LaneProfile { object_interval: Duration::from_secs(60), ..LaneProfile::local() };
+    let path = Path::start(PathOptions { lane, ..PathOptions::default() }).await;
+    path.append(1, 0, &batch(None, 0, &[large(1)])).await.unwrap();
+    let waits = path.append_within(1, 0, &batch(None, 0, &[large(2)]), Duration::from_secs(120));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let began = Instant::now();
+    path.ingest.drain().await;
+    assert!(began.elapsed() < Duration::from_millis(100), "{:?}", began.elapsed());
+    assert_eq!(waits.await.unwrap().base_offset.0, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -245,7 +304,7 @@ async fn an_upload_that_hangs_holds_back_its_own_partition_only() {
     let hung = path.append(1, 0, &batch(None, 0, &[large(1)]));
     tokio::time::sleep(Duration::from_millis(20)).await;
     let mut behind = Vec::new();
-    let started = tokio::time::Instant::now();
+    let started = Instant::now();
     // Small and large, together and alone, and more of them than there are slots.
     for round in 0..40 {
         behind.push(path.append(2, 0, &batch(None, 0, &[value(2, round)])));

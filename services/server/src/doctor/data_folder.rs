@@ -58,12 +58,12 @@ fn room(settings: &Settings, data_dir: &Path, report: &mut Report) {
         }
     };
     // A cache that is there has its room already.
-    let cache = if data_dir.join("cache").is_dir() { 0 } else { settings.cache_disk_bytes };
+    let cache = if data_dir.join("cache").join("stamp").is_file() { 0 } else { settings.cache_disk_bytes };
     let needed = cache.saturating_add(LOG_BYTES_MIN);
     let has_objects = matches!(settings.store.url, StoreUrl::InDataDir);
     let said = format!("{shown}: {} free, {} needed", mebibytes(free), mebibytes(needed));
     if free < needed {
-        let advice = match cache {
+        let advice = match settings.cache_disk_bytes {
             0 => "more room, or another --data-dir",
             _ => "more room, another --data-dir, or less for --cache-disk-bytes (0 for no cache on disk)",
         };
