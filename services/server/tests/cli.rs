@@ -311,7 +311,7 @@ fn dev_serves_until_told_to_stop() {
         for part in [env!("CARGO_PKG_VERSION"), "kafka", "data", "store", "cache", "produce greetings", "kcat -C -b"] {
             assert!(serving.banner.contains(part), "the banner lacks {part}:\n{}", serving.banner);
         }
-        assert!(serving.banner.contains("blocking I/O") && !serving.banner.contains("REFUSED"), "{}", serving.banner);
+        assert!(serving.banner.contains("no disk") && !serving.banner.contains("REFUSED"), "{}", serving.banner);
         assert!(!serving.banner.contains('\x1b'), "colours are for terminals");
         TcpStream::connect(&serving.address).expect("it listens where it says");
         let address = serving.address.clone();

@@ -111,7 +111,7 @@ mod tests {
     fn batch(block: &Bytes, bytes: usize, new_window: Option<usize>) -> ScannedBatch {
         let mut builder = BatchBuilder::with_room(1024);
         builder.push(TimestampMs(1), None, Some(b"x"), &[]);
-        let header = BatchHeader { bytes, ..BatchHeader::read(builder.finish().bytes()).unwrap() };
+        let header = BatchHeader { bytes, ..BatchHeader::read(builder.finish().bytes()).expect("just built") };
         ScannedBatch { base_offset: Offset(0), header, skip: 0, new_window, pieces: vec![block.slice(..bytes)] }
     }
 
