@@ -19,6 +19,7 @@ fn comparison(ours: &[f64], theirs: &[f64]) -> Comparison {
         acknowledge: Vec::new(),
         receive: Vec::new(),
         complaints: Vec::new(),
+        reservations: Vec::new(),
     };
     let mut runs: Vec<Run> = ours.iter().enumerate().map(|one| run(System::Tidelog, one)).collect();
     runs.extend(theirs.iter().enumerate().map(|one| run(System::KafkaFsync, one)));

@@ -132,9 +132,12 @@ fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
     let binary = system::binary(arguments.binary.clone())?;
     let beside = std::path::absolute(&arguments.beside).map_err(|error| Failure::Refused(error.to_string()))?;
     // A build, or a profile, may put another one there while hours pass.
-    let kept = TempDir::with_prefix_in("tidelog-compare-binary-", &beside)
-        .map_err(|error| Failure::Refused(format!("--beside {}: {error}", beside.display())))?;
+    let kept = TempDir::with_prefix("tidelog-compare-binary-")
+        .map_err(|error| Failure::Refused(format!("no folder for a copy of tidelog: {error}")))?;
     let binary = system::keep_binary(&binary, kept.path())?;
+    if !beside.is_dir() {
+        return Err(Failure::Refused(format!("--beside {}: this is no folder", beside.display())));
+    }
     let settings = Settings {
         rounds: arguments.rounds,
         warm_up_seconds: arguments.warm_up_seconds,
