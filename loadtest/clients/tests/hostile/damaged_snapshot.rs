@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use tidelog_clients::Server;
+use tidelog_clients::server::Options;
 
 use crate::damage::{Stopped, flip, read};
 use crate::wire::Client;
@@ -32,7 +33,7 @@ fn cut(file: &Path, bytes: usize) {
 }
 
 fn refuses_all_damage(pick: impl Fn(&Stopped) -> PathBuf) {
-    let mut stopped = Stopped::with(&[(TOPIC, RECORDS, RECORD_BYTES)]);
+    let mut stopped = Stopped::with(Options::default(), &[(TOPIC, RECORDS, RECORD_BYTES)]);
     let file = pick(&stopped);
     let length = std::fs::read(&file).unwrap().len();
     for at in [0, length / 2, length - 1] {
