@@ -231,7 +231,8 @@ pub const SETTINGS: &[Setting] = &[
         example: "128MiB",
         summary: "Bytes received and not yet acknowledged, over all connections. At the bound sockets are not read until \
                   there is room. At least one largest Kafka request (100MiB).",
-        trade: "More throughput on a slow store (bound = throughput × time of a flush) for as much more memory.",
+        trade: "More throughput on a slow store (bound = throughput × time of a flush, with S3 100 ms and a request) for \
+                as much more memory.",
     },
     Setting {
         key: CACHE_MEMORY_BYTES,
